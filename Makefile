@@ -1,0 +1,94 @@
+# Pteron's build. `make help` tells the targets; `./pteron` sets up the machine and drives this.
+#
+# DEBUG=1 (the default) builds the assertions and checks in, DEBUG=0 leaves them out.
+
+CROSS_COMPILE ?=
+ifeq ($(origin CC),default)
+CC := $(CROSS_COMPILE)gcc
+endif
+LD := $(CROSS_COMPILE)ld
+NM := $(CROSS_COMPILE)nm
+NASM ?= nasm
+DEBUG ?= 1
+
+# V=1 shows every command.
+Q := $(if $(V),,@)
+
+BUILD ?= build/$(notdir $(CC))-$(if $(filter 1,$(DEBUG)),debug,release)
+IMAGE := $(BUILD)/pteron.elf
+INITRD := $(BUILD)/initrd.cpio
+
+WARNINGS := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes \
+	-Wvla -Wundef
+CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone \
+	-mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing \
+	-fno-asynchronous-unwind-tables -fno-common -fcf-protection=none \
+	-fno-optimize-sibling-calls -I. $(WARNINGS) $(if $(filter 1,$(DEBUG)),-DCONFIG_DEBUG)
+NASMFLAGS := -f elf64 -g -F dwarf
+LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments
+
+SRC := $(wildcard boot/*.c kernel/*.c mm/*.c pv/*.c drivers/*.c tests/*.c tests/unit/*.c tests/stress/*.c)
+ASM := $(wildcard boot/*.asm kernel/*.asm)
+OBJ := $(SRC:%=$(BUILD)/%.o) $(ASM:%=$(BUILD)/%.o)
+
+# Programs for ring 3: each tests/user/*.c is one, linked with the runtime in tests/user/lib.
+USER_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-stack-protector -fno-builtin \
+	-fno-asynchronous-unwind-tables -fcf-protection=none -mno-red-zone -I. $(WARNINGS)
+USER_LIB := $(patsubst %,$(BUILD)/%.o,$(wildcard tests/user/lib/*.c))
+USER_PROGS := $(patsubst tests/user/%.c,$(BUILD)/user/%,$(wildcard tests/user/*.c))
+
+.DEFAULT_GOAL := all
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: $(IMAGE) $(INITRD) ## build the kernel image and the boot module (the default)
+
+# Objects depend on the Makefile: changed flags rebuild everything.
+$(BUILD)/%.c.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# NASM 2.16.01 leaves %include'd files out of -MD; a pass of its own lists them.
+$(BUILD)/%.asm.o: %.asm Makefile
+	@mkdir -p $(@D)
+	$(Q)$(NASM) -M -MP -MT $@ $< > $(@:.o=.d)
+	$(Q)$(NASM) $(NASMFLAGS) $< -o $@
+
+$(BUILD)/tests/user/lib/%.c.o: tests/user/lib/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/user/%.o: tests/user/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/user/%: $(BUILD)/user/%.o $(USER_LIB)
+	$(Q)$(LD) -nostdlib -static -z max-page-size=4096 -z noexecstack $^ -o $@
+
+# The symbol table for backtraces is made from a first link without one. Only .text is in it, which
+# comes first in the image, so the addresses hold in the second link; the last command checks that.
+$(IMAGE): $(OBJ) linker.ld kernel/ksyms.awk Makefile
+	$(Q)awk -f kernel/ksyms.awk < /dev/null > $(BUILD)/ksyms0.c
+	$(Q)$(CC) $(CFLAGS) -c $(BUILD)/ksyms0.c -o $(BUILD)/ksyms0.o
+	$(Q)$(LD) $(LDFLAGS) -T linker.ld $(OBJ) $(BUILD)/ksyms0.o -o $(BUILD)/pass1.elf
+	$(Q)$(NM) -n $(BUILD)/pass1.elf | awk -f kernel/ksyms.awk > $(BUILD)/ksyms.c
+	$(Q)$(CC) $(CFLAGS) -c $(BUILD)/ksyms.c -o $(BUILD)/ksyms.o
+	$(Q)$(LD) $(LDFLAGS) -T linker.ld $(OBJ) $(BUILD)/ksyms.o -o $@.tmp
+	$(Q)$(NM) -n $@.tmp | awk -f kernel/ksyms.awk | cmp -s - $(BUILD)/ksyms.c
+	$(Q)mv $@.tmp $@
+
+$(INITRD): $(USER_PROGS)
+	$(Q)cd $(BUILD)/user && printf '%s\n' $(notdir $(USER_PROGS)) | cpio --quiet -o -H newc > ../initrd.cpio
+
+-include $(OBJ:.o=.d) $(USER_LIB:.o=.d) $(USER_PROGS:=.d)
+
+include tests/check.mk
+
+clean: ## remove everything that was built
+	rm -rf build
+
+help: ## this text
+	@echo "make [TARGET] [CC=clang] [CROSS_COMPILE=prefix-] [DEBUG=0]"
+	@awk -F': .*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: all clean help

@@ -1,0 +1,36 @@
+/*
+ * What every boot path hands to the one main(): PVH, Multiboot2 and, later, Xen PV fill the same
+ * struct, so that nothing after the first page of C knows which loader ran.
+ */
+#pragma once
+
+#include "kernel/types.h"
+
+enum boot_protocol { BOOT_PVH, BOOT_MULTIBOOT2, BOOT_UNKNOWN };
+
+#define BOOT_MAX_REGIONS 128
+#define BOOT_CMDLINE_MAX 2048
+
+struct mem_region {
+	paddr_t start, end; /* [start, end), RAM that the loader left to us */
+};
+
+struct boot_info {
+	const char *protocol;
+	char cmdline[BOOT_CMDLINE_MAX];
+	bool cmdline_truncated;
+	struct mem_region ram[BOOT_MAX_REGIONS];
+	unsigned nr_ram;
+	struct mem_region module; /* the first boot module, or empty */
+	paddr_t rsdp;             /* 0: look in the BIOS areas */
+};
+
+extern struct boot_info boot_info;
+
+/* Fills boot_info from the loader's structure at @info; panics if it is not what it should be. */
+void boot_parse_pvh(paddr_t info);
+void boot_parse_multiboot2(paddr_t info);
+
+/* For the parsers. @start and @end in bytes; partial pages are cut off, empty ranges ignored. */
+void boot_add_ram(paddr_t start, paddr_t end);
+void boot_set_cmdline(const char *s);

@@ -1,0 +1,27 @@
+/*
+ * The kernel command line: name=value words. What is not known, or has a bad value, is an error that
+ * names the valid ones and ends the run with the verdict `usage`.
+ */
+#pragma once
+
+#include "kernel/types.h"
+
+struct boot_params {
+	char backend[16];
+	char suites[512]; /* names separated by commas, or default, or all */
+	u64 seed;
+	u64 rounds; /* 0: each suite's own */
+	unsigned maxcpus;
+	bool lazy;
+	char disable[64];  /* CPU features to leave unused */
+	char replay[1024]; /* the arguments of ./pteron run, '+' for a space */
+	char init[128];    /* a program of the module to run instead of suites, '+' for a space */
+};
+extern struct boot_params boot_params;
+
+/* Parse boot_info.cmdline into boot_params; false after printing each error. */
+bool cmdline_parse(const char *line);
+/* "replay: ./pteron run ...", the command that repeats this run. */
+void replay_print(void);
+/* Parse a whole decimal or 0x number; false if @s is anything else or too large. */
+bool parse_u64(const char *s, u64 *value);
