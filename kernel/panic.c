@@ -1,0 +1,126 @@
+/*
+ * Panic: stop the other CPUs, say everything, leave with a verdict.
+ *
+ * The first CPU that panics wins `panic_cpu`; a second one, or a panic inside the panic, only halts.
+ * Nothing here takes a lock: console_bust_lock() goes first.
+ */
+#include "kernel/panic.h"
+
+#include "boot/cmdline.h"
+#include "drivers/shutdown.h"
+#include "kernel/backtrace.h"
+#include "kernel/irqflags.h"
+#include "kernel/printk.h"
+#include "kernel/ptregs.h"
+#include "kernel/sched.h"
+#include "kernel/stop.h"
+#include "mm/lazy_mmu.h"
+#include "mm/walk.h"
+#include "pv/batch.h"
+
+static int panic_cpu = -1;
+static cpumask_t stopped_mask;
+
+#define STOP_SPINS 200000000UL
+
+void stop_this_cpu_if_asked(const struct pt_regs *regs)
+{
+	unsigned cpu = smp_processor_id();
+
+	if (READ_ONCE(panic_cpu) < 0)
+		return;
+	if (READ_ONCE(panic_cpu) != (int)cpu && !cpumask_test(&stopped_mask, cpu)) {
+		char where[80];
+
+		symbol_name(regs->ip, where, sizeof(where));
+		printk("# cpu %u: stopped in task %s at %s%s\n", cpu, current->name, where,
+		       user_mode(regs) ? " (user mode)" : "");
+		if (!user_mode(regs))
+			backtrace_from(regs->ip, regs->bp);
+		cpumask_set(&stopped_mask, cpu);
+	}
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+void stop_other_cpus(void)
+{
+	for_each_online_cpu(cpu) {
+		if (cpu == smp_processor_id())
+			continue;
+		pv_send_ipi(cpu, 2);
+		/* One after the other, so that what they print does not mix. */
+		for (u64 i = 0; i < STOP_SPINS / 100 && !cpumask_test(&stopped_mask, cpu); i++)
+			cpu_relax();
+		if (!cpumask_test(&stopped_mask, cpu))
+			printk("# cpu %u: does not answer\n", cpu);
+	}
+}
+
+static void print_regs(const struct pt_regs *r)
+{
+	char where[80];
+
+	symbol_name(r->ip, where, sizeof(where));
+	printk("# rip %04lx:%016lx %s\n", r->cs, r->ip, where);
+	printk("# rsp %04lx:%016lx rflags %08lx error %lx\n", r->ss, r->sp, r->flags, r->orig_ax);
+	printk("# rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", r->ax, r->bx, r->cx, r->dx);
+	printk("# rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", r->si, r->di, r->bp, r->r8);
+	printk("# r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", r->r9, r->r10, r->r11, r->r12);
+	printk("# r13 %016lx r14 %016lx r15 %016lx\n", r->r13, r->r14, r->r15);
+}
+
+static void print_locks(void)
+{
+	for (unsigned i = 0; i < current->held.nr; i++)
+		printk("# holds %s at %p\n", lock_class_name(current->held.lock[i].class),
+		       current->held.lock[i].lock);
+}
+
+static void __noreturn vpanic(const struct pt_regs *regs, unsigned long addr, const char *fmt,
+			      va_list args)
+{
+	char msg[256];
+	int none = -1;
+
+	local_irq_disable();
+	if (!try_cmpxchg(&panic_cpu, &none, (int)smp_processor_id()))
+		for (;;)
+			__asm__ volatile("cli; hlt");
+	console_bust_lock();
+	vsnprintf(msg, sizeof(msg), fmt, args);
+	printk("\n# panic: %s\n", msg);
+	printk("# cpu %u task %d %s preempt %#x\n", smp_processor_id(), current->tid, current->name,
+	       preempt_count());
+	if (regs)
+		print_regs(regs);
+	if (regs && !user_mode(regs))
+		backtrace_from(regs->ip, regs->bp);
+	else
+		backtrace_here();
+	if (addr)
+		page_walk_print(current->mm, addr);
+	print_locks();
+	lazy_mmu_print();
+	batch_print();
+	stop_other_cpus();
+	replay_print();
+	printk("# verdict crashed\n");
+	machine_shutdown(SHUTDOWN_CRASHED);
+}
+
+void panic(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vpanic(NULL, 0, fmt, args);
+}
+
+void panic_regs(const struct pt_regs *regs, unsigned long addr, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vpanic(regs, addr, fmt, args);
+}

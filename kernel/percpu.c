@@ -1,0 +1,39 @@
+/*
+ * Where each CPU's copy of the per-CPU variables lies. The boot CPU uses the section in the image.
+ */
+#include "kernel/percpu.h"
+
+#include "kernel/io.h"
+#include "kernel/panic.h"
+#include "kernel/preempt.h"
+#include "kernel/string.h"
+#include "kernel/task.h"
+#include "mm/early.h"
+
+#define MSR_GS_BASE 0xc0000101
+
+extern char __percpu_start[], __percpu_end[];
+
+u64 percpu_offset[MAX_CPUS];
+DEFINE_PER_CPU(u64, this_cpu_offset);
+DEFINE_PER_CPU(u32, cpu_number);
+
+/* The boot CPU's context until its idle task is ready: locks and panics need a task. */
+static struct task boot_task = {.name = "boot", .on_cpu = true, .migrate_to = -1};
+
+void percpu_init_boot_cpu(void)
+{
+	wrmsr(MSR_GS_BASE, 0);
+	this_cpu_write(preempt_word, PREEMPT_NO_RESCHED | 1);
+	this_cpu_write(current_task, &boot_task);
+	cpumask_set(&cpu_online_mask, 0);
+}
+
+void percpu_alloc(unsigned cpu)
+{
+	size_t size = __percpu_end - __percpu_start;
+	char *copy = early_alloc(size, 64);
+
+	percpu_offset[cpu] = copy - __percpu_start;
+	per_cpu(preempt_word, cpu) = PREEMPT_NO_RESCHED | 1;
+}

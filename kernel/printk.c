@@ -1,0 +1,52 @@
+/*
+ * printk: formats a line and gives it to the console in one piece.
+ *
+ * Lock: console_lock, the innermost of all (lock_order.h), taken with interrupts off. A panic goes
+ * without it, because its holder may be one of the CPUs that the panic has stopped.
+ */
+#include "kernel/printk.h"
+
+#include "drivers/serial.h"
+#include "kernel/spinlock.h"
+#include "kernel/string.h"
+
+static DEFINE_SPINLOCK(console_lock, LOCK_CONSOLE);
+static bool console_lock_busted;
+
+void console_bust_lock(void)
+{
+	console_lock_busted = true;
+}
+
+void console_write(const char *s, size_t n) __no_thread_safety
+{
+	bool locked = !console_lock_busted;
+	unsigned long flags = 0;
+
+	if (locked)
+		flags = spin_lock_irqsave(&console_lock);
+	serial_write(s, n);
+	if (locked)
+		spin_unlock_irqrestore(&console_lock, flags);
+}
+
+void vprintk(const char *fmt, va_list args)
+{
+	char line[512];
+	size_t n = vsnprintf(line, sizeof(line), fmt, args);
+
+	if (n >= sizeof(line)) {
+		n = sizeof(line) - 1;
+		memcpy(line + n - 4, "...\n", 4);
+	}
+	console_write(line, n);
+}
+
+void printk(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vprintk(fmt, args);
+	va_end(args);
+}

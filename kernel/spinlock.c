@@ -1,0 +1,78 @@
+/*
+ * The contended path of ticket locks.
+ *
+ * A CPU that waits in pv_lock_wait() is recorded in its `lock_waiter`; the unlocker kicks the CPU
+ * whose record names the lock and the ticket now served. Order that makes a lost kick impossible:
+ * the waiter writes its record, increments `sleepers` (a full barrier) and only then looks at head
+ * again; the unlocker moves head (a full barrier) and only then looks at `sleepers`.
+ */
+#include "kernel/spinlock.h"
+
+#include "kernel/counters.h"
+#include "kernel/sched.h"
+
+#define SPINS_BEFORE_WAIT 64
+
+struct lock_waiter {
+	struct spinlock *lock;
+	u16 ticket;
+};
+static DEFINE_PER_CPU(struct lock_waiter, lock_waiter);
+
+struct lock_role ptl_role, ptl_nested_role, lazy_mmu_role;
+
+static bool spin_a_while(const struct spinlock *l, u16 ticket)
+{
+	for (unsigned i = 0; i < SPINS_BEFORE_WAIT; i++) {
+		if (smp_load_acquire(&l->head) == ticket)
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
+static void wait_for_kick(struct spinlock *l, u16 ticket)
+{
+	struct lock_waiter *w, outer;
+
+	preempt_disable();
+	w = this_cpu_ptr(lock_waiter);
+	outer = *w; /* of a wait that this one interrupted */
+	w->ticket = ticket;
+	WRITE_ONCE(w->lock, l);
+	__atomic_add_fetch(&l->sleepers, 1, __ATOMIC_SEQ_CST);
+	if (READ_ONCE(l->head) != ticket)
+		pv_lock_wait(&l->head, ticket);
+	__atomic_sub_fetch(&l->sleepers, 1, __ATOMIC_SEQ_CST);
+	WRITE_ONCE(w->lock, NULL);
+	w->ticket = outer.ticket;
+	WRITE_ONCE(w->lock, outer.lock);
+	preempt_enable();
+}
+
+void spin_wait(struct spinlock *l, u16 ticket, bool may_yield)
+{
+	count(CNT_LOCK_CONTENDED);
+	if (l->contended < 255)
+		l->contended++;
+	while (!spin_a_while(l, ticket)) {
+		if (may_yield && preempt_count() == 0 && sched_has_runnable())
+			sched_yield_in_lock();
+		else
+			wait_for_kick(l, ticket);
+	}
+}
+
+void spin_kick_next(struct spinlock *l)
+{
+	u16 ticket = READ_ONCE(l->head);
+
+	for_each_online_cpu(cpu) {
+		struct lock_waiter *w = per_cpu_ptr(lock_waiter, cpu);
+
+		if (READ_ONCE(w->lock) == l && w->ticket == ticket) {
+			pv_lock_kick(cpu);
+			return;
+		}
+	}
+}

@@ -1,0 +1,134 @@
+/*
+ * Ticket spinlocks.
+ *
+ * A waiter spins a while, then waits through the pv table (halted until kicked natively, blocked on
+ * an event channel on Xen), so that a lock holder without a CPU does not cost its waiters theirs.
+ *
+ * spin_lock() turns preemption off. The lock of a PTE page is taken with spin_lock_preemptible():
+ * its holder may be preempted and migrate inside a lazy section, which is where the races live that
+ * Pteron is about. Such a waiter yields its CPU to the holder.
+ *
+ * Debug builds keep the owner and enforce lock_order.h; see kernel/lockdep.h.
+ */
+#pragma once
+
+#include "kernel/irqflags.h"
+#include "kernel/lock_order.h"
+#include "kernel/preempt.h"
+#include "kernel/thread_safety.h"
+
+struct task;
+
+struct __capability("spinlock") spinlock {
+	union {
+		u32 tickets;
+		struct {
+			u16 head; /* the ticket that holds the lock */
+			u16 tail; /* the next ticket to be drawn */
+		};
+	};
+	u16 sleepers; /* waiters that need a kick */
+	u8 class;     /* enum lock_class */
+	u8 contended; /* saturating, for statistics */
+	struct task *owner; /* debug */
+};
+
+#define SPINLOCK_INIT(lock_class)                                                                  \
+	{                                                                                          \
+		.class = (lock_class)                                                              \
+	}
+#define DEFINE_SPINLOCK(name, lock_class) struct spinlock name = SPINLOCK_INIT(lock_class)
+
+#define TICKET_ONE 0x10000u
+
+/* The contended path; @may_yield: the caller is preemptible. */
+void spin_wait(struct spinlock *l, u16 ticket, bool may_yield);
+void spin_kick_next(struct spinlock *l);
+
+#ifdef CONFIG_DEBUG
+void lockdep_acquire(struct spinlock *l, unsigned subclass);
+void lockdep_acquired(struct spinlock *l);
+void lockdep_release(struct spinlock *l);
+#else
+static inline void lockdep_acquire(struct spinlock *l __unused, unsigned subclass __unused) {}
+static inline void lockdep_acquired(struct spinlock *l __unused) {}
+static inline void lockdep_release(struct spinlock *l __unused) {}
+#endif
+
+static inline void spin_lock_init(struct spinlock *l, enum lock_class class)
+{
+	*l = (struct spinlock)SPINLOCK_INIT(class);
+}
+
+static inline bool spin_is_locked(const struct spinlock *l)
+{
+	u32 t = READ_ONCE(l->tickets);
+
+	return (u16)t != t >> 16;
+}
+
+static __always_inline void ticket_lock(struct spinlock *l, bool may_yield)
+{
+	u32 t = __atomic_fetch_add(&l->tickets, TICKET_ONE, __ATOMIC_SEQ_CST);
+
+	if (unlikely((u16)t != t >> 16))
+		spin_wait(l, t >> 16, may_yield);
+}
+
+/*
+ * The lock may be gone as soon as head has moved: `sleepers` is then read from memory that is still
+ * mapped, and the worst that a wrong value does is a spurious kick.
+ */
+static __always_inline void ticket_unlock(struct spinlock *l)
+{
+	__atomic_fetch_add(&l->head, 1, __ATOMIC_SEQ_CST);
+	if (unlikely(READ_ONCE(l->sleepers)))
+		spin_kick_next(l);
+}
+
+static inline void spin_lock(struct spinlock *l) __acquires(l) __no_thread_safety
+{
+	preempt_disable();
+	lockdep_acquire(l, 0);
+	ticket_lock(l, false);
+	lockdep_acquired(l);
+}
+
+static inline void spin_unlock(struct spinlock *l) __releases(l) __no_thread_safety
+{
+	lockdep_release(l);
+	ticket_unlock(l);
+	preempt_enable();
+}
+
+static inline unsigned long spin_lock_irqsave(struct spinlock *l) __acquires(l) __no_thread_safety
+{
+	unsigned long flags = local_irq_save();
+
+	spin_lock(l);
+	return flags;
+}
+
+static inline void spin_unlock_irqrestore(struct spinlock *l, unsigned long flags) __releases(l)
+	__no_thread_safety
+{
+	lockdep_release(l);
+	ticket_unlock(l);
+	local_irq_restore(flags);
+	preempt_enable();
+}
+
+/* @subclass 1: a second lock of the same class, inside the first, in the order its users state. */
+static inline void spin_lock_preemptible(struct spinlock *l, unsigned subclass) __acquires(l)
+	__no_thread_safety
+{
+	lockdep_acquire(l, subclass);
+	ticket_lock(l, true);
+	lockdep_acquired(l);
+}
+
+static inline void spin_unlock_preemptible(struct spinlock *l) __releases(l) __no_thread_safety
+{
+	lockdep_release(l);
+	ticket_unlock(l);
+}
