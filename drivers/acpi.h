@@ -1,0 +1,14 @@
+/* What Pteron needs of ACPI: the list of CPUs and the local APIC's address, from the MADT. */
+#pragma once
+
+#include "kernel/cpumask.h"
+
+struct acpi_info {
+	u32 apic_id[MAX_CPUS]; /* of enabled CPUs, in the MADT's order */
+	unsigned nr_cpus, nr_ignored;
+	u64 lapic_address;
+};
+extern struct acpi_info acpi_info;
+
+/* Before the final direct map: the tables lie in memory that is not RAM. Panics on a bad table. */
+void acpi_init(u64 rsdp);

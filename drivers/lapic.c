@@ -1,0 +1,146 @@
+/*
+ * The local APIC. Source: Intel SDM vol. 3, chapter 11. Each CPU touches only its own; sending an IPI
+ * in xAPIC mode takes two writes, so interrupts are off between them.
+ */
+#include "drivers/lapic.h"
+
+#include "kernel/clock.h"
+#include "kernel/counters.h"
+#include "kernel/cpu.h"
+#include "kernel/interrupt.h"
+#include "kernel/io.h"
+#include "kernel/irqflags.h"
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "mm/pgtable.h"
+
+#define MSR_APIC_BASE 0x1b
+#define APIC_BASE_ENABLE BIT(11)
+#define APIC_BASE_X2APIC BIT(10)
+#define MSR_X2APIC 0x800
+
+enum {
+	REG_ID = 0x02,
+	REG_EOI = 0x0b,
+	REG_SPURIOUS = 0x0f,
+	REG_ICR = 0x30,
+	REG_ICR_HIGH = 0x31,
+	REG_LVT_TIMER = 0x32,
+	REG_TIMER_INITIAL = 0x38,
+	REG_TIMER_CURRENT = 0x39,
+	REG_TIMER_DIVIDE = 0x3e,
+};
+#define SPURIOUS_ENABLE BIT(8)
+#define ICR_NMI (4u << 8)
+#define ICR_INIT (5u << 8)
+#define ICR_STARTUP (6u << 8)
+#define ICR_ASSERT BIT(14)
+#define ICR_BUSY BIT(12)
+#define DIVIDE_BY_1 0x0b
+#define CALIBRATION_NS 5000000
+
+static volatile u32 *mmio;
+static u32 apic_id_of[MAX_CPUS];
+static u64 ticks_per_ms;
+
+static u32 read_reg(unsigned reg)
+{
+	return cpu_features.x2apic ? (u32)rdmsr(MSR_X2APIC + reg) : mmio[reg * 4];
+}
+
+static void write_reg(unsigned reg, u32 v)
+{
+	if (cpu_features.x2apic)
+		wrmsr(MSR_X2APIC + reg, v);
+	else
+		mmio[reg * 4] = v;
+}
+
+void lapic_map(u64 address)
+{
+	if (!cpu_features.x2apic)
+		mmio = fixmap_device(address);
+}
+
+void lapic_set_id(unsigned cpu, u32 apic_id)
+{
+	apic_id_of[cpu] = apic_id;
+}
+
+u32 lapic_id(void)
+{
+	return cpu_features.x2apic ? read_reg(REG_ID) : read_reg(REG_ID) >> 24;
+}
+
+static void calibrate_timer(void)
+{
+	u64 start = clock_ns(), ns;
+
+	write_reg(REG_TIMER_INITIAL, ~0u);
+	while (clock_ns() - start < CALIBRATION_NS)
+		cpu_relax();
+	ns = clock_ns() - start;
+	ticks_per_ms = (u64)(~0u - read_reg(REG_TIMER_CURRENT)) * 1000000 / ns;
+	write_reg(REG_TIMER_INITIAL, 0);
+	if (!ticks_per_ms)
+		panic("lapic: the timer does not count");
+}
+
+void lapic_init_cpu(void)
+{
+	u64 base = rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE;
+
+	wrmsr(MSR_APIC_BASE, base);
+	if (cpu_features.x2apic)
+		wrmsr(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
+	write_reg(REG_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
+	write_reg(REG_TIMER_DIVIDE, DIVIDE_BY_1);
+	write_reg(REG_LVT_TIMER, VECTOR_TIMER);
+	if (!ticks_per_ms)
+		calibrate_timer();
+}
+
+static void send(u32 apic_id, u32 command)
+{
+	unsigned long flags;
+
+	if (cpu_features.x2apic) {
+		wrmsr(MSR_X2APIC + REG_ICR, (u64)apic_id << 32 | command);
+		return;
+	}
+	flags = local_irq_save();
+	while (read_reg(REG_ICR) & ICR_BUSY)
+		cpu_relax();
+	write_reg(REG_ICR_HIGH, apic_id << 24);
+	write_reg(REG_ICR, command);
+	local_irq_restore(flags);
+}
+
+void lapic_send_ipi(unsigned cpu, u8 vector)
+{
+	count(CNT_IPIS);
+	smp_mb(); /* x2APIC writes do not order earlier stores */
+	send(apic_id_of[cpu], ICR_ASSERT | (vector == LAPIC_VECTOR_NMI ? ICR_NMI : vector));
+}
+
+void lapic_send_init(unsigned cpu)
+{
+	send(apic_id_of[cpu], ICR_ASSERT | ICR_INIT);
+}
+
+void lapic_send_startup(unsigned cpu, u8 page)
+{
+	send(apic_id_of[cpu], ICR_ASSERT | ICR_STARTUP | page);
+}
+
+void lapic_eoi(void)
+{
+	write_reg(REG_EOI, 0);
+}
+
+void lapic_set_timer(u64 ns)
+{
+	u64 ticks = ns * ticks_per_ms / 1000000;
+
+	write_reg(REG_TIMER_INITIAL, ticks < 1 ? 1 : ticks > ~0u ? ~0u : ticks);
+}
