@@ -1,0 +1,48 @@
+/*
+ * The queue of a CPU: page-table updates that a lazy section has made and that no table holds yet,
+ * and the TLB invalidation that it owes.
+ *
+ * One queue serves every backend; a backend supplies only pv_ops.mmu.issue. Entries have the format
+ * of Xen's struct mmu_update: the machine address of the entry, with the command in its low bits, and
+ * the value. Two writes of one entry coalesce into one.
+ *
+ * The queue is only ever touched by its own CPU, in task context, with preemption off. Interrupts
+ * never queue (the mode is not active there), and a context switch issues it, so what is found in it
+ * was queued by the current task.
+ */
+#pragma once
+
+#include "kernel/percpu.h"
+#include "mm/tlb_types.h"
+#include "pv/pv_ops.h"
+
+#define BATCH_CAPACITY 512 /* a section covers one PTE page */
+#define BATCH_BUCKETS 1024
+
+/* Commands, in the low two bits of an update's address: Xen's public/xen.h. */
+enum pt_command {
+	PT_NORMAL = 0,      /* store the value */
+	PT_PRESERVE_AD = 2, /* store it, keeping A and D as the CPU left them */
+};
+
+struct pt_update {
+	u64 ptr;
+	u64 val;
+};
+
+struct batch {
+	unsigned n;
+	struct pt_update update[BATCH_CAPACITY];
+	struct tlb_flush flush; /* flush.mm == NULL: none is owed */
+	/* Which update has a given entry: chains by hash, valid only for slots below n. */
+	u16 bucket[BATCH_BUCKETS], chain[BATCH_CAPACITY];
+	unsigned long caller[BATCH_CAPACITY]; /* debug: who queued it */
+};
+
+DECLARE_PER_CPU(struct batch, this_batch);
+DECLARE_PER_CPU(u32, batch_histogram[BATCH_CAPACITY + 1]);
+
+/* Queue @val for @ptep; issues first if there is no room. For backends. */
+void batch_queue(pte_t *ptep, u64 val, enum pt_command cmd);
+/* For a panic. */
+void batch_print(void);

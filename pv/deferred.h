@@ -1,0 +1,4 @@
+/* The deferred backend; see deferred.c. */
+#pragma once
+
+void deferred_setup(void);

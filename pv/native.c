@@ -1,0 +1,241 @@
+/*
+ * The native backend: the CPU walks the guest's own tables and executes its privileged instructions.
+ *
+ * These bodies are the static initialiser of the pv table. Those that are one or two instructions are
+ * put inline at every call site by pv/patch.c, which has their bytes; they are called only before
+ * patching. Stores to page tables take effect at once, so a lazy section batches TLB invalidations.
+ */
+#include "pv/native.h"
+
+#include "drivers/lapic.h"
+#include "kernel/cpu.h"
+#include "kernel/interrupt.h"
+#include "kernel/io.h"
+#include "kernel/panic.h"
+#include "kernel/task.h"
+#include "mm/addr.h"
+#include "pv/batch.h"
+
+#define CR3_NOFLUSH BIT(63)
+#define MSR_FS_BASE 0xc0000100
+#define MSR_KERNEL_GS_BASE 0xc0000102
+
+__callee_save unsigned long native_save_fl(void)
+{
+	unsigned long flags;
+
+	__asm__ volatile("pushfq; popq %0" : "=r"(flags) : : "memory");
+	return flags;
+}
+
+__callee_save void native_irq_disable(void)
+{
+	__asm__ volatile("cli" ::: "memory");
+}
+
+__callee_save void native_irq_enable(void)
+{
+	__asm__ volatile("sti" ::: "memory");
+}
+
+void native_safe_halt(void)
+{
+	__asm__ volatile("sti; hlt" ::: "memory");
+}
+
+__callee_save void native_stac(void)
+{
+	__asm__ volatile("stac" ::: "memory");
+}
+
+__callee_save void native_clac(void)
+{
+	__asm__ volatile("clac" ::: "memory");
+}
+
+__callee_save void native_nop(void)
+{
+}
+
+static void native_load_sp0(unsigned long sp)
+{
+	cpu_set_sp0(sp);
+}
+
+static void native_save_user_bases(struct task *t)
+{
+	if (cpu_features.fsgsbase) {
+		__asm__ volatile("rdfsbase %0" : "=r"(t->fs_base));
+		/* While in the kernel, the user's GS base is the one that swapgs holds. */
+		__asm__ volatile("swapgs; rdgsbase %0; swapgs" : "=r"(t->gs_base));
+	} else {
+		t->fs_base = rdmsr(MSR_FS_BASE);
+		t->gs_base = rdmsr(MSR_KERNEL_GS_BASE);
+	}
+}
+
+static void native_load_user_bases(const struct task *t)
+{
+	if (cpu_features.fsgsbase) {
+		__asm__ volatile("wrfsbase %0" : : "r"(t->fs_base));
+		__asm__ volatile("swapgs; wrgsbase %0; swapgs" : : "r"(t->gs_base));
+	} else {
+		wrmsr(MSR_FS_BASE, t->fs_base);
+		wrmsr(MSR_KERNEL_GS_BASE, t->gs_base);
+	}
+}
+
+__callee_save unsigned long native_read_cr2(void)
+{
+	unsigned long cr2;
+
+	__asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
+	return cr2;
+}
+
+__callee_save u64 native_identity(u64 frame)
+{
+	return frame;
+}
+
+void native_set_pte(pte_t *ptep, pte_t pte)
+{
+	WRITE_ONCE(ptep->v, pte.v);
+}
+
+pte_t native_ptep_get_and_clear(pte_t *ptep)
+{
+	return (pte_t){xchg(&ptep->v, 0)};
+}
+
+void native_ptep_modify(pte_t *ptep, pte_t old, pte_t new)
+{
+	while (!try_cmpxchg(&ptep->v, &old.v, new.v))
+		new.v |= old.v & _PAGE_AD;
+}
+
+void native_set_pmd(pmd_t *pmdp, pmd_t pmd)
+{
+	WRITE_ONCE(pmdp->v, pmd.v);
+}
+
+void native_set_pud(pud_t *pudp, pud_t pud)
+{
+	WRITE_ONCE(pudp->v, pud.v);
+}
+
+void native_set_pgd(pgd_t *pgdp, pgd_t pgd)
+{
+	WRITE_ONCE(pgdp->v, pgd.v);
+}
+
+static void native_alloc_table(struct mm *mm __unused, u64 p __unused, unsigned level __unused)
+{
+}
+
+static void native_release_table(u64 p __unused, unsigned level __unused)
+{
+}
+
+static void native_issue(struct batch *b)
+{
+	panic("native: %u queued updates, where every update is a store", b->n);
+}
+
+static void native_flush_tlb_local(void)
+{
+	write_cr3(read_cr3()); /* without CR3_NOFLUSH: drops this PCID's non-global entries */
+}
+
+static void native_flush_tlb_one(unsigned long addr)
+{
+	__asm__ volatile("invlpg (%0)" : : "r"(addr) : "memory");
+}
+
+static void native_flush_tlb_others(const cpumask_t *cpus, void (*local)(void *f), struct tlb_flush *f)
+{
+	smp_call_mask(cpus, local, f);
+}
+
+static void native_load_pgd(struct mm *mm __unused, u64 pgd_pfn, unsigned asid, bool flush)
+{
+	u64 cr3 = pgd_pfn << PAGE_SHIFT;
+
+	if (cpu_features.pcid)
+		cr3 |= asid | (flush ? 0 : CR3_NOFLUSH);
+	write_cr3(cr3);
+}
+
+/*
+ * Halt until the unlocker's kick or any other interrupt. With interrupts off a halt would not end, so
+ * then only spin; such locks are short.
+ */
+static void native_lock_wait(const u16 *head, u16 ticket)
+{
+	if (!(native_save_fl() & BIT(9))) {
+		cpu_relax();
+		return;
+	}
+	native_irq_disable();
+	if (READ_ONCE(*head) != ticket)
+		native_safe_halt();
+	else
+		native_irq_enable();
+}
+
+static void native_lock_kick(unsigned cpu)
+{
+	lapic_send_ipi(cpu, VECTOR_KICK);
+}
+
+struct pv_ops pv_ops = {
+	.name = "native",
+	.irq = {
+		.save_fl = native_save_fl,
+		.irq_disable = native_irq_disable,
+		.irq_enable = native_irq_enable,
+		.safe_halt = native_safe_halt,
+	},
+	.cpu = {
+		.uaccess_begin = native_nop,
+		.uaccess_end = native_nop,
+		.load_sp0 = native_load_sp0,
+		.save_user_bases = native_save_user_bases,
+		.load_user_bases = native_load_user_bases,
+	},
+	.mmu = {
+		.read_cr2 = native_read_cr2,
+		.pfn_to_mfn = native_identity,
+		.mfn_to_pfn = native_identity,
+		.set_pte = native_set_pte,
+		.ptep_get_and_clear = native_ptep_get_and_clear,
+		.ptep_modify = native_ptep_modify,
+		.set_pmd = native_set_pmd,
+		.set_pud = native_set_pud,
+		.set_pgd = native_set_pgd,
+		.alloc_table = native_alloc_table,
+		.release_table = native_release_table,
+		.issue = native_issue,
+		.flush_tlb_local = native_flush_tlb_local,
+		.flush_tlb_one = native_flush_tlb_one,
+		.flush_tlb_others = native_flush_tlb_others,
+		.load_pgd = native_load_pgd,
+	},
+	.lock = {
+		.wait = native_lock_wait,
+		.kick = native_lock_kick,
+	},
+	.smp = {
+		.send_ipi = lapic_send_ipi,
+		.eoi = lapic_eoi,
+		.set_timer = lapic_set_timer,
+	},
+};
+
+void native_setup(void)
+{
+	if (!cpu_features.smap)
+		return;
+	pv_ops.cpu.uaccess_begin = native_stac;
+	pv_ops.cpu.uaccess_end = native_clac;
+}

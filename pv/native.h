@@ -1,0 +1,23 @@
+/* The native bodies that patching puts inline and that other backends reuse. */
+#pragma once
+
+#include "pv/pv_ops.h"
+
+__callee_save unsigned long native_save_fl(void);
+__callee_save void native_irq_disable(void);
+__callee_save void native_irq_enable(void);
+void native_safe_halt(void);
+__callee_save void native_stac(void);
+__callee_save void native_clac(void);
+__callee_save void native_nop(void);
+__callee_save unsigned long native_read_cr2(void);
+__callee_save u64 native_identity(u64 frame);
+void native_set_pte(pte_t *ptep, pte_t pte);
+pte_t native_ptep_get_and_clear(pte_t *ptep);
+void native_ptep_modify(pte_t *ptep, pte_t old, pte_t new);
+void native_set_pmd(pmd_t *pmdp, pmd_t pmd);
+void native_set_pud(pud_t *pudp, pud_t pud);
+void native_set_pgd(pgd_t *pgdp, pgd_t pgd);
+
+/* Entries of the table that depend on the CPU. */
+void native_setup(void);

@@ -1,0 +1,121 @@
+/*
+ * Boot-time patching of the pv call sites.
+ *
+ * Each site is `call *slot(%rip)`, 6 bytes. If its slot holds a native body of one or two
+ * instructions, these go inline; else it becomes a direct call and a NOP. Afterwards no indirect call
+ * is left, which tests/unit/pv.c reads back from the code.
+ *
+ * The kernel's text is read-only; for the moment of the write, with interrupts off and no other CPU
+ * running, CR0.WP is clear.
+ */
+#include "kernel/io.h"
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "kernel/string.h"
+#include "pv/deferred.h"
+#include "pv/native.h"
+
+#define CR0_WP BIT(16)
+#define NOP 0x90
+#define CALL_REL32 0xe8
+
+static const struct template {
+	const void *body;
+	u8 len, code[PV_SITE_LEN];
+} templates[] = {
+	{native_save_fl, 2, {0x9c, 0x58}},                               /* pushf; pop %rax */
+	{native_irq_disable, 1, {0xfa}},                                 /* cli */
+	{native_irq_enable, 1, {0xfb}},                                  /* sti */
+	{native_safe_halt, 2, {0xfb, 0xf4}},                             /* sti; hlt */
+	{native_stac, 3, {0x0f, 0x01, 0xcb}},                            /* stac */
+	{native_clac, 3, {0x0f, 0x01, 0xca}},                            /* clac */
+	{native_nop, 0, {0}},                                            /* */
+	{native_read_cr2, 3, {0x0f, 0x20, 0xd0}},                        /* mov %cr2, %rax */
+	{native_identity, 3, {0x48, 0x89, 0xf8}},                        /* mov %rdi, %rax */
+	{native_set_pte, 3, {0x48, 0x89, 0x37}},                         /* mov %rsi, (%rdi) */
+	{native_set_pmd, 3, {0x48, 0x89, 0x37}},                         /* the same */
+	{native_set_pud, 3, {0x48, 0x89, 0x37}},                         /* the same */
+	{native_set_pgd, 3, {0x48, 0x89, 0x37}},                         /* the same */
+	{native_ptep_get_and_clear, 5, {0x31, 0xc0, 0x48, 0x87, 0x07}}, /* xor %eax, %eax; */
+								  /* xchg %rax, (%rdi) */
+};
+
+static const struct backend {
+	const char *name;
+	void (*setup)(void);
+} backends[] = {
+	{"native", native_setup},
+	{"deferred", deferred_setup},
+};
+
+bool pv_select_backend(const char *name)
+{
+	native_setup();
+	for (unsigned i = 0; i < ARRAY_SIZE(backends); i++) {
+		if (!strcmp(backends[i].name, name)) {
+			backends[i].setup();
+			return true;
+		}
+	}
+	return false;
+}
+
+static const struct template *find_template(const void *body)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(templates); i++)
+		if (templates[i].body == body)
+			return &templates[i];
+	return NULL;
+}
+
+/* The longest NOPs for what the inline code leaves over (AMD APM vol. 3, NOP). */
+static void fill_nops(u8 *p, unsigned n)
+{
+	static const u8 nops[][PV_SITE_LEN] = {
+		{0}, {NOP}, {0x66, NOP}, {0x0f, 0x1f, 0x00}, {0x0f, 0x1f, 0x40, 0x00},
+		{0x0f, 0x1f, 0x44, 0x00, 0x00}, {0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00},
+	};
+
+	memcpy(p, nops[n], n);
+}
+
+void pv_expected_code(const struct pv_site *site, u8 code[PV_SITE_LEN])
+{
+	const void *body = *site->slot;
+	const struct template *t = find_template(body);
+	u32 rel = (const u8 *)body - (site->addr + 5);
+
+	if (t) {
+		memcpy(code, t->code, t->len);
+		fill_nops(code + t->len, PV_SITE_LEN - t->len);
+		return;
+	}
+	code[0] = CALL_REL32;
+	memcpy(code + 1, &rel, sizeof(rel));
+	code[5] = NOP;
+}
+
+static void patch_site(const struct pv_site *site)
+{
+	u8 code[PV_SITE_LEN];
+
+	if (site->addr[0] != 0xff || site->addr[1] != 0x15)
+		panic("pv: the site at %p is no indirect call", site->addr);
+	if (!*site->slot)
+		panic("pv: the site at %p uses an empty slot of the table", site->addr);
+	pv_expected_code(site, code);
+	memcpy(site->addr, code, sizeof(code));
+}
+
+void pv_patch_all(void)
+{
+	u64 cr0 = read_cr0();
+
+	native_irq_disable();
+	write_cr0(cr0 & ~CR0_WP);
+	for (const struct pv_site *s = __pv_sites_start; s < __pv_sites_end; s++)
+		patch_site(s);
+	write_cr0(cr0);
+	pr_info("pv: backend %s, %lu call sites patched\n", pv_ops.name,
+		__pv_sites_end - __pv_sites_start);
+}

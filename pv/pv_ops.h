@@ -1,0 +1,309 @@
+/*
+ * The pv table: every operation that differs between hypervisors, and the inline wrappers that are
+ * the table's only callers.
+ *
+ * The native bodies are the table's static initialiser. A backend overrides its entries before
+ * pv_patch_all() runs; that rewrites every call site, recorded in the section .pv_sites, into the
+ * native instruction itself or into a direct call. After it no indirect call is left, and the table
+ * is read only by the patching of later sites (there are none) and by tests.
+ *
+ * An op marked __callee_save keeps all registers but rax, in every backend.
+ */
+#pragma once
+
+#include "kernel/cpumask.h"
+#include "mm/pgtable_types.h"
+
+struct mm;
+struct batch;
+struct task;
+struct tlb_flush;
+
+struct pv_irq_ops {
+	unsigned long (*save_fl)(void) __callee_save; /* RFLAGS, of which only IF counts */
+	void (*irq_disable)(void) __callee_save;
+	void (*irq_enable)(void) __callee_save;
+	void (*safe_halt)(void); /* enable interrupts and wait for one, with no gap between */
+};
+
+struct pv_cpu_ops {
+	void (*uaccess_begin)(void) __callee_save; /* open user memory to the kernel (SMAP) */
+	void (*uaccess_end)(void) __callee_save;
+	void (*load_sp0)(unsigned long sp); /* the stack for entries from user mode */
+	/* The FS and GS bases of user mode, between the CPU and a task that leaves or gets it. */
+	void (*save_user_bases)(struct task *t);
+	void (*load_user_bases)(const struct task *t);
+};
+
+struct pv_mmu_ops {
+	unsigned long (*read_cr2)(void) __callee_save;
+	u64 (*pfn_to_mfn)(u64 pfn) __callee_save;
+	u64 (*mfn_to_pfn)(u64 mfn) __callee_save;
+
+	/* L1. Inside a lazy section a backend may queue them; see pv/batch.h. */
+	void (*set_pte)(pte_t *ptep, pte_t pte);
+	pte_t (*ptep_get_and_clear)(pte_t *ptep);
+	/* Replace @old by @new, keeping A and D bits that the CPU sets meanwhile. */
+	void (*ptep_modify)(pte_t *ptep, pte_t old, pte_t new);
+
+	/* L2 and above: effective at once, never queued. */
+	void (*set_pmd)(pmd_t *pmdp, pmd_t pmd);
+	void (*set_pud)(pud_t *pudp, pud_t pud);
+	void (*set_pgd)(pgd_t *pgdp, pgd_t pgd);
+	/* A page becomes, or ceases to be, a page table of @level. */
+	void (*alloc_table)(struct mm *mm, u64 pfn, unsigned level);
+	void (*release_table)(u64 pfn, unsigned level);
+
+	/* Make the updates that the batch holds effective, in order. */
+	void (*issue)(struct batch *b);
+
+	/* This CPU's TLB: all user entries of the address space that is loaded; one page of it. */
+	void (*flush_tlb_local)(void);
+	void (*flush_tlb_one)(unsigned long addr);
+	/* Run @local(@f), or what amounts to it, on @cpus, and wait until it has happened. */
+	void (*flush_tlb_others)(const cpumask_t *cpus, void (*local)(void *f), struct tlb_flush *f);
+	/* Load @pgd on this CPU; @flush drops what the TLB holds under @asid. */
+	void (*load_pgd)(struct mm *mm, u64 pgd_pfn, unsigned asid, bool flush);
+};
+
+struct pv_lock_ops {
+	/* Wait until *@head may have become @ticket; may return early. Preemption is off. */
+	void (*wait)(const u16 *head, u16 ticket);
+	void (*kick)(unsigned cpu);
+};
+
+struct pv_smp_ops {
+	void (*send_ipi)(unsigned cpu, u8 vector);
+	void (*eoi)(void);
+	/* The next timer interrupt of this CPU, in @ns from now. */
+	void (*set_timer)(u64 ns);
+};
+
+struct pv_ops {
+	const char *name;
+	struct pv_irq_ops irq;
+	struct pv_cpu_ops cpu;
+	struct pv_mmu_ops mmu;
+	struct pv_lock_ops lock;
+	struct pv_smp_ops smp;
+};
+
+extern struct pv_ops pv_ops;
+
+/* One call site: the address of the 6-byte call instruction and of the table's slot it uses. */
+struct pv_site {
+	u8 *addr;
+	void **slot;
+};
+extern const struct pv_site __pv_sites_start[], __pv_sites_end[];
+#define PV_SITE_LEN 6
+
+#define PV_CALL_ASM                                                                                \
+	"771: call *%c[op](%%rip)\n"                                                               \
+	".pushsection .pv_sites, \"a\"\n.balign 8\n.quad 771b, %c[op]\n.popsection\n"
+#define PV_OP(member) [op] "i"(&pv_ops.member)
+#define PV_SCRATCH "rcx", "r8", "r9", "r10", "r11", "memory", "cc"
+#define PV_ARG(x) ((u64)(x))
+
+/* Callee-save ops: nothing is clobbered but the result. */
+#define PV_CS_VCALL0(member)                                                                       \
+	__asm__ volatile(PV_CALL_ASM : : PV_OP(member) : "rax", "memory", "cc")
+#define PV_CS_CALL0(member)                                                                        \
+	({                                                                                         \
+		u64 __ret;                                                                         \
+		__asm__ volatile(PV_CALL_ASM : "=a"(__ret) : PV_OP(member) : "memory", "cc");      \
+		__ret;                                                                             \
+	})
+#define PV_CS_PURE1(member, a)                                                                     \
+	({                                                                                         \
+		u64 __ret;                                                                         \
+		__asm__(PV_CALL_ASM : "=a"(__ret) : PV_OP(member), "D"(PV_ARG(a)) : "cc");         \
+		__ret;                                                                             \
+	})
+/* Ordinary ops: the C calling convention. */
+#define PV_CALL4(member, a, b, c, d)                                                               \
+	({                                                                                         \
+		u64 __ret, __a = PV_ARG(a), __b = PV_ARG(b), __c = PV_ARG(c);                      \
+		u64 __d = PV_ARG(d);                                                               \
+		__asm__ volatile(PV_CALL_ASM                                                       \
+				 : "=a"(__ret), "+D"(__a), "+S"(__b), "+d"(__c), "+c"(__d)         \
+				 : PV_OP(member)                                                   \
+				 : "r8", "r9", "r10", "r11", "memory", "cc");                      \
+		__ret;                                                                             \
+	})
+#define PV_CALL3(member, a, b, c)                                                                  \
+	({                                                                                         \
+		u64 __ret, __a = PV_ARG(a), __b = PV_ARG(b), __c = PV_ARG(c);                      \
+		__asm__ volatile(PV_CALL_ASM                                                       \
+				 : "=a"(__ret), "+D"(__a), "+S"(__b), "+d"(__c)                    \
+				 : PV_OP(member)                                                   \
+				 : PV_SCRATCH);                                                    \
+		__ret;                                                                             \
+	})
+#define PV_CALL2(member, a, b)                                                                     \
+	({                                                                                         \
+		u64 __ret, __a = PV_ARG(a), __b = PV_ARG(b);                                       \
+		__asm__ volatile(PV_CALL_ASM                                                       \
+				 : "=a"(__ret), "+D"(__a), "+S"(__b)                               \
+				 : PV_OP(member)                                                   \
+				 : "rdx", PV_SCRATCH);                                             \
+		__ret;                                                                             \
+	})
+#define PV_CALL1(member, a)                                                                        \
+	({                                                                                         \
+		u64 __ret, __a = PV_ARG(a);                                                        \
+		__asm__ volatile(PV_CALL_ASM                                                       \
+				 : "=a"(__ret), "+D"(__a)                                          \
+				 : PV_OP(member)                                                   \
+				 : "rsi", "rdx", PV_SCRATCH);                                      \
+		__ret;                                                                             \
+	})
+#define PV_CALL0(member) PV_CALL1(member, 0)
+
+static inline void pv_uaccess_begin(void)
+{
+	PV_CS_VCALL0(cpu.uaccess_begin);
+}
+
+static inline void pv_uaccess_end(void)
+{
+	PV_CS_VCALL0(cpu.uaccess_end);
+}
+
+static inline void pv_load_sp0(unsigned long sp)
+{
+	PV_CALL1(cpu.load_sp0, sp);
+}
+
+static inline void pv_save_user_bases(struct task *t)
+{
+	PV_CALL1(cpu.save_user_bases, t);
+}
+
+static inline void pv_load_user_bases(const struct task *t)
+{
+	PV_CALL1(cpu.load_user_bases, t);
+}
+
+static inline unsigned long pv_read_cr2(void)
+{
+	return PV_CS_CALL0(mmu.read_cr2);
+}
+
+static inline mfn_t pfn_to_mfn(pfn_t p)
+{
+	return (mfn_t){PV_CS_PURE1(mmu.pfn_to_mfn, p.v)};
+}
+
+static inline pfn_t mfn_to_pfn(mfn_t m)
+{
+	return (pfn_t){PV_CS_PURE1(mmu.mfn_to_pfn, m.v)};
+}
+
+static inline void pv_set_pte(pte_t *ptep, pte_t pte)
+{
+	PV_CALL2(mmu.set_pte, ptep, pte.v);
+}
+
+static inline pte_t pv_ptep_get_and_clear(pte_t *ptep)
+{
+	return (pte_t){PV_CALL1(mmu.ptep_get_and_clear, ptep)};
+}
+
+static inline void pv_ptep_modify(pte_t *ptep, pte_t old, pte_t new)
+{
+	PV_CALL3(mmu.ptep_modify, ptep, old.v, new.v);
+}
+
+static inline void set_pmd(pmd_t *pmdp, pmd_t pmd)
+{
+	PV_CALL2(mmu.set_pmd, pmdp, pmd.v);
+}
+
+static inline void set_pud(pud_t *pudp, pud_t pud)
+{
+	PV_CALL2(mmu.set_pud, pudp, pud.v);
+}
+
+static inline void set_pgd(pgd_t *pgdp, pgd_t pgd)
+{
+	PV_CALL2(mmu.set_pgd, pgdp, pgd.v);
+}
+
+static inline void pv_alloc_table(struct mm *mm, pfn_t p, unsigned level)
+{
+	PV_CALL3(mmu.alloc_table, mm, p.v, level);
+}
+
+static inline void pv_release_table(pfn_t p, unsigned level)
+{
+	PV_CALL2(mmu.release_table, p.v, level);
+}
+
+static inline void pv_issue(struct batch *b)
+{
+	PV_CALL1(mmu.issue, b);
+}
+
+static inline void pv_flush_tlb_local(void)
+{
+	PV_CALL0(mmu.flush_tlb_local);
+}
+
+static inline void pv_flush_tlb_one(unsigned long addr)
+{
+	PV_CALL1(mmu.flush_tlb_one, addr);
+}
+
+static inline void pv_flush_tlb_others(const cpumask_t *cpus, void (*local)(void *f),
+				       struct tlb_flush *f)
+{
+	PV_CALL3(mmu.flush_tlb_others, cpus, local, f);
+}
+
+static inline void pv_load_pgd(struct mm *mm, pfn_t pgd, unsigned asid, bool flush)
+{
+	PV_CALL4(mmu.load_pgd, mm, pgd.v, asid, flush);
+}
+
+static inline void pv_lock_wait(const u16 *head, u16 ticket)
+{
+	PV_CALL2(lock.wait, head, ticket);
+}
+
+static inline void pv_lock_kick(unsigned cpu)
+{
+	PV_CALL1(lock.kick, cpu);
+}
+
+static inline void pv_send_ipi(unsigned cpu, u8 vector)
+{
+	PV_CALL2(smp.send_ipi, cpu, vector);
+}
+
+static inline void pv_eoi(void)
+{
+	PV_CALL0(smp.eoi);
+}
+
+static inline void pv_set_timer(u64 ns)
+{
+	PV_CALL1(smp.set_timer, ns);
+}
+
+/*
+ * The queue of this CPU, as mm/ sees it; pv/batch.h has the inside. A task may be preempted between
+ * any two of these calls: the switch issues the queue.
+ */
+void batch_flush(void);                 /* issue updates, then the invalidation owed */
+bool batch_is_empty(void);
+bool batch_is_pending(const pte_t *ptep); /* an update of @ptep is queued here */
+/* The section owes an invalidation of @f's range, after its updates. */
+void batch_owe_flush(const struct tlb_flush *f);
+
+/* Choose the backend by its name; false if there is none of that name. Before pv_patch_all(). */
+bool pv_select_backend(const char *name);
+/* Rewrite every recorded call site. Boot CPU, interrupts off, no other CPU running. */
+void pv_patch_all(void);
+/* What a site must look like once patched; tests compare the code with it. */
+void pv_expected_code(const struct pv_site *site, u8 code[PV_SITE_LEN]);
