@@ -1,0 +1,78 @@
+/*
+ * The boot-time allocator: a list of free ranges, cut from below. No locks: one CPU.
+ */
+#include "mm/early.h"
+
+#include "boot/boot_info.h"
+#include "kernel/panic.h"
+#include "kernel/string.h"
+#include "mm/addr.h"
+
+#define LOW_MEMORY_END 0x100000 /* BIOS data, AP trampoline */
+
+extern char __text_start[], __image_end[];
+
+static struct mem_region free_ranges[BOOT_MAX_REGIONS + 8];
+static unsigned nr_free;
+
+static void add_range(paddr_t start, paddr_t end)
+{
+	if (start >= end)
+		return;
+	BUG_ON(nr_free == ARRAY_SIZE(free_ranges));
+	free_ranges[nr_free++] = (struct mem_region){start, end};
+}
+
+/* Take [start, end) out of the free ranges, splitting them where it must. */
+static void reserve(paddr_t start, paddr_t end)
+{
+	unsigned n = nr_free;
+
+	end = ALIGN_UP(end, PAGE_SIZE);
+	start = ALIGN_DOWN(start, PAGE_SIZE);
+	for (unsigned i = 0; i < n; i++) {
+		struct mem_region r = free_ranges[i];
+
+		if (end <= r.start || start >= r.end)
+			continue;
+		free_ranges[i] = (struct mem_region){r.start, max(r.start, start)};
+		add_range(min(r.end, end), r.end);
+	}
+}
+
+void early_init(void)
+{
+	for (unsigned i = 0; i < boot_info.nr_ram; i++)
+		add_range(boot_info.ram[i].start, boot_info.ram[i].end);
+	reserve(0, LOW_MEMORY_END);
+	reserve(__pa_symbol(__text_start), __pa_symbol(__image_end));
+	reserve(boot_info.module.start, boot_info.module.end);
+}
+
+void *early_alloc(size_t size, size_t align)
+{
+	for (unsigned i = 0; i < nr_free; i++) {
+		struct mem_region *r = &free_ranges[i];
+		paddr_t start = ALIGN_UP(r->start, (paddr_t)align);
+
+		if (start + size > r->end || start < r->start)
+			continue;
+		/* What alignment skips stays free for smaller pieces. */
+		add_range(r->start, start - r->start >= PAGE_SIZE ? ALIGN_DOWN(start, PAGE_SIZE) : r->start);
+		r->start = start + size;
+		return memset(__va(start), 0, size);
+	}
+	panic("out of memory at boot: no %lu KiB free in %u ranges of RAM; give the machine more",
+	      size >> 10, nr_free);
+}
+
+void early_for_each_free(void (*fn)(paddr_t start, paddr_t end))
+{
+	for (unsigned i = 0; i < nr_free; i++) {
+		paddr_t start = ALIGN_UP(free_ranges[i].start, PAGE_SIZE);
+
+		if (start < free_ranges[i].end)
+			fn(start, free_ranges[i].end);
+	}
+	nr_free = 0;
+}

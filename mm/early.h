@@ -1,0 +1,14 @@
+/*
+ * The boot-time allocator: pieces of RAM that are never given back. The boot CPU alone uses it,
+ * until page_alloc_init() takes over what is left.
+ */
+#pragma once
+
+#include "kernel/types.h"
+
+/* Learn the RAM of boot_info, less what is in use already. */
+void early_init(void);
+/* @size zeroed bytes of the direct map, @align a power of two; panics when there is not enough. */
+void *early_alloc(size_t size, size_t align);
+/* Call @fn for each range of RAM that nobody took. */
+void early_for_each_free(void (*fn)(paddr_t start, paddr_t end));

@@ -1,0 +1,20 @@
+/*
+ * Page faults of user mode, and of the kernel's copies to and from it.
+ */
+#pragma once
+
+#include "mm/mm.h"
+
+enum fault_result {
+	FAULT_OK,      /* the access may be tried again; it may fault again, for another reason */
+	FAULT_SEGV,    /* no VMA, or none that permits the access */
+	FAULT_OOM,     /* no memory */
+};
+
+#define FAULT_WRITE BIT(0)
+#define FAULT_EXEC BIT(1)
+
+/*
+ * Make progress on an access to @addr, which @vma permits. mmap_lock held for reading (or writing).
+ */
+enum fault_result handle_mm_fault(struct vma *vma, unsigned long addr, unsigned flags);

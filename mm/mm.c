@@ -1,0 +1,133 @@
+/*
+ * Life and death of address spaces.
+ *
+ * Lock: mm_list_lock guards the list of all of them.
+ */
+#include "mm/mm.h"
+
+#include "kernel/panic.h"
+#include "kernel/string.h"
+#include "mm/fork.h"
+#include "mm/layout_internal.h"
+#include "mm/mmap.h"
+#include "mm/pgtable.h"
+#include "mm/slab.h"
+#include "mm/tlb.h"
+#include "mm/vma.h"
+
+static KMEM_CACHE(mm_cache, struct mm);
+static DEFINE_SPINLOCK(mm_list_lock, LOCK_MM_LIST);
+static LIST_HEAD(mm_list);
+
+pgprot_t vm_page_prot(unsigned long vm_flags)
+{
+	u64 prot = _PAGE_PRESENT | _PAGE_USER | _PAGE_ACCESSED;
+
+	if (!(vm_flags & VM_ACCESS))
+		return (pgprot_t){_PAGE_PROTNONE | _PAGE_NX | _PAGE_ACCESSED};
+	if (vm_flags & VM_WRITE)
+		prot |= _PAGE_RW;
+	if (!(vm_flags & VM_EXEC))
+		prot |= _PAGE_NX;
+	return (pgprot_t){prot};
+}
+
+/* An L4 table whose kernel half is everybody's. */
+static pgd_t *pgd_alloc(struct mm *mm)
+{
+	struct page *page = alloc_page_zeroed(PAGE_TABLE);
+	pgd_t *pgd;
+
+	if (!page)
+		return NULL;
+	page->level = 4;
+	page->table_mm = mm;
+	pgd = page_to_virt(page);
+	memcpy(pgd + PTRS_PER_TABLE / 2, init_mm.pgd + PTRS_PER_TABLE / 2, PAGE_SIZE / 2);
+	pv_alloc_table(mm, page_to_pfn(page), 4);
+	return pgd;
+}
+
+struct mm *mm_alloc(void)
+{
+	struct mm *mm = kmem_cache_zalloc(&mm_cache);
+
+	if (!mm)
+		return NULL;
+	mm->pgd = pgd_alloc(mm);
+	if (!mm->pgd) {
+		kmem_cache_free(&mm_cache, mm);
+		return NULL;
+	}
+	atomic_set(&mm->users, 1);
+	rwsem_init(&mm->mmap_lock);
+	spin_lock_init(&mm->page_table_lock, LOCK_PAGE_TABLE);
+	tlb_init_mm(mm);
+	spin_lock(&mm_list_lock);
+	list_add_tail(&mm->node, &mm_list);
+	spin_unlock(&mm_list_lock);
+	return mm;
+}
+
+/*
+ * No CPU may walk the tables while they come apart, so the mm is evicted first; then nothing needs an
+ * invalidation any more.
+ */
+void mm_put(struct mm *mm)
+{
+	if (!atomic_dec_and_test(&mm->users))
+		return;
+	BUG_ON(rwsem_is_locked(&mm->mmap_lock));
+	spin_lock(&mm_list_lock);
+	list_del(&mm->node);
+	spin_unlock(&mm_list_lock);
+	tlb_evict_mm(mm);
+	unmap_everything(mm);
+	memset(mm->pgd + PTRS_PER_TABLE / 2, 0, PAGE_SIZE / 2);
+	table_free(virt_to_page(mm->pgd));
+	kmem_cache_free(&mm_cache, mm);
+}
+
+static bool copy_vmas(struct mm *child, struct mm *mm)
+{
+	for (struct vma *v = mm->vmas.first; v; v = v->next) {
+		struct vma *copy = vma_clone(v, child, v->start, v->end);
+
+		if (!copy)
+			return false;
+		mm_insert_vma(child, copy);
+		if (copy_page_range(copy, v))
+			return false;
+	}
+	return true;
+}
+
+struct mm *mm_fork(struct mm *mm)
+{
+	struct mm *child = mm_alloc();
+	bool ok;
+
+	if (!child)
+		return NULL;
+	down_write(&mm->mmap_lock);
+	ok = copy_vmas(child, mm);
+	child->brk_start = mm->brk_start;
+	child->brk = mm->brk;
+	up_write(&mm->mmap_lock);
+	if (!ok) {
+		mm_put(child);
+		return NULL;
+	}
+	count(CNT_FORKS);
+	return child;
+}
+
+void for_each_mm(void (*fn)(struct mm *mm, void *arg), void *arg)
+{
+	struct mm *mm;
+
+	spin_lock(&mm_list_lock);
+	list_for_each_entry(mm, &mm_list, node)
+		fn(mm, arg);
+	spin_unlock(&mm_list_lock);
+}

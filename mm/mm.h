@@ -1,0 +1,68 @@
+/*
+ * An address space: its VMAs, its page tables, and what guards them.
+ *
+ *   mmap_lock         read for faults and for changes of entries alone, write for changes of layout
+ *   page_table_lock   linking and unlinking of tables at L2 and above
+ *   ptl (struct page) the entries of one PTE page, and the rights in the L2 entry that links it
+ */
+#pragma once
+
+#include "kernel/list.h"
+#include "kernel/wait.h"
+#include "mm/pgtable_types.h"
+#include "mm/tlb_types.h"
+
+struct shmem;
+
+#define VM_READ BIT(0)
+#define VM_WRITE BIT(1)
+#define VM_EXEC BIT(2)
+#define VM_ACCESS (VM_READ | VM_WRITE | VM_EXEC)
+#define VM_SHARED BIT(3)
+#define VM_PFNMAP BIT(4) /* maps fixed frames; no struct page is counted */
+
+struct vma {
+	unsigned long start, end; /* [start, end), page aligned */
+	unsigned long flags;
+	struct mm *mm;
+	struct shmem *shmem;  /* VM_SHARED memory: the object, of which we hold a reference */
+	unsigned long pgoff;  /* of start: in pages of the object, or the first frame of a VM_PFNMAP */
+	/* vma.c: a treap by address, and a list in order */
+	struct vma *left, *right, *prev, *next;
+	u32 priority;
+};
+
+struct vma_set {
+	struct vma *root, *first;
+	unsigned count;
+};
+
+struct mm {
+	pgd_t *pgd;
+	struct mm_tlb tlb;
+	atomic_t users; /* tasks; the last one tears it down */
+	struct rwsem mmap_lock;
+	struct spinlock page_table_lock;
+
+	/* mmap_lock */
+	struct vma_set vmas;
+	unsigned long brk_start, brk;
+	unsigned long mapped_pages; /* in VMAs */
+
+	/* mm_list_lock */
+	struct list_head node;
+};
+
+extern struct mm init_mm; /* the kernel's tables; no user half */
+
+/* A new, empty address space with one user; NULL: no memory. */
+struct mm *mm_alloc(void);
+/* Drop a user. The last one tears everything down; the caller's CPU may have the mm loaded. */
+void mm_put(struct mm *mm);
+/* Call @fn for each address space, under the list's lock. */
+void for_each_mm(void (*fn)(struct mm *mm, void *arg), void *arg);
+/* A copy of the current task's mm, as fork makes it; NULL: no memory. */
+struct mm *mm_fork(struct mm *mm);
+
+/* The protection of the entries of a VMA that are mapped as its rights say. */
+pgprot_t vm_page_prot(unsigned long vm_flags);

@@ -1,0 +1,331 @@
+/*
+ * mmap, munmap, brk, and the VMAs behind them.
+ *
+ * Locks: mmap_lock for writing while the layout changes. munmap gives it back to readers before it
+ * touches the page tables, so that its zap races with faults of the rest of the mm.
+ */
+#include "mm/mmap.h"
+
+#include "kernel/errno.h"
+#include "kernel/string.h"
+#include "mm/layout_internal.h"
+#include "mm/populate.h"
+#include "mm/remap.h"
+#include "mm/shmem.h"
+#include "mm/slab.h"
+#include "mm/vma.h"
+#include "mm/zap.h"
+
+#define MMAP_CEILING 0x00007f0000000000UL
+#define MMAP_FLOOR 0x10000UL
+
+static KMEM_CACHE(vma_cache, struct vma);
+
+struct vma *vma_alloc(struct mm *mm, unsigned long start, unsigned long end, unsigned long flags)
+{
+	struct vma *v = kmem_cache_zalloc(&vma_cache);
+
+	if (v) {
+		v->mm = mm;
+		v->start = start;
+		v->end = end;
+		v->flags = flags;
+	}
+	return v;
+}
+
+void vma_free(struct vma *v)
+{
+	if (v->shmem)
+		shmem_put(v->shmem);
+	kmem_cache_free(&vma_cache, v);
+}
+
+struct vma *vma_clone(const struct vma *v, struct mm *mm, unsigned long start, unsigned long end)
+{
+	struct vma *n = vma_alloc(mm, start, end, v->flags);
+
+	if (!n)
+		return NULL;
+	n->pgoff = v->pgoff + ((start - v->start) >> PAGE_SHIFT);
+	n->shmem = v->shmem;
+	if (n->shmem)
+		shmem_get(n->shmem);
+	return n;
+}
+
+void mm_insert_vma(struct mm *mm, struct vma *v)
+{
+	vma_insert(&mm->vmas, v);
+	mm->mapped_pages += (v->end - v->start) >> PAGE_SHIFT;
+}
+
+void mm_remove_vma(struct mm *mm, struct vma *v)
+{
+	vma_remove(&mm->vmas, v);
+	mm->mapped_pages -= (v->end - v->start) >> PAGE_SHIFT;
+}
+
+/* Split the VMA that @addr lies strictly inside, if any. -ENOMEM; else nothing observable changes. */
+static int split_at(struct mm *mm, unsigned long addr)
+{
+	struct vma *v = vma_find(&mm->vmas, addr), *upper;
+
+	if (!v || v->start >= addr)
+		return 0;
+	upper = vma_clone(v, mm, addr, v->end);
+	if (!upper)
+		return -ENOMEM;
+	v->end = addr;
+	vma_insert(&mm->vmas, upper);
+	return 0;
+}
+
+int split_around(struct mm *mm, unsigned long start, unsigned long end)
+{
+	int err = split_at(mm, start);
+
+	return err ? err : split_at(mm, end);
+}
+
+void merge_around(struct mm *mm, unsigned long start, unsigned long end)
+{
+	struct vma *v = vma_find(&mm->vmas, start ? start - 1 : 0), *next;
+
+	for (; v && v->start <= end; v = next) {
+		next = v->next;
+		if (!next || !vma_mergeable(v, next))
+			continue;
+		vma_remove(&mm->vmas, next);
+		v->end = next->end;
+		vma_free(next);
+		next = v;
+	}
+}
+
+/* Take the VMAs of [start, end), already split at its ends, out of the mm; linked by `next`. */
+static struct vma *detach_range(struct mm *mm, unsigned long start, unsigned long end)
+{
+	struct vma *first = NULL, **link = &first, *v, *next;
+
+	for (v = vma_find(&mm->vmas, start); v && v->start < end; v = next) {
+		next = v->next;
+		mm_remove_vma(mm, v);
+		v->next = NULL;
+		*link = v;
+		link = &v->next;
+	}
+	return first;
+}
+
+/* Drop what detached VMAs map, and their tables. mmap_lock held for reading at least. */
+static void zap_detached(struct mm *mm, struct vma *list, unsigned long floor,
+			 unsigned long ceiling)
+{
+	struct mmu_gather tlb;
+	struct vma *next;
+
+	tlb_gather_mmu(&tlb, mm);
+	for (struct vma *v = list; v; v = v->next)
+		zap_page_range(&tlb, v, v->start, v->end);
+	for (struct vma *v = list; v; v = v->next)
+		free_pgtables(&tlb, v->start, v->end, floor, ceiling);
+	tlb_finish_mmu(&tlb);
+	for (; list; list = next) {
+		next = list->next;
+		vma_free(list);
+	}
+}
+
+/* The free space around @addr, which no VMA covers. */
+static void free_space_around(const struct mm *mm, unsigned long addr, unsigned long *floor,
+			      unsigned long *ceiling)
+{
+	const struct vma *below = vma_find_below(&mm->vmas, addr);
+	const struct vma *above = vma_find(&mm->vmas, addr);
+
+	*floor = below ? below->end : 0;
+	*ceiling = above ? above->start : USER_END + PAGE_SIZE;
+}
+
+int unmap_range_locked(struct mm *mm, unsigned long start, unsigned long end, bool downgrade)
+	__no_thread_safety
+{
+	unsigned long floor = 0, ceiling = 0;
+	struct vma *list;
+	int err = split_around(mm, start, end);
+
+	if (err)
+		return err;
+	list = detach_range(mm, start, end);
+	free_space_around(mm, start, &floor, &ceiling);
+	if (downgrade)
+		downgrade_write(&mm->mmap_lock);
+	if (list)
+		zap_detached(mm, list, floor, ceiling);
+	return 0;
+}
+
+bool user_range_ok(unsigned long addr, unsigned long len)
+{
+	return !(addr & ~PAGE_MASK) && len && len <= USER_END && addr <= USER_END - len;
+}
+
+unsigned long prot_to_vm_flags(unsigned long prot)
+{
+	static_assert(PROT_READ == VM_READ && PROT_WRITE == VM_WRITE && PROT_EXEC == VM_EXEC, "");
+	return prot & VM_ACCESS;
+}
+
+long do_munmap(unsigned long addr, unsigned long len) __no_thread_safety
+{
+	struct mm *mm = current->mm;
+	long err;
+
+	len = ALIGN_UP(len, PAGE_SIZE);
+	if (!user_range_ok(addr, len))
+		return -EINVAL;
+	down_write(&mm->mmap_lock);
+	err = unmap_range_locked(mm, addr, addr + len, true);
+	if (err)
+		up_write(&mm->mmap_lock);
+	else
+		up_read(&mm->mmap_lock);
+	return err;
+}
+
+/* Choose the address; negative: error. */
+static long place(struct mm *mm, unsigned long addr, unsigned long len, unsigned long flags)
+{
+	const struct vma *next;
+
+	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
+		if (!user_range_ok(addr, len))
+			return -EINVAL;
+		if (addr < MMAP_FLOOR)
+			return -EPERM;
+		next = vma_find(&mm->vmas, addr);
+		if ((flags & MAP_FIXED_NOREPLACE) && next && next->start < addr + len)
+			return -EEXIST;
+		return addr;
+	}
+	addr &= PAGE_MASK;
+	next = vma_find(&mm->vmas, addr);
+	if (addr >= MMAP_FLOOR && user_range_ok(addr, len) && (!next || next->start >= addr + len))
+		return addr;
+	addr = vma_find_gap(&mm->vmas, len, MMAP_FLOOR, MMAP_CEILING);
+	return addr ? (long)addr : -ENOMEM;
+}
+
+/* What the new VMA maps. -ENOMEM, or -EINVAL where the frames end. */
+static int set_backing(struct vma *v, const struct mmap_frames *frames, unsigned long pgoff)
+{
+	unsigned long pages = (v->end - v->start) >> PAGE_SHIFT;
+
+	if (frames) {
+		if (pgoff > frames->count || pages > frames->count - pgoff)
+			return -EINVAL;
+		v->flags |= VM_PFNMAP;
+		v->pgoff = frames->first_pfn + pgoff;
+	} else if (v->flags & VM_SHARED) {
+		if (pages > SHMEM_MAX_PAGES)
+			return -ENOMEM;
+		v->shmem = shmem_create();
+		if (!v->shmem)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int fill_new(struct vma *v, unsigned long flags)
+{
+	if (v->flags & VM_PFNMAP)
+		return remap_pfn_range(v, v->start, v->end, pfn(v->pgoff));
+	if ((flags & MAP_POPULATE) && (v->flags & VM_ACCESS))
+		populate_range(v, v->start, v->end, v->flags & VM_WRITE); /* as far as memory goes */
+	return 0;
+}
+
+static long map_locked(struct mm *mm, unsigned long addr, unsigned long len, unsigned long vm_flags,
+		       unsigned long flags, const struct mmap_frames *frames, unsigned long pgoff)
+{
+	struct vma *v;
+	int err;
+
+	v = vma_alloc(mm, addr, addr + len, vm_flags);
+	if (!v)
+		return -ENOMEM;
+	err = set_backing(v, frames, pgoff);
+	if (!err)
+		err = unmap_range_locked(mm, addr, addr + len, false);
+	if (err) {
+		vma_free(v);
+		return err;
+	}
+	mm_insert_vma(mm, v);
+	err = fill_new(v, flags);
+	if (err) {
+		unmap_range_locked(mm, addr, addr + len, false);
+		return err;
+	}
+	merge_around(mm, addr, addr + len);
+	return addr;
+}
+
+long do_mmap(unsigned long addr, unsigned long len, unsigned long prot, unsigned long flags,
+	     const struct mmap_frames *frames, unsigned long pgoff)
+{
+	struct mm *mm = current->mm;
+	unsigned long vm_flags = prot_to_vm_flags(prot);
+
+	if (!len || (prot & ~(unsigned long)VM_ACCESS))
+		return -EINVAL;
+	if (len > USER_END)
+		return -ENOMEM;
+	if (!(flags & MAP_SHARED) == !(flags & MAP_PRIVATE) || (frames && !(flags & MAP_SHARED)))
+		return -EINVAL;
+	if (flags & MAP_SHARED)
+		vm_flags |= VM_SHARED;
+	len = ALIGN_UP(len, PAGE_SIZE);
+	down_write(&mm->mmap_lock);
+	addr = place(mm, addr, len, flags);
+	if ((long)addr > 0)
+		addr = map_locked(mm, addr, len, vm_flags, flags, frames, pgoff);
+	up_write(&mm->mmap_lock);
+	return addr;
+}
+
+/* As on Linux brk() tells where the break is now; that is the error too. */
+long do_brk(unsigned long brk)
+{
+	struct mm *mm = current->mm;
+	unsigned long old_end, new_end;
+
+	down_write(&mm->mmap_lock);
+	old_end = ALIGN_UP(mm->brk, PAGE_SIZE);
+	new_end = ALIGN_UP(brk, PAGE_SIZE);
+	if (brk >= mm->brk_start && brk < MMAP_CEILING) {
+		const struct vma *next = vma_find(&mm->vmas, old_end);
+		bool ok = true;
+
+		if (new_end > old_end)
+			ok = (!next || next->start >= new_end) &&
+			     map_locked(mm, old_end, new_end - old_end, VM_READ | VM_WRITE, 0, NULL,
+					0) > 0;
+		else if (new_end < old_end)
+			ok = !unmap_range_locked(mm, new_end, old_end, false);
+		if (ok)
+			mm->brk = brk;
+	}
+	brk = mm->brk;
+	up_write(&mm->mmap_lock);
+	return brk;
+}
+
+void unmap_everything(struct mm *mm)
+{
+	struct vma *list = detach_range(mm, 0, USER_END);
+
+	if (list)
+		zap_detached(mm, list, 0, USER_END + PAGE_SIZE);
+}

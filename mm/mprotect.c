@@ -1,0 +1,61 @@
+/*
+ * mprotect: give the entries of a range the rights of their VMA.
+ *
+ * The VMA's flags have changed already, under mmap_lock held for writing; it is held for reading now,
+ * so faults race with this, and both arrive at the same entry under the PTE page's lock.
+ */
+#include "mm/mprotect.h"
+
+#include "mm/lazy_mmu.h"
+#include "mm/tlb.h"
+#include "mm/walk.h"
+
+/* Private memory is written in place only if nothing else maps the page. */
+static bool may_write_in_place(const struct vma *vma, pte_t pte)
+{
+	if (vma->flags & VM_SHARED)
+		return true;
+	return !pte_special(pte) && atomic_read(&pte_page(pte)->refcount) == 1;
+}
+
+pte_t vma_pte_rights(const struct vma *vma, pte_t pte)
+{
+	pgprot_t prot = vm_page_prot(vma->flags);
+
+	if ((prot.v & _PAGE_RW) && !may_write_in_place(vma, pte))
+		prot.v &= ~_PAGE_RW;
+	return pte_modify(pte, prot);
+}
+
+static int change_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
+			    void *arg __unused)
+{
+	struct mm *mm = vma->mm;
+	unsigned long first = end, last = 0;
+	struct spinlock *ptl;
+	pte_t *ptep = pte_offset_map_lock(pmd, addr, &ptl);
+	lazy_mmu_state_t state = arch_enter_lazy_mmu_mode();
+
+	for (; addr != end; ptep++, addr += PAGE_SIZE) {
+		pte_t old = ptep_modify_prot_start(mm, addr, ptep), new;
+
+		if (pte_none(old))
+			continue;
+		new = vma_pte_rights(vma, old);
+		if (new.v == old.v)
+			continue;
+		ptep_modify_prot_commit(mm, addr, ptep, old, new);
+		first = min(first, addr);
+		last = addr + PAGE_SIZE;
+	}
+	if (first < last)
+		flush_tlb_range(mm, first, last);
+	arch_leave_lazy_mmu_mode(state);
+	pte_unmap_unlock(ptep - 1, ptl);
+	return 0;
+}
+
+void change_protection(struct vma *vma, unsigned long start, unsigned long end)
+{
+	walk_pte_ranges(vma, start, end, change_pte_range, NULL);
+}

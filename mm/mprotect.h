@@ -1,0 +1,10 @@
+/* Changing the rights of mappings. */
+#pragma once
+
+#include "mm/pgtable.h"
+
+/* @pte with the rights that it should have in @vma: those of the VMA, but no write to a shared page
+ * of private memory, which is the write fault's to copy. */
+pte_t vma_pte_rights(const struct vma *vma, pte_t pte);
+/* Give the entries of [start, end) of @vma the rights that its flags say. mmap_lock held. */
+void change_protection(struct vma *vma, unsigned long start, unsigned long end);

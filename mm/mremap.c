@@ -1,0 +1,80 @@
+/*
+ * mremap: move entries from one range to another.
+ *
+ * Locks: the old PTE page, then, nested, the new one; where both ranges lie in one page, that one
+ * alone. mmap_lock is held for writing, so no two moves run in one mm and the order cannot reverse.
+ */
+#include "mm/mremap.h"
+
+#include "kernel/errno.h"
+#include "mm/lazy_mmu.h"
+#include "mm/pgtable.h"
+#include "mm/tlb.h"
+#include "mm/walk.h"
+
+struct move {
+	unsigned long old, new; /* starts of the two ranges */
+	unsigned long *moved;
+};
+
+/*
+ * In a batch the D bit may still be set in the old entry after it was read: a writable entry is moved
+ * as dirty. That a clean page is taken for a dirty one is harmless, the reverse is not.
+ */
+static pte_t moved_entry(pte_t pte)
+{
+	return pte_write(pte) ? pte_mkdirty(pte) : pte;
+}
+
+/* [addr, end) and its image each lie in one PTE page. */
+static void move_ptes(struct mm *mm, pmd_t *pmd, unsigned long addr, unsigned long end,
+		      pmd_t *new_pmd, unsigned long new_addr) __no_thread_safety
+{
+	bool two = pmd->v != new_pmd->v;
+	unsigned long start = addr;
+	struct spinlock *ptl, *new_ptl;
+	pte_t *ptep = pte_offset_map_lock(pmd, addr, &ptl);
+	pte_t *new_ptep = two ? pte_offset_map_lock_nested(new_pmd, new_addr, &new_ptl)
+			      : pte_offset(*new_pmd, new_addr);
+	lazy_mmu_state_t state = arch_enter_lazy_mmu_mode();
+
+	for (; addr != end; ptep++, new_ptep++, addr += PAGE_SIZE, new_addr += PAGE_SIZE) {
+		if (pte_none(ptep_get(ptep)))
+			continue;
+		set_pte_at(mm, new_addr, new_ptep,
+			   moved_entry(ptep_get_and_clear(mm, addr, ptep)));
+	}
+	flush_tlb_range(mm, start, end);
+	arch_leave_lazy_mmu_mode(state);
+	if (two)
+		pte_unmap_unlock_nested(new_ptep - 1, new_ptl);
+	pte_unmap_unlock(ptep - 1, ptl);
+}
+
+static int move_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
+			  void *arg)
+{
+	struct move *m = arg;
+
+	while (addr < end) {
+		unsigned long new_addr = m->new + (addr - m->old);
+		unsigned long len = pmd_addr_end(new_addr, new_addr + (end - addr)) - new_addr;
+		pmd_t *new_pmd = pmd_alloc(vma->mm, new_addr);
+
+		if (!new_pmd || !pte_alloc(vma->mm, new_pmd))
+			return -ENOMEM;
+		move_ptes(vma->mm, pmd, addr, addr + len, new_pmd, new_addr);
+		addr += len;
+		*m->moved = addr - m->old;
+	}
+	return 0;
+}
+
+int move_page_tables(struct vma *vma, unsigned long old, unsigned long new, unsigned long len,
+		     unsigned long *moved)
+{
+	struct move m = {old, new, moved};
+
+	*moved = 0;
+	return walk_pte_ranges(vma, old, old + len, move_pte_range, &m);
+}

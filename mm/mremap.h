@@ -1,0 +1,11 @@
+/* Moving mappings. */
+#pragma once
+
+#include "mm/mm.h"
+
+/*
+ * Move the entries of [old, old + len) of @vma to [new, new + len), which has none, in the same mm.
+ * mmap_lock held for writing. -ENOMEM: what was moved stays moved, and *moved says how many bytes.
+ */
+int move_page_tables(struct vma *vma, unsigned long old, unsigned long new, unsigned long len,
+		     unsigned long *moved);

@@ -1,0 +1,343 @@
+/*
+ * Page-table entries and tables: the helpers that mm/ works with, with Linux's names.
+ *
+ * Rights are the AND of all levels: an L2 entry may be narrower than the PTEs below it, and every
+ * walker says what it finds with pte_narrow(). ptep_get() is the only way to read a PTE.
+ */
+#pragma once
+
+#include "kernel/counters.h"
+#include "kernel/panic.h"
+#include "kernel/thread_safety.h"
+#include "mm/mm.h"
+#include "mm/page.h"
+#include "mm/pgtable_types.h"
+#include "pv/pv_ops.h"
+
+/* --- values --- */
+
+/* The A and D bits that a clear left for harvesting do not make an entry one. */
+static inline bool pte_none(pte_t pte)
+{
+	return !(pte.v & ~_PAGE_AD);
+}
+
+static inline bool pte_present(pte_t pte)
+{
+	return pte.v & _PAGE_PRESENT;
+}
+
+static inline bool pte_write(pte_t pte)
+{
+	return pte.v & _PAGE_RW;
+}
+
+static inline bool pte_exec(pte_t pte)
+{
+	return !(pte.v & _PAGE_NX);
+}
+
+static inline bool pte_user(pte_t pte)
+{
+	return pte.v & _PAGE_USER;
+}
+
+static inline bool pte_dirty(pte_t pte)
+{
+	return pte.v & _PAGE_DIRTY;
+}
+
+static inline bool pte_young(pte_t pte)
+{
+	return pte.v & _PAGE_ACCESSED;
+}
+
+static inline bool pte_special(pte_t pte)
+{
+	return pte.v & _PAGE_SPECIAL;
+}
+
+static inline pte_t pte_wrprotect(pte_t pte)
+{
+	return (pte_t){pte.v & ~_PAGE_RW};
+}
+
+static inline pte_t pte_mkwrite(pte_t pte)
+{
+	return (pte_t){pte.v | _PAGE_RW};
+}
+
+static inline pte_t pte_mkdirty(pte_t pte)
+{
+	return (pte_t){pte.v | _PAGE_DIRTY};
+}
+
+static inline pte_t pte_mkclean(pte_t pte)
+{
+	return (pte_t){pte.v & ~_PAGE_DIRTY};
+}
+
+static inline pte_t pte_mkyoung(pte_t pte)
+{
+	return (pte_t){pte.v | _PAGE_ACCESSED};
+}
+
+static inline pte_t pte_mkspecial(pte_t pte)
+{
+	return (pte_t){pte.v | _PAGE_SPECIAL};
+}
+
+/*
+ * An entry without any right (PROT_NONE) is not present but keeps its frame, inverted: a frame number
+ * beyond all memory, so that neither L1TF nor Xen's check of non-present entries minds it.
+ */
+static inline bool pte_protnone(pte_t pte)
+{
+	return (pte.v & (_PAGE_PRESENT | _PAGE_PROTNONE)) == _PAGE_PROTNONE;
+}
+
+static inline bool pte_has_frame(pte_t pte)
+{
+	return pte.v & (_PAGE_PRESENT | _PAGE_PROTNONE);
+}
+
+static inline u64 pte_frame_bits(pte_t pte)
+{
+	return (pte_protnone(pte) ? ~pte.v : pte.v) & PTE_MFN_MASK;
+}
+
+static inline pte_t frame_pte(u64 frame, u64 flags)
+{
+	return (pte_t){flags | (flags & _PAGE_PRESENT ? frame : ~frame & PTE_MFN_MASK)};
+}
+
+static inline pte_t pfn_pte(pfn_t p, pgprot_t prot)
+{
+	return frame_pte(mfn_to_maddr(pfn_to_mfn(p)).v, prot.v);
+}
+
+static inline pte_t mk_pte(const struct page *page, pgprot_t prot)
+{
+	return pfn_pte(page_to_pfn(page), prot);
+}
+
+static inline pfn_t pte_pfn(pte_t pte)
+{
+	return mfn_to_pfn(maddr_to_mfn((maddr_t){pte_frame_bits(pte)}));
+}
+
+static inline struct page *pte_page(pte_t pte)
+{
+	return pfn_to_page(pte_pfn(pte));
+}
+
+/* @pte with the rights of @prot, and everything else as it was. */
+#define _PAGE_RIGHTS (_PAGE_RW | _PAGE_NX | _PAGE_USER | _PAGE_PRESENT | _PAGE_PROTNONE)
+static inline pte_t pte_modify(pte_t pte, pgprot_t prot)
+{
+	u64 flags = (pte.v & PTE_FLAGS_MASK & ~_PAGE_RIGHTS) | (prot.v & _PAGE_RIGHTS);
+
+	return frame_pte(pte_frame_bits(pte), flags);
+}
+
+/* --- upper levels: L4 pgd, L3 pud, L2 pmd --- */
+
+#define DEFINE_TABLE_LEVEL(lvl, LVL)                                                               \
+	static inline bool lvl##_none(lvl##_t e)                                                   \
+	{                                                                                          \
+		return !e.v;                                                                       \
+	}                                                                                          \
+	static inline unsigned lvl##_index(unsigned long addr)                                     \
+	{                                                                                          \
+		return addr >> LVL##_SHIFT & (PTRS_PER_TABLE - 1);                                 \
+	}                                                                                          \
+	static inline pfn_t lvl##_pfn(lvl##_t e)                                                   \
+	{                                                                                          \
+		return mfn_to_pfn(maddr_to_mfn((maddr_t){e.v & PTE_MFN_MASK}));                    \
+	}                                                                                          \
+	static inline lvl##_t lvl##_make(pfn_t table, u64 flags)                                   \
+	{                                                                                          \
+		return (lvl##_t){mfn_to_maddr(pfn_to_mfn(table)).v | flags};                       \
+	}                                                                                          \
+	/* The end of the part of [addr, end) that one entry of this level covers. */              \
+	static inline unsigned long lvl##_addr_end(unsigned long addr, unsigned long end)          \
+	{                                                                                          \
+		unsigned long next = (addr + LVL##_SIZE) & ~(LVL##_SIZE - 1);                      \
+		return next - 1 < end - 1 ? next : end;                                            \
+	}
+DEFINE_TABLE_LEVEL(pgd, PGD)
+DEFINE_TABLE_LEVEL(pud, PUD)
+DEFINE_TABLE_LEVEL(pmd, PMD)
+
+static inline pgd_t *pgd_offset(const struct mm *mm, unsigned long addr)
+{
+	return mm->pgd + pgd_index(addr);
+}
+
+static inline pud_t *pud_offset(pgd_t pgd, unsigned long addr)
+{
+	return (pud_t *)pfn_to_virt(pgd_pfn(pgd)) + pud_index(addr);
+}
+
+static inline pmd_t *pmd_offset(pud_t pud, unsigned long addr)
+{
+	return (pmd_t *)pfn_to_virt(pud_pfn(pud)) + pmd_index(addr);
+}
+
+static inline bool pmd_large(pmd_t pmd)
+{
+	return pmd.v & _PAGE_PSE;
+}
+
+/* The L2 entry of @addr, or NULL if there is no table for it. */
+pmd_t *pmd_find(const struct mm *mm, unsigned long addr);
+/* The same, making the tables above it; NULL: no memory. Takes page_table_lock. */
+pmd_t *pmd_alloc(struct mm *mm, unsigned long addr);
+/* Make sure that @pmd links a PTE page. False: no memory. Takes page_table_lock. */
+bool pte_alloc(struct mm *mm, pmd_t *pmd);
+
+/* --- L1 --- */
+
+static inline unsigned pte_index(unsigned long addr)
+{
+	return addr >> PAGE_SHIFT & (PTRS_PER_TABLE - 1);
+}
+
+static inline pte_t *pte_offset(pmd_t pmd, unsigned long addr)
+{
+	return (pte_t *)pfn_to_virt(pmd_pfn(pmd)) + pte_index(addr);
+}
+
+static inline struct spinlock *pte_lockptr(pmd_t pmd)
+{
+	return &pfn_to_page(pmd_pfn(pmd))->ptl;
+}
+
+/* The rights that @pte has below @pmd; upper levels grant everything, which the audits check. */
+static inline pte_t pte_narrow(pte_t pte, pmd_t pmd)
+{
+	u64 lost = ~pmd.v & (_PAGE_RW | _PAGE_USER);
+
+	return (pte_t){(pte.v & ~lost) | (pmd.v & _PAGE_NX)};
+}
+
+/*
+ * Lock the PTE page that @pmd, which is present, links; the address of the entry for @addr. It stays
+ * linked: tables go only with mmap_lock held for writing, or out of reach of every VMA.
+ */
+static inline pte_t *pte_offset_map_lock(pmd_t *pmd, unsigned long addr, struct spinlock **ptlp)
+	__acquires(ptl_role) __no_thread_safety
+{
+	pmd_t e = *(volatile pmd_t *)pmd;
+
+	*ptlp = pte_lockptr(e);
+	spin_lock_preemptible(*ptlp, 0);
+	return pte_offset(e, addr);
+}
+
+/* A second PTE page, inside the first: the child's in fork, the new one in mremap. */
+static inline pte_t *pte_offset_map_lock_nested(pmd_t *pmd, unsigned long addr,
+						struct spinlock **ptlp) __must_hold(ptl_role)
+	__acquires(ptl_nested_role) __no_thread_safety
+{
+	pmd_t e = *(volatile pmd_t *)pmd;
+
+	*ptlp = pte_lockptr(e);
+	spin_lock_preemptible(*ptlp, 1);
+	return pte_offset(e, addr);
+}
+
+#ifdef CONFIG_DEBUG
+/* Nothing that the section changed may still be queued when others can lock the page. */
+void pte_assert_unlock(void);
+#else
+static inline void pte_assert_unlock(void) {}
+#endif
+
+static inline void pte_unmap_unlock(pte_t *pte __unused, struct spinlock *ptl) __releases(ptl_role)
+	__excludes(lazy_mmu_role) __no_thread_safety
+{
+	pte_assert_unlock();
+	spin_unlock_preemptible(ptl);
+}
+
+static inline void pte_unmap_unlock_nested(pte_t *pte __unused, struct spinlock *ptl)
+	__releases(ptl_nested_role) __excludes(lazy_mmu_role) __no_thread_safety
+{
+	pte_assert_unlock();
+	spin_unlock_preemptible(ptl);
+}
+
+#ifdef CONFIG_DEBUG
+/* Panics on a read of an entry whose update is still queued: what it returns would be stale. */
+void ptep_assert_not_queued(const pte_t *ptep);
+#else
+static inline void ptep_assert_not_queued(const pte_t *ptep __unused) {}
+#endif
+
+/* Read an entry. Without its lock the value may be old by the time it is looked at. */
+static inline pte_t ptep_get(const pte_t *ptep)
+{
+	ptep_assert_not_queued(ptep);
+	return (pte_t){READ_ONCE(ptep->v)};
+}
+
+/* Store an entry that was none, or whose A and D bits do not matter. */
+static inline void set_pte_at(struct mm *mm __unused, unsigned long addr __unused, pte_t *ptep,
+			      pte_t pte) __must_hold(ptl_role)
+{
+	count(CNT_PTE_UPDATES);
+	pv_set_pte(ptep, pte);
+}
+
+/*
+ * Clear an entry; what it held. In a lazy section the value is that of the moment of the call, and the
+ * A and D bits that the CPU sets until the leave are found in the cleared entry by ptep_harvest().
+ */
+static inline pte_t ptep_get_and_clear(struct mm *mm __unused, unsigned long addr __unused,
+				       pte_t *ptep) __must_hold(ptl_role)
+{
+	ptep_assert_not_queued(ptep);
+	count(CNT_PTE_UPDATES);
+	return pv_ptep_get_and_clear(ptep);
+}
+
+/* After the leave: the A and D bits that a cleared entry gathered until its clear took effect. */
+static inline pte_t ptep_harvest(const pte_t *ptep)
+{
+	pte_t pte = ptep_get(ptep);
+
+	return (pte_t){pte_none(pte) ? pte.v : 0};
+}
+
+/*
+ * Change the rights of a present entry, keeping the A and D bits that the CPU sets meanwhile: read it
+ * with start, compute, commit. As on Linux's Xen backend start writes nothing.
+ */
+static inline pte_t ptep_modify_prot_start(struct mm *mm __unused, unsigned long addr __unused,
+					   pte_t *ptep) __must_hold(ptl_role)
+{
+	return ptep_get(ptep);
+}
+
+static inline void ptep_modify_prot_commit(struct mm *mm __unused, unsigned long addr __unused,
+					   pte_t *ptep, pte_t old, pte_t pte) __must_hold(ptl_role)
+{
+	count(CNT_PTE_UPDATES);
+	pv_ptep_modify(ptep, old, pte);
+}
+
+/* --- tables --- */
+
+/* A page for a table of @level; NULL: no memory. */
+struct page *table_alloc(struct mm *mm, unsigned level);
+void table_free(struct page *page);
+
+/* Kernel mappings, in init_mm and so in every mm. Prepare makes the tables; false: no memory. */
+bool kernel_map_prepare(unsigned long va);
+void kernel_map(unsigned long va, pfn_t p, pgprot_t prot);
+
+/* Build the final direct map and leave the boot tables. */
+void direct_map_init(void);
+/* A device's registers at @pa, one page, uncached; the virtual address. Boot only. */
+void *fixmap_device(paddr_t pa);

@@ -1,0 +1,81 @@
+/*
+ * populate: new pages for a whole range, in one section for each PTE page. Entries that exist already
+ * and do not serve (the zero page where writing is wanted) are the fault handler's.
+ */
+#include "mm/populate.h"
+
+#include "kernel/errno.h"
+#include "mm/fault.h"
+#include "mm/lazy_mmu.h"
+#include "mm/pgtable.h"
+#include "mm/shmem.h"
+#include "mm/walk.h"
+#include "mm/zeromap.h"
+
+/* Accessed but clean: the D bit will say whether the page was ever written. */
+static pte_t new_entry(struct vma *vma, unsigned long addr)
+{
+	struct page *page;
+
+	if (vma->shmem)
+		page = shmem_get_page(vma->shmem,
+				      vma->pgoff + ((addr - vma->start) >> PAGE_SHIFT));
+	else
+		page = alloc_page_zeroed(PAGE_USER);
+	return page ? mk_pte(page, vm_page_prot(vma->flags)) : (pte_t){0};
+}
+
+static int populate_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
+			      void *arg __unused)
+{
+	struct spinlock *ptl;
+	pte_t *ptep = pte_offset_map_lock(pmd, addr, &ptl);
+	lazy_mmu_state_t state = arch_enter_lazy_mmu_mode();
+	int err = 0;
+
+	for (; addr != end && !err; ptep++, addr += PAGE_SIZE) {
+		pte_t pte;
+
+		if (!pte_none(ptep_get(ptep)))
+			continue;
+		pte = new_entry(vma, addr);
+		if (pte_none(pte))
+			err = -ENOMEM;
+		else
+			set_pte_at(vma->mm, addr, ptep, pte);
+	}
+	arch_leave_lazy_mmu_mode(state);
+	pte_unmap_unlock(ptep - 1, ptl);
+	return err;
+}
+
+/* True if the entry of @addr gives write access. A peek: entries that others change are not ours. */
+static bool is_writable(const struct mm *mm, unsigned long addr)
+{
+	const pmd_t *pmd = pmd_find(mm, addr);
+
+	return pmd && !pmd_none(*pmd) && pte_write(pte_narrow(ptep_get(pte_offset(*pmd, addr)), *pmd));
+}
+
+static int fault_in_writable(struct vma *vma, unsigned long start, unsigned long end)
+{
+	for (unsigned long addr = start; addr < end; addr += PAGE_SIZE)
+		while (!is_writable(vma->mm, addr))
+			if (handle_mm_fault(vma, addr, FAULT_WRITE) == FAULT_OOM)
+				return -ENOMEM;
+	return 0;
+}
+
+int populate_range(struct vma *vma, unsigned long start, unsigned long end, bool write)
+{
+	int err;
+
+	if (vma->flags & VM_PFNMAP)
+		return 0;
+	if (!write && !vma->shmem)
+		return zeromap_page_range(vma, start, end);
+	err = walk_pte_ranges_alloc(vma, start, end, populate_pte_range, NULL);
+	if (!err && write)
+		err = fault_in_writable(vma, start, end);
+	return err;
+}

@@ -1,0 +1,22 @@
+/*
+ * Shared anonymous memory: an object that holds its pages, one reference each, and outlives the
+ * mappings of any one process.
+ */
+#pragma once
+
+#include "mm/page.h"
+
+struct shmem;
+
+/* An object of at most SHMEM_MAX_PAGES pages, with one reference; NULL: no memory. */
+#define SHMEM_MAX_PAGES (512UL * 512 * 512)
+struct shmem *shmem_create(void);
+void shmem_get(struct shmem *s);
+void shmem_put(struct shmem *s);
+/*
+ * Page @index, made (cleared) if it does not exist, with a reference for the caller; NULL: no memory.
+ * Takes LOCK_SHMEM.
+ */
+struct page *shmem_get_page(struct shmem *s, unsigned long index);
+/* Audits: call @fn for each page of each object. */
+void shmem_for_each_page(void (*fn)(struct page *page));

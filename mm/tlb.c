@@ -1,0 +1,202 @@
+/*
+ * TLB state and shootdown; the contract is in tlb.h.
+ *
+ * What makes skipping a CPU safe, in each case: the flusher raises the generation and then looks at
+ * the CPU; the CPU makes itself visible (its bit in mm->tlb.cpus, or lazy = false) and then reads the
+ * generation, with a full barrier between on both sides. So either the flusher sees the CPU or the CPU
+ * sees the generation.
+ *
+ * cpu_tlb belongs to its CPU, with interrupts off; `lazy` is read by flushers.
+ */
+#include "mm/tlb.h"
+
+#include "kernel/counters.h"
+#include "kernel/cpu.h"
+#include "kernel/interrupt.h"
+#include "kernel/panic.h"
+#include "mm/asid.h"
+#include "mm/lazy_mmu.h"
+#include "mm/page.h"
+
+struct cpu_tlb {
+	struct mm *mm; /* loaded */
+	bool lazy;     /* loaded but not in use */
+	struct asid_set asids;
+};
+static DEFINE_PER_CPU(struct cpu_tlb, cpu_tlb);
+
+static u64 next_context = 1;
+
+void tlb_init_mm(struct mm *mm)
+{
+	mm->tlb.context = __atomic_fetch_add(&next_context, 1, __ATOMIC_RELAXED);
+	mm->tlb.generation.v = 1;
+}
+
+void tlb_init_cpu(void)
+{
+	struct cpu_tlb *c = this_cpu_ptr(cpu_tlb);
+
+	c->mm = &init_mm;
+	c->lazy = true;
+	asid_init(&c->asids, cpu_features.pcid ? NR_ASIDS : 1);
+}
+
+static void load(struct cpu_tlb *c, struct mm *next)
+{
+	struct mm *prev = c->mm;
+	u64 generation;
+	bool flush;
+
+	cpumask_set(&next->tlb.cpus, smp_processor_id()); /* a full barrier */
+	generation = READ_ONCE(next->tlb.generation.v);
+	flush = asid_choose(&c->asids, next->tlb.context, generation);
+	if (flush)
+		count(CNT_TLB_GENERATION_FLUSHES);
+	c->mm = next;
+	WRITE_ONCE(c->lazy, false);
+	pv_load_pgd(next, virt_to_pfn(next->pgd), c->asids.active, flush);
+	cpumask_clear(&prev->tlb.cpus, smp_processor_id());
+}
+
+static void flush_local(struct cpu_tlb *c, u64 generation)
+{
+	pv_flush_tlb_local();
+	c->asids.slot[c->asids.active].generation = generation;
+}
+
+static void leave_lazy(struct cpu_tlb *c)
+{
+	u64 generation;
+
+	WRITE_ONCE(c->lazy, false);
+	smp_mb();
+	generation = READ_ONCE(c->mm->tlb.generation.v);
+	if (c->asids.slot[c->asids.active].generation != generation) {
+		count(CNT_TLB_GENERATION_FLUSHES);
+		flush_local(c, generation);
+	}
+}
+
+void switch_mm(struct mm *next)
+{
+	struct cpu_tlb *c = this_cpu_ptr(cpu_tlb);
+
+	ASSERT(irqs_disabled());
+	if (!next)
+		WRITE_ONCE(c->lazy, true);
+	else if (c->mm != next)
+		load(c, next);
+	else if (c->lazy)
+		leave_lazy(c);
+}
+
+/* Bring this CPU's TLB up to date with @arg; interrupts are off. */
+static void flush_on_this_cpu(void *arg)
+{
+	const struct tlb_flush *f = arg;
+	struct cpu_tlb *c = this_cpu_ptr(cpu_tlb);
+	u64 *followed = &c->asids.slot[c->asids.active].generation;
+	u64 generation;
+
+	if (c->mm != f->mm || c->lazy)
+		return; /* it will see the generation when it comes back to this mm */
+	generation = READ_ONCE(f->mm->tlb.generation.v);
+	if (*followed >= f->generation)
+		return; /* a later, whole flush has covered it */
+	if (f->generation != *followed + 1 || generation != f->generation ||
+	    f->end == TLB_FLUSH_ALL || f->end - f->start > TLB_FLUSH_CEILING * PAGE_SIZE) {
+		flush_local(c, generation);
+		return;
+	}
+	for (unsigned long addr = f->start; addr < f->end; addr += PAGE_SIZE)
+		pv_flush_tlb_one(addr);
+	*followed = f->generation;
+}
+
+/* The CPUs that must be interrupted: those that have the mm loaded and in use. */
+static bool cpus_to_interrupt(const struct mm *mm, cpumask_t *cpus)
+{
+	unsigned self = smp_processor_id();
+	bool any = false;
+
+	*cpus = (cpumask_t){0};
+	for_each_cpu_in(cpu, &mm->tlb.cpus) {
+		if (cpu == self || READ_ONCE(per_cpu(cpu_tlb, cpu).lazy))
+			continue;
+		cpus->bits[cpu / 64] |= BIT(cpu % 64);
+		any = true;
+	}
+	return any;
+}
+
+void tlb_flush_now(struct tlb_flush *f)
+{
+	unsigned long flags;
+	cpumask_t cpus;
+
+	count(CNT_TLB_FLUSHES);
+	f->generation = __atomic_add_fetch(&f->mm->tlb.generation.v, 1, __ATOMIC_SEQ_CST);
+	flags = local_irq_save();
+	flush_on_this_cpu(f);
+	local_irq_restore(flags);
+	if (cpus_to_interrupt(f->mm, &cpus)) {
+		count(CNT_SHOOTDOWNS);
+		pv_flush_tlb_others(&cpus, flush_on_this_cpu, f);
+	}
+}
+
+void flush_tlb_range(struct mm *mm, unsigned long start, unsigned long end)
+{
+	struct tlb_flush f = {.mm = mm, .start = start, .end = end};
+
+	if (is_lazy_mmu_mode_active()) {
+		batch_owe_flush(&f);
+		return;
+	}
+	preempt_disable();
+	tlb_flush_now(&f);
+	preempt_enable();
+}
+
+void flush_tlb_page(struct mm *mm, unsigned long addr)
+{
+	flush_tlb_range(mm, addr, addr + PAGE_SIZE);
+}
+
+void flush_tlb_mm(struct mm *mm)
+{
+	flush_tlb_range(mm, 0, TLB_FLUSH_ALL);
+}
+
+bool mm_is_loaded_here_only(const struct mm *mm)
+{
+	for_each_cpu_in(cpu, &mm->tlb.cpus)
+		if (cpu != smp_processor_id())
+			return false;
+	return true;
+}
+
+static void evict_on_this_cpu(void *arg)
+{
+	struct cpu_tlb *c = this_cpu_ptr(cpu_tlb);
+
+	if (c->mm != arg)
+		return;
+	BUG_ON(!c->lazy);
+	load(c, &init_mm);
+	WRITE_ONCE(c->lazy, true);
+}
+
+void tlb_evict_mm(struct mm *mm)
+{
+	unsigned long flags;
+
+	preempt_disable();
+	flags = local_irq_save();
+	evict_on_this_cpu(mm);
+	local_irq_restore(flags);
+	smp_call_mask(&mm->tlb.cpus, evict_on_this_cpu, mm);
+	preempt_enable();
+	BUG_ON(cpumask_weight(&mm->tlb.cpus));
+}

@@ -1,0 +1,22 @@
+/* What a TLB invalidation covers, and what an mm keeps of the TLBs that may hold it. */
+#pragma once
+
+#include "kernel/cpumask.h"
+
+struct mm;
+
+#define TLB_FLUSH_ALL (~0UL)
+/* More pages than this are invalidated as a whole: Linux's tlb_single_page_flush_ceiling. */
+#define TLB_FLUSH_CEILING 33
+
+struct tlb_flush {
+	struct mm *mm;
+	unsigned long start, end; /* [start, end); end == TLB_FLUSH_ALL: everything */
+	u64 generation;           /* filled by the flush itself */
+};
+
+struct mm_tlb {
+	u64 context;        /* never reused, unlike the address of the mm */
+	atomic64_t generation; /* of the page tables: each invalidation makes a new one */
+	cpumask_t cpus;     /* CPUs that have the mm loaded */
+};

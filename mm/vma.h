@@ -1,0 +1,24 @@
+/*
+ * The set of VMAs of an address space: a treap by address for finding, a list for going along. Pure:
+ * no page tables, no locks (mmap_lock is the caller's); the host tests run it against a model.
+ */
+#pragma once
+
+#include "mm/mm.h"
+
+/* The first VMA that ends above @addr, or NULL. It may start above @addr too. */
+struct vma *vma_find(const struct vma_set *s, unsigned long addr);
+/* The last VMA that starts below @addr, or NULL. */
+struct vma *vma_find_below(const struct vma_set *s, unsigned long addr);
+/* @v overlaps no member. */
+void vma_insert(struct vma_set *s, struct vma *v);
+void vma_remove(struct vma_set *s, struct vma *v);
+/* True if [start, end) lies wholly within VMAs. */
+bool vma_covered(const struct vma_set *s, unsigned long start, unsigned long end);
+/* True if @b, which starts where @a ends, continues it in every respect. */
+bool vma_mergeable(const struct vma *a, const struct vma *b);
+/*
+ * The start of @len free bytes as high as possible below @ceiling and not below @floor; 0: none.
+ */
+unsigned long vma_find_gap(const struct vma_set *s, unsigned long len, unsigned long floor,
+			   unsigned long ceiling);

@@ -1,0 +1,86 @@
+/*
+ * The walks of walk.h. Upper levels are read without a lock: tables that a VMA may use stay (mm.h).
+ */
+#include "mm/walk.h"
+
+#include "kernel/errno.h"
+#include "kernel/printk.h"
+#include "mm/pgtable.h"
+
+/* The next address at which there may be a PTE page, from one where there is none. */
+static unsigned long skip_hole(const struct mm *mm, unsigned long addr, unsigned long end)
+{
+	pgd_t pgd = *(volatile pgd_t *)pgd_offset(mm, addr);
+
+	if (pgd_none(pgd))
+		return pgd_addr_end(addr, end);
+	if (pud_none(*(volatile pud_t *)pud_offset(pgd, addr)))
+		return pud_addr_end(addr, end);
+	return pmd_addr_end(addr, end);
+}
+
+int walk_pte_ranges(struct vma *vma, unsigned long addr, unsigned long end, pte_range_fn fn,
+		    void *arg)
+{
+	int err = 0;
+
+	while (addr < end && !err) {
+		pmd_t *pmd = pmd_find(vma->mm, addr);
+		unsigned long next = pmd_addr_end(addr, end);
+
+		if (!pmd || pmd_none(*(volatile pmd_t *)pmd))
+			next = skip_hole(vma->mm, addr, end);
+		else
+			err = fn(vma, pmd, addr, next, arg);
+		addr = next;
+	}
+	return err;
+}
+
+int walk_pte_ranges_alloc(struct vma *vma, unsigned long addr, unsigned long end, pte_range_fn fn,
+			  void *arg)
+{
+	int err = 0;
+
+	while (addr < end && !err) {
+		unsigned long next = pmd_addr_end(addr, end);
+		pmd_t *pmd = pmd_alloc(vma->mm, addr);
+
+		if (!pmd || !pte_alloc(vma->mm, pmd))
+			return -ENOMEM;
+		err = fn(vma, pmd, addr, next, arg);
+		addr = next;
+	}
+	return err;
+}
+
+static bool print_entry(const char *level, u64 v)
+{
+	printk("#   %s %016lx%s%s%s%s%s%s\n", level, v, v & _PAGE_PRESENT ? " present" : "",
+	       v & _PAGE_RW ? " rw" : "", v & _PAGE_USER ? " user" : "", v & _PAGE_NX ? " nx" : "",
+	       v & _PAGE_ACCESSED ? " A" : "", v & _PAGE_DIRTY ? " D" : "");
+	return (v & _PAGE_PRESENT) && (v & PTE_MFN_MASK) >> PAGE_SHIFT < max_pfn;
+}
+
+void page_walk_print(const struct mm *mm, unsigned long addr)
+{
+	pgd_t pgd;
+	pud_t pud;
+	pmd_t pmd;
+
+	if (!mm || addr > USER_END)
+		mm = &init_mm;
+	if (!mm->pgd)
+		return;
+	printk("# page walk of %#lx:\n", addr);
+	pgd = *pgd_offset(mm, addr);
+	if (!print_entry("L4", pgd.v))
+		return;
+	pud = *pud_offset(pgd, addr);
+	if (!print_entry("L3", pud.v))
+		return;
+	pmd = *pmd_offset(pud, addr);
+	if (!print_entry("L2", pmd.v) || pmd_large(pmd))
+		return;
+	print_entry("L1", pte_offset(pmd, addr)->v);
+}
