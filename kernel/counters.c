@@ -1,0 +1,38 @@
+/*
+ * Summing and printing the event counters.
+ */
+#include "kernel/counters.h"
+
+#include "kernel/printk.h"
+#include "pv/batch.h"
+
+DEFINE_PER_CPU(u64, cpu_counters[NR_COUNTERS]);
+
+static const char *const counter_names[] = {
+#define X(id, name, what) #name,
+	COUNTERS(X)
+#undef X
+};
+
+u64 counter_sum(enum counter c)
+{
+	u64 sum = 0;
+
+	for_each_online_cpu(cpu)
+		sum += per_cpu(cpu_counters, cpu)[c];
+	return sum;
+}
+
+void counters_report(void)
+{
+	for (unsigned c = 0; c < NR_COUNTERS; c++)
+		printk("# counter %s %lu\n", counter_names[c], counter_sum(c));
+	for (unsigned n = 1; n <= BATCH_CAPACITY; n++) {
+		u64 sum = 0;
+
+		for_each_online_cpu(cpu)
+			sum += per_cpu(batch_histogram, cpu)[n];
+		if (sum)
+			printk("# batch %u %lu\n", n, sum);
+	}
+}

@@ -1,0 +1,58 @@
+/*
+ * Event counters: one 64-bit word per CPU each, incremented by a single instruction, summed when read.
+ * The names below are those of the JSON report (`./pteron run --json`) and are kept.
+ */
+#pragma once
+
+#include "kernel/percpu.h"
+
+#define COUNTERS(X)                                                                                \
+	X(PAGE_FAULTS, page_faults, "page faults taken from user mode or by user copies")          \
+	X(SPURIOUS_FAULTS, spurious_faults, "faults that found the entry already fixed")           \
+	X(KILLED_TASKS, killed_tasks, "processes ended by a fault with no mapping")                \
+	X(PTE_UPDATES, pte_updates, "PTE writes asked of the pv table")                            \
+	X(PTE_COALESCED, pte_coalesced, "queued PTE writes replaced by a later one")               \
+	X(LAZY_SECTIONS, lazy_sections, "outermost lazy sections left")                            \
+	X(LAZY_NESTED, lazy_nested, "nested lazy sections left")                                   \
+	X(BATCHES, batches, "batches issued with at least one update or invalidation")             \
+	X(SWITCH_FLUSHES, switch_flushes, "batches that a context switch had to issue")            \
+	X(SECTION_PREEMPTED, sections_preempted, "context switches inside a lazy section")         \
+	X(SECTION_MIGRATED, sections_migrated, "tasks that changed CPU inside a lazy section")     \
+	X(SHOOTDOWNS, shootdowns, "TLB invalidations that involved another CPU")                   \
+	X(TLB_FLUSHES, tlb_flushes, "TLB invalidations asked for")                                 \
+	X(TLB_GENERATION_FLUSHES, tlb_generation_flushes, "flushes on return, by generation")      \
+	X(IPIS, ipis, "inter-processor interrupts sent")                                           \
+	X(HYPERCALLS, hypercalls, "hypercalls made")                                               \
+	X(CONTEXT_SWITCHES, context_switches, "context switches")                                  \
+	X(MIGRATIONS, migrations, "tasks moved to another CPU")                                    \
+	X(TIMER_TICKS, timer_ticks, "timer interrupts")                                            \
+	X(SYSCALLS, syscalls, "system calls")                                                      \
+	X(LOCK_CONTENDED, lock_contended, "spinlock acquisitions that had to wait")                \
+	X(PAGES_ALLOCATED, pages_allocated, "page frames allocated")                               \
+	X(COW_COPIES, cow_copies, "copy-on-write faults that copied")                              \
+	X(COW_REUSES, cow_reuses, "copy-on-write faults that reused the page")                     \
+	X(FORKS, forks, "address spaces copied")
+
+enum counter {
+#define X(id, name, what) CNT_##id,
+	COUNTERS(X)
+#undef X
+	NR_COUNTERS
+};
+
+DECLARE_PER_CPU(u64, cpu_counters[NR_COUNTERS]);
+
+static inline void count_n(enum counter c, u64 n)
+{
+	this_cpu_add64(cpu_counters[c], n);
+}
+
+static inline void count(enum counter c)
+{
+	this_cpu_inc64(cpu_counters[c]);
+}
+
+/* The sum over all CPUs; exact only while nothing runs that counts. */
+u64 counter_sum(enum counter c);
+/* Print one machine-readable line with all counters, and one with the batch sizes. */
+void counters_report(void);

@@ -1,0 +1,17 @@
+/* Error numbers, with Linux's values; functions return them negated. */
+#pragma once
+
+#define EPERM 1
+#define ENOENT 2
+#define ESRCH 3
+#define EINTR 4
+#define ENOEXEC 8
+#define EBADF 9
+#define ECHILD 10
+#define EAGAIN 11
+#define ENOMEM 12
+#define EFAULT 14
+#define EEXIST 17
+#define EINVAL 22
+#define ENOSYS 38
+#define MAX_ERRNO 4095

@@ -1,0 +1,209 @@
+/*
+ * The ELF loader: static ELF64 executables for x86-64 (System V gABI chapter 4 and 5; the stack at the
+ * start is the x86-64 psABI's, 3.4.1). Runs in the new task, on its own mm. No locks.
+ */
+#include "kernel/exec.h"
+
+#include <elf.h>
+
+#include "kernel/cpio.h"
+#include "kernel/cpu.h"
+#include "kernel/errno.h"
+#include "kernel/irqflags.h"
+#include "kernel/printk.h"
+#include "kernel/rng.h"
+#include "kernel/string.h"
+#include "kernel/uaccess.h"
+#include "mm/mmap.h"
+
+#define STACK_TOP 0x00007ffffffde000UL
+#define STACK_SIZE (8UL << 20)
+#define MXCSR_DEFAULT 0x1f80
+#define FCW_DEFAULT 0x037f
+
+KMEM_CACHE(exec_args_cache, struct exec_args);
+
+struct exec_args *exec_args_alloc(const char *const argv[])
+{
+	struct exec_args *a = kmem_cache_zalloc(&exec_args_cache);
+
+	if (!a)
+		return NULL;
+	for (; argv[a->argc]; a->argc++) {
+		size_t n = strlen(argv[a->argc]) + 1;
+
+		if (a->argc == EXEC_ARGS_MAX || a->len + n > EXEC_TEXT_MAX) {
+			pr_err("exec: %s: more than %d arguments or %d bytes of them\n", argv[0],
+			       EXEC_ARGS_MAX, EXEC_TEXT_MAX);
+			kmem_cache_free(&exec_args_cache, a);
+			return NULL;
+		}
+		memcpy(a->text + a->len, argv[a->argc], n);
+		a->len += n;
+	}
+	return a;
+}
+
+/* What is wrong with the file's header, or NULL. */
+static const char *check_header(const struct file *f)
+{
+	const Elf64_Ehdr *eh = f->data;
+
+	if (f->size < sizeof(*eh) || memcmp(eh->e_ident, ELFMAG, SELFMAG))
+		return "is not an ELF file";
+	if (eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_machine != EM_X86_64)
+		return "is not for x86-64";
+	if (eh->e_type != ET_EXEC)
+		return "is not a static executable at fixed addresses (link with -static -no-pie)";
+	if (eh->e_phentsize != sizeof(Elf64_Phdr) || eh->e_phoff > f->size ||
+	    eh->e_phnum > (f->size - eh->e_phoff) / sizeof(Elf64_Phdr))
+		return "has program headers that lie outside of the file";
+	return NULL;
+}
+
+static const char *check_segment(const struct file *f, const Elf64_Phdr *ph)
+{
+	if (ph->p_type == PT_INTERP)
+		return "needs a dynamic linker";
+	if (ph->p_type != PT_LOAD || !ph->p_memsz)
+		return NULL;
+	if (ph->p_filesz > ph->p_memsz)
+		return "has a segment with more bytes in the file than in memory";
+	if (ph->p_offset > f->size || ph->p_filesz > f->size - ph->p_offset)
+		return "has a segment that lies outside of the file";
+	if (ph->p_vaddr >= STACK_TOP - STACK_SIZE || ph->p_memsz > STACK_TOP - STACK_SIZE - ph->p_vaddr)
+		return "has a segment that lies outside of user memory";
+	return NULL;
+}
+
+static unsigned long segment_prot(const Elf64_Phdr *ph)
+{
+	return (ph->p_flags & PF_R ? PROT_READ : 0) | (ph->p_flags & PF_W ? PROT_WRITE : 0) |
+	       (ph->p_flags & PF_X ? PROT_EXEC : 0);
+}
+
+static int load_segment(const struct file *f, const Elf64_Phdr *ph)
+{
+	unsigned long start = ALIGN_DOWN(ph->p_vaddr, PAGE_SIZE);
+	unsigned long len = ALIGN_UP(ph->p_vaddr + ph->p_memsz, PAGE_SIZE) - start;
+	long ret = do_mmap(start, len, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, NULL, 0);
+
+	if (ret < 0)
+		return ret;
+	ret = copy_to_user(ph->p_vaddr, (const char *)f->data + ph->p_offset, ph->p_filesz);
+	return ret ? ret : do_mprotect(start, len, segment_prot(ph));
+}
+
+static int load_segments(const struct file *f, unsigned long *end)
+{
+	const Elf64_Ehdr *eh = f->data;
+	const Elf64_Phdr *ph = (const void *)((const char *)f->data + eh->e_phoff);
+	int err = 0;
+
+	*end = 0;
+	for (unsigned i = 0; i < eh->e_phnum && !err; i++) {
+		const char *wrong = check_segment(f, &ph[i]);
+
+		if (wrong) {
+			pr_err("exec: %s %s\n", f->name, wrong);
+			return -ENOEXEC;
+		}
+		if (ph[i].p_type != PT_LOAD || !ph[i].p_memsz)
+			continue;
+		err = load_segment(f, &ph[i]);
+		if (err)
+			pr_err("exec: %s: segment %u at %#lx cannot be mapped: error %d\n", f->name, i,
+			       ph[i].p_vaddr, err);
+		*end = max(*end, ph[i].p_vaddr + ph[i].p_memsz);
+	}
+	return err;
+}
+
+/* Where the program headers are in memory, for AT_PHDR; 0 if no segment holds them. */
+static unsigned long phdr_address(const struct file *f)
+{
+	const Elf64_Ehdr *eh = f->data;
+	const Elf64_Phdr *ph = (const void *)((const char *)f->data + eh->e_phoff);
+
+	for (unsigned i = 0; i < eh->e_phnum; i++)
+		if (ph[i].p_type == PT_LOAD && eh->e_phoff >= ph[i].p_offset &&
+		    eh->e_phoff < ph[i].p_offset + ph[i].p_filesz)
+			return ph[i].p_vaddr + (eh->e_phoff - ph[i].p_offset);
+	return 0;
+}
+
+/* Strings at the top, below them argc, argv, an empty environment and the auxiliary vector. */
+static int build_stack(const struct exec_args *args, const struct file *f, unsigned long *spp)
+{
+	const Elf64_Ehdr *eh = f->data;
+	unsigned long random = STACK_TOP - 16, text = (random - args->len) & ~15UL, addr = text;
+	unsigned long w[1 + EXEC_ARGS_MAX + 2 + 2 * 7], sp;
+	struct rng rng = rng_stream(boot_seed, current->tid);
+	u64 bytes[2] = {rng_next(&rng), rng_next(&rng)};
+	unsigned n = 0;
+	long ret;
+
+	w[n++] = args->argc;
+	for (unsigned i = 0; i < args->argc; i++) {
+		w[n++] = addr;
+		addr += strlen(args->text + (addr - text)) + 1;
+	}
+	w[n++] = 0;
+	w[n++] = 0;
+	memcpy(w + n,
+	       (unsigned long[]){AT_PAGESZ, PAGE_SIZE, AT_PHDR, phdr_address(f), AT_PHENT,
+				 sizeof(Elf64_Phdr), AT_PHNUM, eh->e_phnum, AT_ENTRY, eh->e_entry,
+				 AT_RANDOM, random, AT_NULL, 0},
+	       14 * sizeof(w[0]));
+	n += 14;
+	sp = (text - n * sizeof(w[0])) & ~15UL;
+	ret = do_mmap(STACK_TOP - STACK_SIZE, STACK_SIZE, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, NULL, 0);
+	if (ret < 0)
+		return ret;
+	*spp = sp;
+	if (copy_to_user(random, bytes, sizeof(bytes)) || copy_to_user(text, args->text, args->len) ||
+	    copy_to_user(sp, w, n * sizeof(w[0])))
+		return -EFAULT;
+	return 0;
+}
+
+static void reset_fpu(void)
+{
+	u32 mxcsr = MXCSR_DEFAULT;
+	u16 fcw = FCW_DEFAULT;
+
+	__asm__ volatile("fninit; fldcw %0; ldmxcsr %1" : : "m"(fcw), "m"(mxcsr));
+}
+
+int exec_load(const struct exec_args *args, struct pt_regs *regs)
+{
+	struct file f;
+	const char *wrong;
+	unsigned long sp = 0, end;
+	int err;
+
+	if (!module_find(args->text, &f))
+		return -ENOENT;
+	wrong = check_header(&f);
+	if (wrong) {
+		pr_err("exec: %s %s\n", f.name, wrong);
+		return -ENOEXEC;
+	}
+	err = load_segments(&f, &end);
+	if (!err)
+		err = build_stack(args, &f, &sp);
+	if (err)
+		return err;
+	current->mm->brk_start = current->mm->brk = ALIGN_UP(end, PAGE_SIZE);
+	reset_fpu();
+	*regs = (struct pt_regs){
+		.ip = ((const Elf64_Ehdr *)f.data)->e_entry,
+		.sp = sp,
+		.cs = USER_CS,
+		.ss = USER_DS,
+		.flags = FLAGS_IF,
+	};
+	return 0;
+}

@@ -1,0 +1,64 @@
+/*
+ * The freezer; see freezer.h. One user at a time (a suite's auditor).
+ *
+ * A task counts as frozen if it is parked, or if it sleeps interruptibly: when it is woken it still
+ * has its work flag, and parks before user mode. A task born while freezing inherits the flag from
+ * `freezing`, which it reads in its first return to user mode.
+ */
+#include "kernel/freezer.h"
+
+#include "kernel/process.h"
+#include "kernel/sched.h"
+#include "kernel/wait.h"
+
+static bool freezing;
+static struct wait_queue thawed = {
+	.lock = SPINLOCK_INIT(LOCK_WAIT),
+	.waiters = LIST_HEAD_INIT(thawed.waiters),
+};
+
+void freezer_park(void)
+{
+	wait_event_state(&thawed, !READ_ONCE(freezing), TASK_INTERRUPTIBLE);
+	__atomic_and_fetch(&current->work, ~TASK_WORK_FREEZE, __ATOMIC_SEQ_CST);
+}
+
+struct census {
+	bool all_at_rest;
+};
+
+static void ask_and_check(struct task *t, void *arg)
+{
+	struct census *c = arg;
+	enum task_state state = READ_ONCE(t->state);
+
+	if (!t->mm || state == TASK_DEAD)
+		return;
+	if (!(READ_ONCE(t->work) & TASK_WORK_FREEZE)) {
+		__atomic_or_fetch(&t->work, TASK_WORK_FREEZE, __ATOMIC_SEQ_CST);
+		kick_task(t);
+	}
+	/* on_cpu: it has set its state and may still find that it need not sleep. */
+	if (state != TASK_INTERRUPTIBLE || READ_ONCE(t->on_rq) || READ_ONCE(t->on_cpu))
+		c->all_at_rest = false;
+}
+
+void freezer_freeze(void)
+{
+	struct census c;
+
+	WRITE_ONCE(freezing, true);
+	do {
+		c.all_at_rest = true;
+		for_each_task(ask_and_check, &c);
+		if (!c.all_at_rest)
+			sched_yield();
+	} while (!c.all_at_rest);
+}
+
+void freezer_thaw(void)
+{
+	WRITE_ONCE(freezing, false);
+	smp_mb();
+	wake_up_all(&thawed);
+}

@@ -1,0 +1,11 @@
+/*
+ * The freezer: brings every user task to rest outside of the memory management, so that an audit of all
+ * page tables and reference counts sees a consistent state.
+ */
+#pragma once
+
+/* Stop every user task before its next step in user mode, or where it sleeps in futex or wait4. */
+void freezer_freeze(void);
+void freezer_thaw(void);
+/* By a user task with TASK_WORK_FREEZE, on its way to user mode. */
+void freezer_park(void);

@@ -1,0 +1,160 @@
+/*
+ * From the boot path to the first task: the order in which the kernel comes to life.
+ */
+#include "boot/boot_info.h"
+#include "boot/cmdline.h"
+#include "drivers/acpi.h"
+#include "drivers/lapic.h"
+#include "drivers/pic.h"
+#include "drivers/serial.h"
+#include "drivers/shutdown.h"
+#include "kernel/clock.h"
+#include "kernel/cpu.h"
+#include "kernel/futex.h"
+#include "kernel/irqflags.h"
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "kernel/process.h"
+#include "kernel/rng.h"
+#include "kernel/sched.h"
+#include "kernel/smp.h"
+#include "kernel/string.h"
+#include "kernel/syscall.h"
+#include "kernel/traps.h"
+#include "mm/early.h"
+#include "mm/lazy_mmu.h"
+#include "mm/page.h"
+#include "mm/pgtable.h"
+#include "mm/zeromap.h"
+#include "pv/pv_ops.h"
+#include "tests/ktest.h"
+
+#ifdef CONFIG_DEBUG
+#define BUILD "debug"
+#else
+#define BUILD "release"
+#endif
+
+#define INIT_MAX_ARGS 16
+
+DEFINE_PER_CPU(struct rng, cpu_rng);
+u64 boot_seed;
+
+void kernel_entry(enum boot_protocol protocol, paddr_t info) __noreturn;
+
+static void parse_boot(enum boot_protocol protocol, paddr_t info)
+{
+	switch (protocol) {
+	case BOOT_PVH:
+		boot_parse_pvh(info);
+		break;
+	case BOOT_MULTIBOOT2:
+		boot_parse_multiboot2(info);
+		break;
+	default:
+		panic("boot: the loader speaks neither PVH nor Multiboot2");
+	}
+}
+
+static void __noreturn refuse(void)
+{
+	printk("# verdict usage\n");
+	machine_shutdown(SHUTDOWN_CRASHED);
+}
+
+static void parse_params(void)
+{
+	if (boot_info.cmdline_truncated) {
+		pr_err("command line: longer than %d characters\n", BOOT_CMDLINE_MAX - 1);
+		refuse();
+	}
+	if (!cmdline_parse(boot_info.cmdline))
+		refuse();
+	boot_seed = boot_params.seed;
+	lazy_mmu_enabled = boot_params.lazy;
+	if (!pv_select_backend(boot_params.backend)) {
+		pr_err("command line: backend=%s: there are native and deferred\n",
+		       boot_params.backend);
+		refuse();
+	}
+	if (!boot_params.init[0] && !ktest_select(boot_params.suites))
+		refuse();
+}
+
+static void report_boot(void)
+{
+	u64 bytes = 0;
+
+	for (unsigned i = 0; i < boot_info.nr_ram; i++)
+		bytes += boot_info.ram[i].end - boot_info.ram[i].start;
+	pr_info("pteron (%s build) booted by %s, %lu MiB of RAM\n", BUILD, boot_info.protocol,
+		bytes >> 20);
+}
+
+/* init=: run one program and take its status for the verdict. */
+static enum shutdown_reason run_init(char *line)
+{
+	const char *argv[INIT_MAX_ARGS + 1] = {NULL};
+	unsigned argc = 0;
+	int pid, status;
+
+	for (char *p = line; *p && argc < INIT_MAX_ARGS; argc++) {
+		argv[argc] = p;
+		p = strchr(p, ' ');
+		if (!p)
+			break;
+		*p++ = 0;
+	}
+	pid = process_spawn(argv);
+	if (pid < 0)
+		return SHUTDOWN_FAILED;
+	status = process_wait(pid);
+	pr_info("init: %s ended with status %#x\n", argv[0], status);
+	return status ? SHUTDOWN_FAILED : SHUTDOWN_PASSED;
+}
+
+static void main_task(void *unused __unused)
+{
+	enum shutdown_reason why;
+
+	if (boot_params.init[0])
+		why = run_init(boot_params.init);
+	else
+		why = ktest_run_selected() ? SHUTDOWN_PASSED : SHUTDOWN_FAILED;
+	counters_report();
+	printk("# verdict %s\n", why == SHUTDOWN_PASSED ? "passed" : "failed");
+	machine_shutdown(why);
+}
+
+void kernel_entry(enum boot_protocol protocol, paddr_t info)
+{
+	percpu_init_boot_cpu();
+	serial_init();
+	idt_init();
+	parse_boot(protocol, info);
+	cpu_detect("");
+	parse_params();
+	cpu_detect(boot_params.disable);
+	pv_select_backend(boot_params.backend);
+	report_boot();
+	acpi_init(boot_info.rsdp);
+	early_init();
+	cpu_init(0);
+	cpu_report();
+	direct_map_init();
+	lapic_map(acpi_info.lapic_address);
+	pv_patch_all();
+	pic_disable();
+	clock_init();
+	lapic_init_cpu();
+	smp_prepare(boot_params.maxcpus);
+	frames_device_init();
+	page_alloc_init();
+	zero_page_init();
+	futex_init();
+	smp_start_all();
+	kthread_run("main", main_task, NULL);
+	preempt_enable_no_resched();
+	local_irq_enable();
+	cpu_idle();
+}

@@ -1,0 +1,94 @@
+/*
+ * The entry of page faults: which address space, which VMA, and what becomes of an access that is not
+ * permitted. mm/fault.c does the rest.
+ */
+#include "kernel/counters.h"
+#include "kernel/irqflags.h"
+#include "kernel/layout.h"
+#include "kernel/panic.h"
+#include "kernel/process.h"
+#include "kernel/traps.h"
+#include "mm/fault.h"
+#include "mm/kstack.h"
+#include "mm/vma.h"
+
+static bool vma_permits(const struct vma *vma, unsigned long error)
+{
+	if (error & PF_WRITE)
+		return vma->flags & VM_WRITE;
+	if (error & PF_INSTR)
+		return vma->flags & VM_EXEC;
+	return vma->flags & VM_ACCESS;
+}
+
+static enum fault_result user_fault(struct mm *mm, unsigned long addr, unsigned long error)
+{
+	unsigned flags = (error & PF_WRITE ? FAULT_WRITE : 0) | (error & PF_INSTR ? FAULT_EXEC : 0);
+	enum fault_result result = FAULT_SEGV;
+	struct vma *vma;
+
+	down_read(&mm->mmap_lock);
+	vma = vma_find(&mm->vmas, addr);
+	if (likely(vma && vma->start <= addr && vma_permits(vma, error)))
+		result = handle_mm_fault(vma, addr, flags);
+	up_read(&mm->mmap_lock);
+	return result;
+}
+
+static void __noreturn kernel_fault(struct pt_regs *regs, unsigned long addr)
+{
+	panic_regs(regs, addr, "%s at %#lx in the kernel, error code %#lx%s",
+		   regs->orig_ax & PF_INSTR ? "jump" : regs->orig_ax & PF_WRITE ? "write" : "read",
+		   addr, regs->orig_ax, kstack_is_guard(addr) ? " (kernel stack overflow)" : "");
+}
+
+/* A kernel access to user memory that cannot be resolved: its copy fails, if it is one. */
+static void fail_user_copy(struct pt_regs *regs, unsigned long addr)
+{
+	if (!fixup_exception(regs))
+		kernel_fault(regs, addr);
+}
+
+static bool is_user_copy(const struct pt_regs *regs)
+{
+	struct pt_regs copy = *regs;
+
+	return fixup_exception(&copy);
+}
+
+void do_page_fault(struct pt_regs *regs, unsigned long addr)
+{
+	unsigned long error = regs->orig_ax;
+	struct mm *mm = current->mm;
+	enum fault_result result;
+
+	if (unlikely(addr > USER_END || (error & PF_RSVD))) {
+		if (user_mode(regs) && !(error & PF_RSVD)) {
+			local_irq_enable();
+			kill_current_process(regs, SIGSEGV, "access to the kernel's half", addr);
+			return;
+		}
+		kernel_fault(regs, addr);
+	}
+	if (!user_mode(regs)) {
+		if (!is_user_copy(regs))
+			kernel_fault(regs, addr);
+		if (!mm || current->pagefault_disabled || preempt_count()) {
+			fail_user_copy(regs, addr);
+			return;
+		}
+	}
+	ASSERT(!current->lazy_mmu);
+	if (likely(regs->flags & FLAGS_IF))
+		local_irq_enable();
+	count(CNT_PAGE_FAULTS);
+	result = user_fault(mm, addr, error);
+	if (likely(result == FAULT_OK))
+		return;
+	if (!user_mode(regs))
+		fail_user_copy(regs, addr);
+	else if (result == FAULT_OOM)
+		kill_current_process(regs, SIGKILL, "out of memory in a fault", addr);
+	else
+		kill_current_process(regs, SIGSEGV, "access without a mapping or right", addr);
+}

@@ -1,0 +1,63 @@
+/*
+ * Processes: Linux's thread groups. Their tree, their end, and waiting for it.
+ */
+#pragma once
+
+#include "kernel/wait.h"
+
+#define SIGILL 4
+#define SIGFPE 8
+#define SIGKILL 9
+#define SIGSEGV 11
+
+/* Exit status as wait4 gives it. */
+#define STATUS_EXITED(code) (((code) & 0xff) << 8)
+#define STATUS_SIGNALLED(sig) (sig)
+
+struct process {
+	int pid; /* fixed */
+
+	/* process_lock */
+	struct process *parent; /* &kernel_process: started or inherited by the kernel */
+	struct list_head children, sibling, threads;
+	bool orphan; /* nobody will wait: reaped at its end */
+	bool exiting, zombie;
+	int status;
+
+	struct wait_queue child_event; /* a child has become a zombie */
+};
+
+/* --- for the kernel --- */
+
+/*
+ * Run a program of the boot module in a new process; its pid, or a negative error after saying what is
+ * wrong. @argv ends with NULL; the strings are copied.
+ */
+int process_spawn(const char *const argv[]);
+/* Wait for the end of a process that process_spawn() started; its wait status. */
+int process_wait(int pid);
+/* User tasks alive, for audits. */
+unsigned user_task_count(void);
+
+/* --- for entries from user mode --- */
+
+/* Report why and where on the console, and end the whole process with @signal. */
+void kill_current_process(const struct pt_regs *regs, int signal, const char *why,
+			  unsigned long addr);
+/* What current->work asks for; may not return. */
+void task_work_run(struct pt_regs *regs);
+
+/* --- system calls; they return what the caller gets --- */
+
+struct clone_args {
+	unsigned long flags, stack, parent_tid, child_tid, tls;
+};
+long do_clone(const struct pt_regs *regs, const struct clone_args *args);
+void do_exit_thread(int code) __noreturn;
+void do_exit_group(int status) __noreturn;
+long do_wait4(int pid, unsigned long status, int options, unsigned long rusage);
+int current_ppid(void);
+/* The task with this tid in the current process, or NULL; 0 is the caller. process_lock not needed:
+ * callers only change what the task itself reads later. */
+long do_sched_setaffinity(int tid, size_t len, unsigned long mask);
+long do_sched_getaffinity(int tid, size_t len, unsigned long mask);

@@ -1,0 +1,444 @@
+/*
+ * The scheduler; its rules are in sched.h.
+ *
+ * Locks: each run queue has one, taken with interrupts off and held across the switch itself; the
+ * task that is switched to releases it. Two run-queue locks are never held together: a task on its
+ * way from one CPU to another is on neither queue, with `cpu` already naming its new one.
+ */
+#include "kernel/sched.h"
+
+#include "kernel/counters.h"
+#include "kernel/errno.h"
+#include "kernel/interrupt.h"
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "kernel/rng.h"
+#include "kernel/string.h"
+#include "mm/lazy_mmu.h"
+#include "mm/tlb.h"
+
+struct rq {
+	struct spinlock lock;
+	struct list_head queue;
+	unsigned nr_queued;
+	struct task *curr, *idle;
+};
+static DEFINE_PER_CPU(struct rq, runqueue);
+
+DEFINE_PER_CPU(u32, preempt_word);
+DEFINE_PER_CPU(struct task *, current_task);
+
+static cpumask_t idle_mask; /* CPUs that are halted, or about to be, for want of a task */
+struct sched_tuning sched_tuning = {.quantum_us = 4000};
+
+/* switch.asm: saves what the ABI preserves, changes stacks, returns the task that was left. */
+struct task *switch_stacks(struct task *prev, struct task *next);
+void sched_task_start(struct task *prev);
+
+static struct rq *rq_of(unsigned cpu)
+{
+	return per_cpu_ptr(runqueue, cpu);
+}
+
+static void arm_tick(void)
+{
+	u64 q = sched_tuning.quantum_us * 1000ULL;
+
+	pv_set_timer(q / 2 + rng_below(this_cpu_rng(), q));
+}
+
+static void enqueue(struct rq *rq, struct task *t) __must_hold(rq->lock)
+{
+	list_add_tail(&t->rq_node, &rq->queue);
+	WRITE_ONCE(rq->nr_queued, rq->nr_queued + 1);
+}
+
+static void dequeue(struct rq *rq, struct task *t) __must_hold(rq->lock)
+{
+	list_del(&t->rq_node);
+	WRITE_ONCE(rq->nr_queued, rq->nr_queued - 1);
+}
+
+/* Ask @cpu to look at its run queue. */
+static void resched_cpu(unsigned cpu)
+{
+	if (cpu == smp_processor_id())
+		set_need_resched();
+	else
+		pv_send_ipi(cpu, VECTOR_RESCHED);
+}
+
+/* Queue @t, which is on no queue and whose `cpu` is already set, on its CPU. */
+static void enqueue_remote(struct task *t)
+{
+	unsigned cpu = t->cpu;
+	struct rq *rq = rq_of(cpu);
+	unsigned long flags = spin_lock_irqsave(&rq->lock);
+
+	enqueue(rq, t);
+	resched_cpu(cpu);
+	spin_unlock_irqrestore(&rq->lock, flags);
+}
+
+static struct rq *lock_task_rq(struct task *t, unsigned long *flags) __no_thread_safety
+{
+	for (;;) {
+		unsigned cpu = READ_ONCE(t->cpu);
+		struct rq *rq = rq_of(cpu);
+
+		*flags = spin_lock_irqsave(&rq->lock);
+		if (t->cpu == cpu)
+			return rq;
+		spin_unlock_irqrestore(&rq->lock, *flags);
+	}
+}
+
+static void unlock_task_rq(struct rq *rq, unsigned long flags) __no_thread_safety
+{
+	spin_unlock_irqrestore(&rq->lock, flags);
+}
+
+/* The CPU where @t had better run: its last one if idle, any idle one, its last one if allowed. */
+static unsigned select_cpu(struct task *t)
+{
+	if (cpumask_test(&t->cpus_allowed, t->cpu) && cpumask_test(&idle_mask, t->cpu))
+		return t->cpu;
+	for_each_cpu_in(cpu, &idle_mask)
+		if (cpumask_test(&t->cpus_allowed, cpu))
+			return cpu;
+	if (cpumask_test(&t->cpus_allowed, t->cpu))
+		return t->cpu;
+	return cpumask_next(&t->cpus_allowed, 0);
+}
+
+bool wake_up_task(struct task *t)
+{
+	unsigned long flags;
+	struct rq *rq = lock_task_rq(t, &flags);
+	bool blocked = t->state == TASK_BLOCKED || t->state == TASK_INTERRUPTIBLE, queue = false;
+
+	if (blocked) {
+		WRITE_ONCE(t->state, TASK_RUNNING);
+		queue = !t->on_rq;
+		if (queue) {
+			t->on_rq = true;
+			WRITE_ONCE(t->cpu, select_cpu(t));
+		}
+	}
+	unlock_task_rq(rq, flags);
+	if (queue)
+		enqueue_remote(t);
+	return blocked;
+}
+
+void wake_up_new_task(struct task *t)
+{
+	unsigned best = MAX_CPUS, least = ~0u;
+
+	for_each_online_cpu(cpu) {
+		unsigned load = READ_ONCE(rq_of(cpu)->nr_queued) + !cpumask_test(&idle_mask, cpu);
+
+		if (cpumask_test(&t->cpus_allowed, cpu) && load < least) {
+			best = cpu;
+			least = load;
+		}
+	}
+	BUG_ON(best == MAX_CPUS);
+	t->cpu = best;
+	t->on_rq = true;
+	t->state = TASK_RUNNING;
+	enqueue_remote(t);
+}
+
+void kick_task(struct task *t)
+{
+	if (READ_ONCE(t->on_cpu))
+		pv_send_ipi(READ_ONCE(t->cpu), VECTOR_RESCHED);
+}
+
+/* Take a task from the longest queue, for this CPU, which has none; interrupts are off. */
+static void steal_task(unsigned this_cpu)
+{
+	unsigned from = MAX_CPUS, most = 0;
+	struct task *t, *found = NULL;
+	struct rq *rq;
+
+	for_each_online_cpu(cpu) {
+		unsigned n = READ_ONCE(rq_of(cpu)->nr_queued);
+
+		if (cpu != this_cpu && n > most) {
+			from = cpu;
+			most = n;
+		}
+	}
+	if (from == MAX_CPUS)
+		return;
+	rq = rq_of(from);
+	spin_lock(&rq->lock);
+	list_for_each_entry(t, &rq->queue, rq_node) {
+		if (cpumask_test(&t->cpus_allowed, this_cpu)) {
+			found = t;
+			break;
+		}
+	}
+	if (found) {
+		dequeue(rq, found);
+		WRITE_ONCE(found->cpu, this_cpu);
+		count(CNT_MIGRATIONS);
+	}
+	spin_unlock(&rq->lock);
+	if (found)
+		enqueue_remote(found);
+}
+
+/* Where @t, which gives up its CPU and stays runnable, goes next; -1: it stays. */
+static int choose_migration(struct task *t, unsigned this_cpu)
+{
+	int to = t->migrate_to;
+
+	t->migrate_to = -1;
+	if (to < 0 && sched_tuning.migrate_permille &&
+	    rng_below(this_cpu_rng(), 1000) < sched_tuning.migrate_permille)
+		to = cpumask_next(&t->cpus_allowed,
+				  rng_below(this_cpu_rng(), cpumask_weight(&cpu_online_mask)));
+	if (to < 0 || to == (int)this_cpu || to >= MAX_CPUS || !cpumask_test(&cpu_online_mask, to))
+		return -1;
+	return to;
+}
+
+/*
+ * The last part of a switch, on the stack of the task switched to. @prev's registers are saved, so
+ * another CPU may have it now.
+ */
+static void finish_switch(struct task *prev, int migrate_to) __no_thread_safety
+{
+	struct rq *rq = this_cpu_ptr(runqueue);
+	bool dead = prev->state == TASK_DEAD;
+
+	lockdep_push(&rq->lock, LOCK_RQ, 0);
+	lockdep_acquired(&rq->lock);
+	smp_store_release(&prev->on_cpu, false);
+	if (migrate_to >= 0)
+		WRITE_ONCE(prev->cpu, migrate_to);
+	spin_unlock(&rq->lock);
+	if (migrate_to >= 0) {
+		count(CNT_MIGRATIONS);
+		if (lazy_mmu_word_active(prev->lazy_mmu))
+			count(CNT_SECTION_MIGRATED);
+		enqueue_remote(prev);
+	}
+	local_irq_enable();
+	if (dead)
+		task_free(prev);
+}
+
+static DEFINE_PER_CPU(int, switch_migrate_to);
+
+/* switch.asm: a new task starts here, with the run queue locked and preemption off once. */
+void sched_task_start(struct task *prev)
+{
+	finish_switch(prev, this_cpu_read(switch_migrate_to));
+	preempt_enable();
+}
+
+static void fpu_switch(struct task *prev, struct task *next)
+{
+	if (prev->process)
+		__asm__ volatile("fxsaveq %0" : "=m"(prev->fpu));
+	if (next->process)
+		__asm__ volatile("fxrstorq %0" : : "m"(next->fpu));
+}
+
+static void switch_to(struct rq *rq, struct task *prev, struct task *next, int migrate_to)
+{
+	count(CNT_CONTEXT_SWITCHES);
+	if (prev->is_idle) {
+		cpumask_clear(&idle_mask, smp_processor_id());
+		arm_tick();
+	}
+	rq->curr = next;
+	next->on_cpu = true;
+	if (prev->process)
+		pv_save_user_bases(prev);
+	switch_mm(next->mm);
+	fpu_switch(prev, next);
+	if (next->process)
+		pv_load_user_bases(next);
+	pv_load_sp0(next->stack + KSTACK_SIZE);
+	lockdep_release(&rq->lock); /* finish_switch() takes it over, as the next task */
+	this_cpu_write(current_task, next);
+	this_cpu_write(switch_migrate_to, migrate_to);
+	prev = switch_stacks(prev, next);
+	barrier();
+	finish_switch(prev, this_cpu_read(switch_migrate_to));
+}
+
+static struct task *pick_next(struct rq *rq) __must_hold(rq->lock)
+{
+	struct task *next;
+
+	if (list_empty(&rq->queue))
+		return rq->idle;
+	next = list_first_entry(&rq->queue, struct task, rq_node);
+	dequeue(rq, next);
+	return next;
+}
+
+/* Preemption is off once, interrupts are on; both again at the end. */
+static void __schedule(bool preempted) __no_thread_safety
+{
+	struct task *prev = current, *next;
+	struct rq *rq;
+	int migrate_to = -1;
+
+	lazy_mmu_context_switch();
+	local_irq_disable();
+	rq = this_cpu_ptr(runqueue);
+	if (!READ_ONCE(rq->nr_queued) && (prev->is_idle || prev->state != TASK_RUNNING))
+		steal_task(smp_processor_id());
+	spin_lock(&rq->lock);
+	clear_need_resched();
+	if (prev->is_idle) {
+		/* on no queue */
+	} else if (preempted || prev->state == TASK_RUNNING) {
+		migrate_to = choose_migration(prev, smp_processor_id());
+		if (migrate_to < 0)
+			enqueue(rq, prev);
+	} else {
+		prev->on_rq = false;
+	}
+	next = pick_next(rq);
+	if (next != prev) {
+		if (lazy_mmu_word_active(prev->lazy_mmu))
+			count(CNT_SECTION_PREEMPTED);
+		switch_to(rq, prev, next, migrate_to);
+		return;
+	}
+	spin_unlock(&rq->lock);
+	local_irq_enable();
+}
+
+static void schedule_loop(bool preempted)
+{
+	do {
+		preempt_disable();
+		__schedule(preempted);
+		preempt_enable_no_resched();
+	} while (need_resched());
+}
+
+void schedule(void)
+{
+	ASSERT(preempt_count() == 0 && !irqs_disabled());
+	schedule_loop(false);
+}
+
+void sched_yield(void)
+{
+	lockdep_assert_none_held("sched_yield");
+	schedule_loop(true);
+}
+
+void sched_yield_in_lock(void)
+{
+	schedule_loop(true);
+}
+
+bool sched_has_runnable(void)
+{
+	return READ_ONCE(rq_of(smp_processor_id())->nr_queued);
+}
+
+void preempt_schedule(void)
+{
+	if (preempt_count() == 0 && !irqs_disabled())
+		schedule_loop(true);
+}
+
+void preempt_schedule_irq(void)
+{
+	do {
+		preempt_disable();
+		local_irq_enable();
+		__schedule(true);
+		local_irq_disable();
+		preempt_enable_no_resched();
+	} while (need_resched());
+}
+
+void sched_tick(void)
+{
+	count(CNT_TIMER_TICKS);
+	if (current->is_idle)
+		return;
+	arm_tick();
+	if (sched_has_runnable() || sched_tuning.migrate_permille)
+		set_need_resched();
+}
+
+void sched_ipi(void)
+{
+	set_need_resched();
+}
+
+int sched_setaffinity(struct task *t, const cpumask_t *mask)
+{
+	cpumask_t allowed;
+	unsigned cpu;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(allowed.bits); i++)
+		allowed.bits[i] = mask->bits[i] & cpu_online_mask.bits[i];
+	cpu = cpumask_next(&allowed, 0);
+	if (cpu == MAX_CPUS)
+		return -EINVAL;
+	t->cpus_allowed = allowed;
+	if (!cpumask_test(&allowed, READ_ONCE(t->cpu))) {
+		WRITE_ONCE(t->migrate_to, cpu);
+		if (t == current)
+			sched_yield();
+		else
+			kick_task(t);
+	}
+	return 0;
+}
+
+struct task *sched_alloc_idle(unsigned cpu)
+{
+	char name[TASK_NAME_LEN];
+	struct task *t;
+
+	snprintf(name, sizeof(name), "idle/%u", cpu);
+	t = task_create(name, NULL, NULL);
+	if (!t)
+		panic("out of memory for the idle task of CPU %u", cpu);
+	t->is_idle = true;
+	t->cpu = cpu;
+	t->state = TASK_RUNNING;
+	t->on_cpu = true;
+	rq_of(cpu)->idle = rq_of(cpu)->curr = t;
+	return t;
+}
+
+void sched_init_cpu(unsigned cpu)
+{
+	struct rq *rq = rq_of(cpu);
+
+	spin_lock_init(&rq->lock, LOCK_RQ);
+	list_init(&rq->queue);
+}
+
+void cpu_idle(void)
+{
+	unsigned cpu = smp_processor_id();
+
+	for (;;) {
+		cpumask_set(&idle_mask, cpu);
+		local_irq_disable();
+		if (!need_resched() && !sched_has_runnable())
+			safe_halt();
+		else
+			local_irq_enable();
+		cpumask_clear(&idle_mask, cpu);
+		schedule_loop(false);
+	}
+}

@@ -1,0 +1,93 @@
+/*
+ * A task: what the scheduler runs. Kernel threads have no mm; user tasks belong to a process, which
+ * is Linux's thread group.
+ */
+#pragma once
+
+#include "kernel/cpumask.h"
+#include "kernel/list.h"
+#include "kernel/lockdep.h"
+#include "mm/lazy_mmu_types.h"
+
+#define TASK_NAME_LEN 24
+#define KSTACK_SIZE (16UL << 10)
+
+enum task_state {
+	TASK_RUNNING,       /* on a CPU or on a run queue */
+	TASK_BLOCKED,       /* waits for an event that will come; not touched by exit_group */
+	TASK_INTERRUPTIBLE, /* waits in futex or wait4: exit_group and the freezer may take it */
+	TASK_DEAD,
+};
+
+struct mm;
+struct process;
+struct pt_regs;
+
+struct task {
+	/* Owned by the task itself, and by whoever switches to it. */
+	unsigned long sp; /* kernel stack pointer while not running; switch.asm: offset 0 */
+	lazy_mmu_word_t lazy_mmu;
+	unsigned pagefault_disabled;
+	struct mm *mm; /* NULL for kernel threads */
+	struct process *process;
+	unsigned long fs_base, gs_base; /* of user mode, while not running */
+	unsigned long clear_child_tid; /* user address; 0: none */
+	struct held_locks held;
+
+	/* Under the lock of the run queue of `cpu`. */
+	enum task_state state;
+	unsigned cpu;
+	bool on_rq;
+	bool on_cpu; /* its registers are in a CPU, not at `sp` */
+	struct list_head rq_node;
+
+	/* Set by anyone, acted on by the task on its way to user mode, or by the scheduler. */
+	u32 work;       /* TASK_WORK_* */
+	int migrate_to; /* CPU to go to at the next switch, or -1 */
+	cpumask_t cpus_allowed;
+
+	/* Fixed after creation. */
+	int tid;
+	char name[TASK_NAME_LEN];
+	unsigned long stack; /* the lowest address of the kernel stack */
+	bool is_idle;
+
+	/* Under task_list_lock. */
+	struct list_head task_node;
+	/* Under the lock of the process. */
+	struct list_head thread_node;
+
+	u8 fpu[512] __aligned(16); /* FXSAVE image; user tasks only */
+};
+
+#define TASK_WORK_EXIT BIT(0)   /* the process is exiting */
+#define TASK_WORK_FREEZE BIT(1) /* stop before user mode, for an audit */
+
+DECLARE_PER_CPU(struct task *, current_task);
+/* For a task, `current` never changes: the compiler may keep it across calls. */
+static inline struct task *get_current(void)
+{
+	struct task *t;
+
+	__asm__("mov %%gs:%1, %0" : "=r"(t) : "m"(current_task));
+	return t;
+}
+#define current get_current()
+
+/* The registers of the task's last entry from user mode, at the top of its kernel stack. */
+struct pt_regs *task_user_regs(struct task *t);
+
+/* A task with a kernel stack that will run @entry(@arg); not yet on a run queue. NULL: no memory. */
+struct task *task_create(const char *name, void (*entry)(void *), void *arg);
+/* Before its first start: what @t will run. */
+void task_set_entry(struct task *t, void (*entry)(void *), void *arg);
+/* Return a task that has never run, or that is dead and off its CPU. */
+void task_free(struct task *t);
+/* A started kernel thread on any CPU of its choice; panics when out of memory (boot and tests only). */
+struct task *kthread_run(const char *name, void (*fn)(void *), void *arg);
+/* End the calling task. */
+void task_exit(void) __noreturn;
+
+/* Call @fn for each task, under the task list's lock. */
+void for_each_task(void (*fn)(struct task *t, void *arg), void *arg);
+void set_task_name(struct task *t, const char *name);

@@ -1,0 +1,166 @@
+/*
+ * Dispatch of exceptions and interrupts, and the exception table.
+ * Source: AMD APM vol. 2, chapter 8.
+ */
+#include "kernel/traps.h"
+
+#include "kernel/counters.h"
+#include "kernel/cpu.h"
+#include "kernel/interrupt.h"
+#include "kernel/irqflags.h"
+#include "kernel/panic.h"
+#include "kernel/preempt.h"
+#include "kernel/printk.h"
+#include "kernel/process.h"
+#include "kernel/sched.h"
+#include "kernel/stop.h"
+
+#define GATE_INTERRUPT 0x8e
+#define GATE_DPL3 0x60
+
+struct idt_gate {
+	u16 offset_low, selector;
+	u8 ist, type;
+	u16 offset_mid;
+	u32 offset_high, reserved;
+};
+
+extern u8 trap_stubs[256][16]; /* entry.asm */
+static struct idt_gate idt[256] __aligned(16);
+void (*timer_interrupt_hook)(void);
+
+static const char *const trap_names[NR_TRAPS] = {
+	[0] = "divide error",       [1] = "debug",          [2] = "NMI",
+	[3] = "breakpoint",         [4] = "overflow",       [5] = "bound range",
+	[6] = "invalid opcode",     [7] = "no coprocessor", [8] = "double fault",
+	[10] = "invalid TSS",       [11] = "no segment",    [12] = "stack fault",
+	[13] = "general protection", [14] = "page fault",   [16] = "x87 error",
+	[17] = "alignment check",   [18] = "machine check", [19] = "SIMD error",
+};
+
+static void set_gate(unsigned vector, u8 ist, u8 type)
+{
+	u64 addr = (u64)trap_stubs[vector];
+
+	idt[vector] = (struct idt_gate){
+		.offset_low = addr,
+		.selector = KERNEL_CS,
+		.ist = ist,
+		.type = type,
+		.offset_mid = addr >> 16,
+		.offset_high = addr >> 32,
+	};
+}
+
+void idt_init(void)
+{
+	for (unsigned v = 0; v < ARRAY_SIZE(idt); v++)
+		set_gate(v, 0, GATE_INTERRUPT);
+	set_gate(TRAP_NMI, 1, GATE_INTERRUPT);
+	set_gate(TRAP_DF, 2, GATE_INTERRUPT);
+	set_gate(TRAP_MC, 3, GATE_INTERRUPT);
+	set_gate(TRAP_BP, 0, GATE_INTERRUPT | GATE_DPL3);
+}
+
+void idt_load(void)
+{
+	struct {
+		u16 limit;
+		u64 base;
+	} __packed desc = {sizeof(idt) - 1, (u64)idt};
+
+	__asm__ volatile("lidt %0" : : "m"(desc));
+}
+
+struct ex_entry {
+	unsigned long insn, fixup;
+};
+extern const struct ex_entry __ex_table_start[], __ex_table_end[];
+
+bool fixup_exception(struct pt_regs *regs)
+{
+	for (const struct ex_entry *e = __ex_table_start; e < __ex_table_end; e++) {
+		if (e->insn == regs->ip) {
+			regs->ip = e->fixup;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void do_exception(struct pt_regs *regs, unsigned vector)
+{
+	const char *name = trap_names[vector] ? trap_names[vector] : "reserved exception";
+
+	if (user_mode(regs)) {
+		local_irq_enable();
+		kill_current_process(regs, vector == TRAP_DE ? SIGFPE : SIGILL, name, regs->ip);
+		return;
+	}
+	if (vector == TRAP_GP && fixup_exception(regs))
+		return;
+	panic_regs(regs, 0, "%s in the kernel, error code %#lx", name, regs->orig_ax);
+}
+
+static void do_nmi(struct pt_regs *regs)
+{
+	nmi_enter();
+	stop_this_cpu_if_asked(regs);
+	panic_regs(regs, 0, "NMI: somebody outside wants to know what this CPU does");
+}
+
+static void do_interrupt(struct pt_regs *regs, unsigned vector)
+{
+	irq_enter();
+	switch (vector) {
+	case VECTOR_TIMER:
+		if (timer_interrupt_hook)
+			timer_interrupt_hook();
+		sched_tick();
+		break;
+	case VECTOR_RESCHED:
+		sched_ipi();
+		break;
+	case VECTOR_CALL:
+		smp_call_interrupt();
+		break;
+	case VECTOR_KICK:
+		break;
+	case VECTOR_SPURIOUS: /* not acknowledged: Intel SDM vol. 3, 11.9 */
+		irq_exit();
+		return;
+	default:
+		pr_warn("interrupt %#x on CPU %u has no handler\n", vector, smp_processor_id());
+	}
+	pv_eoi();
+	irq_exit();
+	if (!user_mode(regs) && this_cpu_read(preempt_word) == 0)
+		preempt_schedule_irq();
+}
+
+void trap_dispatch(struct pt_regs *regs, unsigned vector)
+{
+	if (vector >= NR_TRAPS)
+		do_interrupt(regs, vector);
+	else if (vector == TRAP_PF)
+		do_page_fault(regs, pv_read_cr2());
+	else if (vector == TRAP_NMI)
+		do_nmi(regs);
+	else
+		do_exception(regs, vector);
+}
+
+void exit_to_user_mode(struct pt_regs *regs)
+{
+	for (;;) {
+		local_irq_disable();
+		if (likely(!need_resched() && !READ_ONCE(current->work)))
+			break;
+		local_irq_enable();
+		if (need_resched())
+			sched_yield();
+		if (READ_ONCE(current->work))
+			task_work_run(regs);
+	}
+	ASSERT(preempt_count() == 0 && !current->lazy_mmu);
+}

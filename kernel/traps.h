@@ -1,0 +1,39 @@
+/*
+ * Exceptions and interrupts.
+ */
+#pragma once
+
+#include "kernel/ptregs.h"
+
+enum trap {
+	TRAP_DE = 0,
+	TRAP_NMI = 2,
+	TRAP_BP = 3,
+	TRAP_DF = 8,
+	TRAP_GP = 13,
+	TRAP_PF = 14,
+	TRAP_MC = 18,
+	NR_TRAPS = 32,
+};
+
+/* Error code of a page fault. */
+#define PF_PROT BIT(0) /* the entry was present; else it was missing */
+#define PF_WRITE BIT(1)
+#define PF_USER BIT(2)
+#define PF_RSVD BIT(3)
+#define PF_INSTR BIT(4)
+
+/* Called by the entries; @vector as above, or an interrupt's. */
+void trap_dispatch(struct pt_regs *regs, unsigned vector);
+/* The way to user mode: runs pending work, returns with interrupts off. */
+void exit_to_user_mode(struct pt_regs *regs);
+void do_page_fault(struct pt_regs *regs, unsigned long addr);
+
+void idt_init(void);
+void idt_load(void);
+
+/* If the instruction at @regs->ip may fault, go on at its fixup and return true. */
+bool fixup_exception(struct pt_regs *regs);
+
+/* In tests: called in every timer interrupt, with interrupts off; NULL for none. */
+extern void (*timer_interrupt_hook)(void);

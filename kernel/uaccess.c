@@ -1,0 +1,52 @@
+/*
+ * Copies to and from user memory; see uaccess.h. No locks; a fault may sleep on mmap_lock.
+ */
+#include "kernel/uaccess.h"
+
+#include "kernel/errno.h"
+#include "kernel/layout.h"
+#include "pv/pv_ops.h"
+
+static bool access_ok(unsigned long addr, size_t n)
+{
+	return n <= USER_END && addr <= USER_END - n;
+}
+
+/* `rep INSN` that goes on behind itself when it faults, with what is left in rcx. */
+#define REP_MAY_FAULT(insn, dst, src, n, value)                                                    \
+	__asm__ volatile("1: rep " insn "\n"                                                       \
+			 "2:\n"                                                                    \
+			 ".pushsection .ex_table, \"a\"\n.balign 8\n.quad 1b, 2b\n.popsection\n"   \
+			 : "+D"(dst), "+S"(src), "+c"(n)                                           \
+			 : "a"(value)                                                              \
+			 : "memory")
+
+static int copy_user(unsigned long dst, unsigned long src, size_t n)
+{
+	pv_uaccess_begin();
+	REP_MAY_FAULT("movsb", dst, src, n, 0);
+	pv_uaccess_end();
+	return n ? -EFAULT : 0;
+}
+
+int copy_from_user(void *dst, unsigned long src, size_t n)
+{
+	return access_ok(src, n) ? copy_user((unsigned long)dst, src, n) : -EFAULT;
+}
+
+int copy_to_user(unsigned long dst, const void *src, size_t n)
+{
+	return access_ok(dst, n) ? copy_user(dst, (unsigned long)src, n) : -EFAULT;
+}
+
+int clear_user(unsigned long dst, size_t n)
+{
+	unsigned long unused = 0;
+
+	if (!access_ok(dst, n))
+		return -EFAULT;
+	pv_uaccess_begin();
+	REP_MAY_FAULT("stosb", dst, unused, n, 0);
+	pv_uaccess_end();
+	return n ? -EFAULT : 0;
+}

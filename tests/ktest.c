@@ -1,0 +1,153 @@
+/*
+ * Running suites and printing KTAP (Linux Documentation/dev-tools/ktap.rst, version 1): the suites are
+ * the top-level tests, their cases are subtests. Runs in one kernel thread; no locks.
+ */
+#include "tests/ktest.h"
+
+#include "boot/cmdline.h"
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "kernel/string.h"
+
+#define PROGRESS_STEPS 20
+
+extern const struct ktest_suite *const __ktests_start[], *const __ktests_end[];
+
+static const char *selection;
+
+/* The length of the name at the front of @list. */
+static size_t name_len(const char *list)
+{
+	size_t n = 0;
+
+	while (list[n] && list[n] != ',')
+		n++;
+	return n;
+}
+
+static bool is_name(const char *list, size_t n, const char *name)
+{
+	return strlen(name) == n && !strncmp(list, name, n);
+}
+
+static bool selects(const char *list, const struct ktest_suite *s)
+{
+	while (*list) {
+		size_t n = name_len(list);
+
+		if (is_name(list, n, s->name) || is_name(list, n, "all") ||
+		    (s->by_default && is_name(list, n, "default")))
+			return true;
+		list += n + (list[n] == ',');
+	}
+	return false;
+}
+
+static bool is_known(const char *list, size_t n)
+{
+	if (is_name(list, n, "all") || is_name(list, n, "default"))
+		return true;
+	for (const struct ktest_suite *const *s = __ktests_start; s < __ktests_end; s++)
+		if (is_name(list, n, (*s)->name))
+			return true;
+	return false;
+}
+
+bool ktest_select(const char *list)
+{
+	selection = list;
+	while (*list) {
+		size_t n = name_len(list);
+
+		if (!is_known(list, n)) {
+			pr_err("command line: suite %.*s is not known; there are:", (int)n, list);
+			for (const struct ktest_suite *const *s = __ktests_start; s < __ktests_end; s++)
+				printk(" %s", (*s)->name);
+			printk("\n");
+			return false;
+		}
+		list += n + (list[n] == ',');
+	}
+	return true;
+}
+
+void ktest_fail(struct ktest *t, const char *file, int line, const char *fmt, ...)
+{
+	char msg[256];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(msg, sizeof(msg), fmt, args);
+	va_end(args);
+	printk("    # %s:%d: %s\n", file, line, msg);
+	__atomic_add_fetch(&t->failures, 1, __ATOMIC_SEQ_CST);
+}
+
+void ktest_skip(struct ktest *t, const char *why)
+{
+	t->skipped = true;
+	printk("    # skipped: %s\n", why);
+}
+
+void ktest_progress(const struct ktest *t, u64 done, u64 total)
+{
+	u64 step = max(total / PROGRESS_STEPS, 1UL);
+
+	if (done % step == 0 || done == total)
+		printk("# progress %s %lu/%lu\n", t->suite->name, done, total);
+}
+
+static u64 name_hash(const char *s)
+{
+	u64 h = 0xcbf29ce484222325UL; /* FNV-1a */
+
+	for (; *s; s++)
+		h = (h ^ (u8)*s) * 0x100000001b3UL;
+	return h;
+}
+
+/* True if the case passed or was skipped. */
+static bool run_case(const struct ktest_suite *s, unsigned i)
+{
+	struct ktest t = {
+		.suite = s,
+		.rng = rng_stream(boot_seed, name_hash(s->name) + i),
+		.rounds = boot_params.rounds,
+	};
+
+	s->cases[i].run(&t);
+	printk("    %sok %u %s%s\n", t.failures ? "not " : "", i + 1, s->cases[i].name,
+	       t.skipped ? " # SKIP" : "");
+	return !t.failures;
+}
+
+static bool run_suite(const struct ktest_suite *s)
+{
+	unsigned failed = s->nr_cases == 0;
+
+	printk("    KTAP version 1\n    # Subtest: %s\n    1..%u\n", s->name, s->nr_cases);
+	for (unsigned i = 0; i < s->nr_cases; i++)
+		failed += !run_case(s, i);
+	return !failed;
+}
+
+bool ktest_run_selected(void)
+{
+	unsigned total = 0, n = 0, failed = 0;
+
+	for (const struct ktest_suite *const *s = __ktests_start; s < __ktests_end; s++)
+		total += selects(selection, *s);
+	printk("KTAP version 1\n1..%u\n", total);
+	for (const struct ktest_suite *const *s = __ktests_start; s < __ktests_end; s++) {
+		bool ok;
+
+		if (!selects(selection, *s))
+			continue;
+		ok = run_suite(*s);
+		failed += !ok;
+		printk("%sok %u %s\n", ok ? "" : "not ", ++n, (*s)->name);
+	}
+	if (failed)
+		replay_print();
+	return total && !failed;
+}
