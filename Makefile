@@ -34,7 +34,7 @@ OBJ := $(SRC:%=$(BUILD)/%.o) $(ASM:%=$(BUILD)/%.o)
 # Programs for ring 3: each tests/user/*.c is one, linked with the runtime in tests/user/lib.
 USER_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-stack-protector -fno-builtin \
 	-fno-asynchronous-unwind-tables -fcf-protection=none -mno-red-zone -I. $(WARNINGS)
-USER_LIB := $(patsubst %,$(BUILD)/%.o,$(wildcard tests/user/lib/*.c))
+USER_LIB := $(patsubst %,$(BUILD)/user-%.o,$(wildcard tests/user/lib/*.c) kernel/vsnprintf.c kernel/string.c)
 USER_PROGS := $(patsubst tests/user/%.c,$(BUILD)/user/%,$(wildcard tests/user/*.c))
 
 .DEFAULT_GOAL := all
@@ -54,7 +54,7 @@ $(BUILD)/%.asm.o: %.asm Makefile
 	$(Q)$(NASM) -M -MP -MT $@ $< > $(@:.o=.d)
 	$(Q)$(NASM) $(NASMFLAGS) $< -o $@
 
-$(BUILD)/tests/user/lib/%.c.o: tests/user/lib/%.c Makefile
+$(BUILD)/user-%.c.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(USER_CFLAGS) -MMD -MP -c $< -o $@
 

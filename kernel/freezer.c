@@ -2,8 +2,8 @@
  * The freezer; see freezer.h. One user at a time (a suite's auditor).
  *
  * A task counts as frozen if it is parked, or if it sleeps interruptibly: when it is woken it still
- * has its work flag, and parks before user mode. A task born while freezing inherits the flag from
- * `freezing`, which it reads in its first return to user mode.
+ * has its work flag, and parks before user mode. A task born while freezing is asked in the next
+ * round over all tasks. A task that ends has its process until its mm is gone.
  */
 #include "kernel/freezer.h"
 
@@ -32,7 +32,7 @@ static void ask_and_check(struct task *t, void *arg)
 	struct census *c = arg;
 	enum task_state state = READ_ONCE(t->state);
 
-	if (!t->mm || state == TASK_DEAD)
+	if (!READ_ONCE(t->process) || state == TASK_DEAD)
 		return;
 	if (!(READ_ONCE(t->work) & TASK_WORK_FREEZE)) {
 		__atomic_or_fetch(&t->work, TASK_WORK_FREEZE, __ATOMIC_SEQ_CST);

@@ -6,6 +6,7 @@
 #include "kernel/wait.h"
 
 #define SIGILL 4
+#define SIGTRAP 5
 #define SIGFPE 8
 #define SIGKILL 9
 #define SIGSEGV 11

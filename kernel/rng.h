@@ -1,42 +1,14 @@
 /*
- * All randomness: xorshift64* streams derived from the one printed seed (Vigna, 2016). A stream
- * belongs to one user (a CPU's scheduler, a test, a worker) and is not locked.
+ * All randomness of the kernel: streams derived from the one printed seed. A stream belongs to one user
+ * (a CPU's scheduler, a test) and is not locked.
  */
 #pragma once
 
 #include "kernel/percpu.h"
-
-struct rng {
-	u64 state;
-};
+#include "kernel/xorshift.h"
 
 DECLARE_PER_CPU(struct rng, cpu_rng);
 extern u64 boot_seed;
-
-/* Distinct @stream numbers give independent streams of the same seed. */
-static inline struct rng rng_stream(u64 seed, u64 stream)
-{
-	u64 z = seed + (stream + 1) * 0x9e3779b97f4a7c15UL; /* splitmix64 */
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9UL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebUL;
-	z ^= z >> 31;
-	return (struct rng){z ? z : 1};
-}
-
-static inline u64 rng_next(struct rng *r)
-{
-	r->state ^= r->state >> 12;
-	r->state ^= r->state << 25;
-	r->state ^= r->state >> 27;
-	return r->state * 0x2545f4914f6cdd1dUL;
-}
-
-/* Uniform in [0, n); n > 0. */
-static inline u64 rng_below(struct rng *r, u64 n)
-{
-	return ((unsigned __int128)rng_next(r) * n) >> 64;
-}
 
 /* The scheduler's stream of this CPU; interrupts or preemption are off. */
 static inline struct rng *this_cpu_rng(void)

@@ -19,6 +19,7 @@ static DEFINE_SPINLOCK(task_list_lock, LOCK_TASK_LIST);
 static LIST_HEAD(task_list);
 static KMEM_CACHE(task_cache, struct task);
 static int next_tid = 1;
+static unsigned nr_tasks __guarded_by(task_list_lock);
 
 void task_entry(void); /* switch.asm */
 
@@ -66,6 +67,7 @@ struct task *task_create(const char *name, void (*entry)(void *), void *arg)
 	task_set_entry(t, entry, arg);
 	spin_lock(&task_list_lock);
 	t->tid = next_tid++;
+	nr_tasks++;
 	list_add_tail(&t->task_node, &task_list);
 	spin_unlock(&task_list_lock);
 	return t;
@@ -73,11 +75,26 @@ struct task *task_create(const char *name, void (*entry)(void *), void *arg)
 
 void task_free(struct task *t)
 {
+	unsigned long stack = t->stack;
+
 	spin_lock(&task_list_lock);
 	list_del(&t->task_node);
 	spin_unlock(&task_list_lock);
-	kstack_free(t->stack);
 	kmem_cache_free(&task_cache, t);
+	kstack_free(stack);
+	spin_lock(&task_list_lock);
+	nr_tasks--; /* last: who waits for the count finds everything given back */
+	spin_unlock(&task_list_lock);
+}
+
+unsigned task_count(void)
+{
+	unsigned n;
+
+	spin_lock(&task_list_lock);
+	n = nr_tasks;
+	spin_unlock(&task_list_lock);
+	return n;
 }
 
 struct task *kthread_run(const char *name, void (*fn)(void *), void *arg)

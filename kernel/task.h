@@ -88,6 +88,8 @@ struct task *kthread_run(const char *name, void (*fn)(void *), void *arg);
 /* End the calling task. */
 void task_exit(void) __noreturn;
 
+/* Tasks that exist, idle ones and dead ones that are not freed yet included. */
+unsigned task_count(void);
 /* Call @fn for each task, under the task list's lock. */
 void for_each_task(void (*fn)(struct task *t, void *arg), void *arg);
 void set_task_name(struct task *t, const char *name);

@@ -88,13 +88,31 @@ bool fixup_exception(struct pt_regs *regs)
 	return false;
 }
 
+/* The signal that Linux sends. */
+static int signal_of(unsigned vector)
+{
+	switch (vector) {
+	case TRAP_DE:
+	case TRAP_MF:
+	case TRAP_XM:
+		return SIGFPE;
+	case TRAP_DB:
+	case TRAP_BP:
+		return SIGTRAP;
+	case TRAP_UD:
+		return SIGILL;
+	default:
+		return SIGSEGV;
+	}
+}
+
 static void do_exception(struct pt_regs *regs, unsigned vector)
 {
 	const char *name = trap_names[vector] ? trap_names[vector] : "reserved exception";
 
 	if (user_mode(regs)) {
 		local_irq_enable();
-		kill_current_process(regs, vector == TRAP_DE ? SIGFPE : SIGILL, name, regs->ip);
+		kill_current_process(regs, signal_of(vector), name, regs->ip);
 		return;
 	}
 	if (vector == TRAP_GP && fixup_exception(regs))

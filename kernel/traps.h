@@ -7,12 +7,16 @@
 
 enum trap {
 	TRAP_DE = 0,
+	TRAP_DB = 1,
 	TRAP_NMI = 2,
 	TRAP_BP = 3,
+	TRAP_UD = 6,
 	TRAP_DF = 8,
 	TRAP_GP = 13,
 	TRAP_PF = 14,
+	TRAP_MF = 16,
 	TRAP_MC = 18,
+	TRAP_XM = 19,
 	NR_TRAPS = 32,
 };
 

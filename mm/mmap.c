@@ -128,8 +128,9 @@ static void zap_detached(struct mm *mm, struct vma *list, unsigned long floor,
 	tlb_gather_mmu(&tlb, mm);
 	for (struct vma *v = list; v; v = v->next)
 		zap_page_range(&tlb, v, v->start, v->end);
+	/* Upwards: a table goes with the last VMA that uses it, so the next one is the ceiling. */
 	for (struct vma *v = list; v; v = v->next)
-		free_pgtables(&tlb, v->start, v->end, floor, ceiling);
+		free_pgtables(&tlb, v->start, v->end, floor, v->next ? v->next->start : ceiling);
 	tlb_finish_mmu(&tlb);
 	for (; list; list = next) {
 		next = list->next;

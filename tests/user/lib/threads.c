@@ -1,0 +1,97 @@
+/*
+ * Threads of the ring-3 programs: clone with what pthreads pass, and barriers on futexes.
+ */
+#include "tests/user/lib/user.h"
+
+#define CLONE_PTHREAD                                                                              \
+	(0x100 /* VM */ | 0x200 /* FS */ | 0x400 /* FILES */ | 0x800 /* SIGHAND */ |               \
+	 0x10000 /* THREAD */ | 0x40000 /* SYSVSEM */ | 0x100000 /* PARENT_SETTID */ |             \
+	 0x200000 /* CHILD_CLEARTID */)
+#define FUTEX_WAIT 0
+#define FUTEX_WAKE 1
+#define STACK_SIZE (32UL << 10)
+
+struct thread {
+	u32 tid; /* cleared, and its futex woken, by the kernel when the thread is gone */
+	unsigned index;
+	void (*fn)(unsigned i);
+	unsigned long stack;
+};
+
+/* The child returns from clone on its own stack, where the struct thread lies at the top. */
+static long clone_thread(struct thread *t)
+{
+	register long ctid __asm__("r10") = (long)&t->tid;
+	long ret;
+
+	__asm__ volatile("syscall\n\t"
+			 "test %%rax, %%rax\n\t"
+			 "jnz 1f\n\t"
+			 "xor %%ebp, %%ebp\n\t"
+			 "mov %%rsp, %%rdi\n\t"
+			 "call thread_start\n"
+			 "1:"
+			 : "=a"(ret)
+			 : "a"(SYS_clone), "D"(CLONE_PTHREAD), "S"(t), "d"(&t->tid), "r"(ctid)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+void __used thread_start(struct thread *t);
+void thread_start(struct thread *t)
+{
+	t->fn(t->index);
+	for (;;)
+		syscall3(SYS_exit, 0, 0, 0);
+}
+
+static struct thread *start(unsigned i, void (*fn)(unsigned i))
+{
+	unsigned long stack = must_map(STACK_SIZE, MAP_PRIVATE);
+	struct thread *t = (struct thread *)((stack + STACK_SIZE - sizeof(*t)) & ~63UL);
+	long ret;
+
+	*t = (struct thread){.index = i, .fn = fn, .stack = stack};
+	ret = clone_thread(t);
+	CHECK(ret > 0, "clone of thread %u answers %ld", i, ret);
+	return t;
+}
+
+static void join(struct thread *t)
+{
+	u32 tid;
+
+	while ((tid = READ_ONCE(t->tid)))
+		syscall6(SYS_futex, (long)&t->tid, FUTEX_WAIT, tid, 0, 0, 0);
+	sys_munmap(t->stack, STACK_SIZE);
+}
+
+void run_threads(unsigned n, void (*fn)(unsigned i))
+{
+	struct thread *t[MAX_THREADS];
+
+	for (unsigned i = 1; i < n; i++)
+		t[i] = start(i, fn);
+	fn(0);
+	for (unsigned i = 1; i < n; i++)
+		join(t[i]);
+}
+
+struct rng thread_rng(unsigned i, u64 round)
+{
+	return rng_stream(work.seed + work.index * 1000003UL, round * MAX_THREADS + i);
+}
+
+void barrier_wait(struct barrier *b, unsigned n)
+{
+	u32 turn = smp_load_acquire(&b->turn);
+
+	if (__atomic_add_fetch(&b->arrived, 1, __ATOMIC_SEQ_CST) == n) {
+		WRITE_ONCE(b->arrived, 0);
+		__atomic_add_fetch(&b->turn, 1, __ATOMIC_SEQ_CST);
+		syscall3(SYS_futex, &b->turn, FUTEX_WAKE, MAX_THREADS * 8);
+		return;
+	}
+	while (smp_load_acquire(&b->turn) == turn)
+		syscall6(SYS_futex, (long)&b->turn, FUTEX_WAIT, turn, 0, 0, 0);
+}
