@@ -17,8 +17,9 @@ struct model_page {
 };
 
 static unsigned long area;
+static unsigned long scratch; /* as large as the area, and unmapped: where moves go and come back */
+static struct barrier barrier;
 static struct model_page *model;
-static u32 pid;
 
 struct arena {
 	unsigned first, n; /* pages of the area */
@@ -145,22 +146,19 @@ static void op_populate(struct arena *a, unsigned first, unsigned n)
 	      "madvise");
 }
 
-/* Move away to a free place of the kernel's choice, and back: stamps keep their address. */
+/* Move away to the same place in the scratch area, and back: stamps keep their address. */
 static void op_move(struct arena *a __unused, unsigned first, unsigned n)
 {
+	unsigned long to = scratch + first * PAGE_SIZE;
 	size_t len = n * PAGE_SIZE;
-	unsigned long to;
 	long ret;
 
 	for (unsigned p = first; p < first + n; p++)
 		if (model[p].rights != RW)
 			return;
-	to = must_map(len, MAP_PRIVATE);
 	ret = sys_mremap(page_at(first), len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to);
-	if (ret == -EFAULT) { /* several VMAs, which mremap does not move at once */
-		CHECK(!sys_munmap(to, len), "munmap");
-		return;
-	}
+	if (ret == -EFAULT)
+		return; /* several VMAs, which mremap does not move at once */
 	CHECK(ret == (long)to, "mremap answers %ld", ret);
 	CHECK(probe_read(page_at(first)) == -EFAULT, "what was moved away is still readable");
 	ret = sys_mremap(to, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, page_at(first));
@@ -212,6 +210,11 @@ static void thread_main(unsigned i)
 	};
 
 	op_map(&a, a.first, a.n);
+	/* From here on nobody asks the kernel for a place, so what is unmapped stays free. */
+	barrier_wait(&barrier, work.threads);
+	if (i == 0)
+		CHECK(!sys_munmap(scratch, work.pages * PAGE_SIZE), "munmap");
+	barrier_wait(&barrier, work.threads);
 	for (u64 round = 0; round < work.rounds; round++) {
 		step(&a);
 		if (i == 0)
@@ -223,9 +226,9 @@ static void thread_main(unsigned i)
 
 void program_main(void)
 {
-	pid = sys_getpid();
 	CHECK(work.pages >= work.threads, "%u pages for %u threads", work.pages, work.threads);
 	area = must_map(work.pages * PAGE_SIZE, MAP_PRIVATE);
+	scratch = must_map(work.pages * PAGE_SIZE, MAP_PRIVATE);
 	model = (struct model_page *)must_map(work.pages * sizeof(*model), MAP_PRIVATE);
 	run_threads(work.threads, thread_main);
 }

@@ -1,0 +1,175 @@
+/*
+ * The audit of all page tables. Nothing runs that could change them (kernel/freezer.h), so it takes no
+ * lock but those of the lists it goes along.
+ */
+#include "mm/audit.h"
+
+#include "kernel/printk.h"
+#include "kernel/syscall.h"
+#include "mm/pgtable.h"
+#include "mm/shmem.h"
+#include "mm/vma.h"
+#include "mm/zeromap.h"
+
+#define MAX_REPORTS 16
+
+struct audit {
+	unsigned violations;
+};
+
+static void __printf(2, 3) report(struct audit *a, const char *fmt, ...)
+{
+	char msg[200];
+	va_list args;
+
+	if (a->violations++ >= MAX_REPORTS)
+		return;
+	va_start(args, fmt);
+	vsnprintf(msg, sizeof(msg), fmt, args);
+	va_end(args);
+	printk("    # audit: %s\n", msg);
+}
+
+/* An upper-level entry must link a table of this mm, with all rights. */
+static bool check_table(struct audit *a, const struct mm *mm, u64 entry, unsigned level,
+			unsigned long addr)
+{
+	u64 frame = mfn_to_pfn(maddr_to_mfn((maddr_t){entry & PTE_MFN_MASK})).v;
+	const struct page *page;
+
+	if (frame >= max_pfn || (entry & _PAGE_PSE)) {
+		report(a, "level %u entry %#lx for %#lx links no table", level + 1, entry, addr);
+		return false;
+	}
+	page = pfn_to_page(pfn(frame));
+	if (page->kind != PAGE_TABLE || page->level != level || page->table_mm != mm) {
+		report(a, "level %u entry %#lx for %#lx links a page of kind %u level %u", level + 1,
+		       entry, addr, page->kind, page->level);
+		return false;
+	}
+	if ((entry & (_PAGE_RW | _PAGE_USER | _PAGE_NX)) != (_PAGE_RW | _PAGE_USER))
+		report(a, "level %u entry %#lx for %#lx narrows rights", level + 1, entry, addr);
+	return true;
+}
+
+static void check_frame(struct audit *a, const struct vma *vma, pte_t pte, unsigned long addr)
+{
+	u64 frame = pte_pfn(pte).v;
+	struct page *page;
+
+	if (pte_special(pte)) {
+		if (vma->flags & VM_PFNMAP) {
+			u64 want = vma->pgoff + ((addr - vma->start) >> PAGE_SHIFT);
+
+			if (frame != want || !frames_device_owns(frame))
+				report(a, "%#lx maps frame %#lx, not %#lx", addr, frame, want);
+		} else if (frame != page_to_pfn(zero_page).v || pte_write(pte)) {
+			report(a, "%#lx: special entry %#lx is not the zero page", addr, pte.v);
+		}
+		return;
+	}
+	if (frame >= max_pfn || pfn_to_page(pfn(frame))->kind != PAGE_USER) {
+		report(a, "%#lx maps frame %#lx, which is no user page", addr, frame);
+		return;
+	}
+	page = pfn_to_page(pfn(frame));
+	page->audit_mappings++;
+	if (!vma->shmem && pte_write(pte) && atomic_read(&page->refcount) != 1)
+		report(a, "%#lx: private page %#lx is writable with %d references", addr, frame,
+		       atomic_read(&page->refcount));
+}
+
+static void check_entry(struct audit *a, const struct mm *mm, pte_t pte, unsigned long addr)
+{
+	const struct vma *vma = vma_find(&mm->vmas, addr);
+	pgprot_t most;
+
+	if (!vma || vma->start > addr) {
+		report(a, "entry %#lx for %#lx lies in no VMA", pte.v, addr);
+		return;
+	}
+	if (!pte_has_frame(pte)) {
+		report(a, "entry %#lx for %#lx is neither none nor a mapping", pte.v, addr);
+		return;
+	}
+	most = vm_page_prot(vma->flags);
+	if (pte_present(pte) &&
+	    ((pte.v & ~most.v & (_PAGE_PRESENT | _PAGE_RW | _PAGE_USER)) ||
+	     (~pte.v & most.v & _PAGE_NX)))
+		report(a, "entry %#lx for %#lx has rights that its VMA (%#lx) has not", pte.v, addr,
+		       vma->flags);
+	check_frame(a, vma, pte, addr);
+}
+
+static void audit_pte_page(struct audit *a, const struct mm *mm, pmd_t pmd, unsigned long addr)
+{
+	const pte_t *table = pte_offset(pmd, 0);
+
+	if (spin_is_locked(pte_lockptr(pmd)))
+		report(a, "the PTE page for %#lx is locked, and everybody is at rest", addr);
+	for (unsigned i = 0; i < PTRS_PER_TABLE; i++, addr += PAGE_SIZE) {
+		pte_t pte = ptep_get(table + i);
+
+		if (!pte_none(pte))
+			check_entry(a, mm, pte, addr);
+	}
+}
+
+static void audit_pmd_page(struct audit *a, const struct mm *mm, pud_t pud, unsigned long addr)
+{
+	const pmd_t *table = pmd_offset(pud, 0);
+
+	for (unsigned i = 0; i < PTRS_PER_TABLE; i++, addr += PMD_SIZE)
+		if (!pmd_none(table[i]) && check_table(a, mm, table[i].v, 1, addr))
+			audit_pte_page(a, mm, table[i], addr);
+}
+
+static void audit_pud_page(struct audit *a, const struct mm *mm, pgd_t pgd, unsigned long addr)
+{
+	const pud_t *table = pud_offset(pgd, 0);
+
+	for (unsigned i = 0; i < PTRS_PER_TABLE; i++, addr += PUD_SIZE)
+		if (!pud_none(table[i]) && check_table(a, mm, table[i].v, 2, addr))
+			audit_pmd_page(a, mm, table[i], addr);
+}
+
+static void audit_mm(struct mm *mm, void *arg)
+{
+	struct audit *a = arg;
+	unsigned long addr = 0;
+
+	if (rwsem_is_locked(&mm->mmap_lock) || spin_is_locked(&mm->page_table_lock))
+		report(a, "an mm is locked, and everybody is at rest");
+	for (unsigned i = 0; i < PTRS_PER_TABLE / 2; i++, addr += PGD_SIZE)
+		if (!pgd_none(mm->pgd[i]) && check_table(a, mm, mm->pgd[i].v, 3, addr))
+			audit_pud_page(a, mm, mm->pgd[i], addr);
+}
+
+static void count_shared(struct page *page)
+{
+	page->audit_mappings++;
+}
+
+static void check_references(struct audit *a)
+{
+	for (u64 i = 0; i < max_pfn; i++) {
+		const struct page *page = pfn_to_page(pfn(i));
+
+		if (page->kind == PAGE_USER &&
+		    (u32)atomic_read(&page->refcount) != page->audit_mappings)
+			report(a, "page %#lx has %d references, and %u were found", i,
+			       atomic_read(&page->refcount), page->audit_mappings);
+	}
+}
+
+unsigned audit_all(void)
+{
+	struct audit a = {0};
+
+	for (u64 i = 0; i < max_pfn; i++)
+		pfn_to_page(pfn(i))->audit_mappings = 0;
+	for_each_mm(audit_mm, &a);
+	shmem_for_each_page(count_shared);
+	check_references(&a);
+	return a.violations;
+}

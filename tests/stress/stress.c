@@ -1,0 +1,181 @@
+/*
+ * The frame of the stress suites.
+ *
+ * An auditor thread sleeps until some CPU has taken another AUDIT_EVERY page faults (the timer
+ * interrupt looks), freezes all user tasks and audits all page tables.
+ */
+#include "tests/stress/stress.h"
+
+#include "kernel/freezer.h"
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "kernel/process.h"
+#include "kernel/traps.h"
+#include "mm/audit.h"
+#include "mm/page.h"
+#include "mm/slab.h"
+
+#define AUDIT_EVERY 8192
+#define MAX_PROCESSES 16
+#define MIN_THREADS 2
+#define MAX_STRESS_THREADS 32
+#define REFERENCE_THREADS 4
+
+static struct {
+	struct task *task;
+	bool wanted, stop, stopped;
+	unsigned audits, violations;
+} auditor;
+static DEFINE_PER_CPU(u64, faults_at_audit);
+
+static void wake_auditor_if_due(void)
+{
+	u64 faults = this_cpu_read(cpu_counters[CNT_PAGE_FAULTS]);
+
+	if (faults - this_cpu_read(faults_at_audit) < AUDIT_EVERY)
+		return;
+	this_cpu_write(faults_at_audit, faults);
+	WRITE_ONCE(auditor.wanted, true);
+	wake_up_task(auditor.task);
+}
+
+static void audit_once(void)
+{
+	freezer_freeze();
+	auditor.violations += audit_all();
+	auditor.audits++;
+	freezer_thaw();
+}
+
+static void auditor_main(void *unused __unused)
+{
+	while (!READ_ONCE(auditor.stop)) {
+		set_current_state(TASK_BLOCKED);
+		if (!READ_ONCE(auditor.wanted) && !READ_ONCE(auditor.stop))
+			schedule();
+		set_current_state(TASK_RUNNING);
+		if (xchg(&auditor.wanted, false))
+			audit_once();
+	}
+	smp_store_release(&auditor.stopped, true);
+}
+
+static void start_auditor(void)
+{
+	auditor.task = NULL;
+	auditor.wanted = auditor.stop = auditor.stopped = false;
+	auditor.audits = auditor.violations = 0;
+	auditor.task = kthread_run("auditor", auditor_main, NULL);
+	timer_interrupt_hook = wake_auditor_if_due;
+}
+
+static void stop_auditor(void)
+{
+	timer_interrupt_hook = NULL;
+	WRITE_ONCE(auditor.stop, true);
+	while (!smp_load_acquire(&auditor.stopped)) {
+		wake_up_task(auditor.task);
+		sched_yield();
+	}
+}
+
+struct usage {
+	s64 user, tables, kernel, objects;
+	unsigned tasks;
+};
+
+static struct usage measure(void)
+{
+	return (struct usage){
+		.user = page_kind_count(PAGE_USER),
+		.tables = page_kind_count(PAGE_TABLE),
+		.kernel = page_kind_count(PAGE_KERNEL),
+		.objects = kmem_objects(),
+		.tasks = task_count(),
+	};
+}
+
+static void check_usage(struct ktest *t, const struct usage *before)
+{
+	struct usage now;
+
+	/* The last tasks are freed by whoever runs after them. */
+	while (task_count() > before->tasks)
+		sched_yield();
+	now = measure();
+	KEXPECT_EQ(t, now.user, before->user);
+	KEXPECT_EQ(t, now.kernel, before->kernel);
+	KEXPECT_EQ(t, now.objects, before->objects);
+	KEXPECT_EQ(t, now.tables, before->tables);
+}
+
+struct arguments {
+	char text[5][24];
+};
+
+static int spawn(const struct stress *s, u64 seed, u64 rounds, unsigned threads, unsigned index)
+{
+	const u64 values[5] = {seed, rounds, threads, s->pages, index};
+	const char *argv[7] = {s->program};
+	struct arguments a;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(values); i++) {
+		snprintf(a.text[i], sizeof(a.text[i]), "%lu", values[i]);
+		argv[1 + i] = a.text[i];
+	}
+	return process_spawn(argv);
+}
+
+static unsigned choose_threads(const struct stress *s)
+{
+	unsigned cpus = cpumask_weight(&cpu_online_mask);
+
+	if (s->threads)
+		return s->threads;
+	return min(max(cpus, (unsigned)MIN_THREADS), (unsigned)MAX_STRESS_THREADS);
+}
+
+static void run_processes(struct ktest *t, const struct stress *s)
+{
+	unsigned threads = choose_threads(s);
+	u64 rounds = t->rounds ? t->rounds : max(s->rounds * REFERENCE_THREADS / threads, 2UL);
+	int pid[MAX_PROCESSES];
+
+	for (unsigned i = 0; i < s->processes; i++)
+		pid[i] = spawn(s, rng_next(&t->rng) >> 16, rounds, threads, i);
+	for (unsigned i = 0; i < s->processes; i++) {
+		KEXPECT(t, pid[i] > 0);
+		if (pid[i] > 0)
+			KEXPECT_EQ(t, process_wait(pid[i]), 0);
+	}
+}
+
+static void check_counters(struct ktest *t, const struct stress *s, const u64 *before)
+{
+	for (unsigned i = 0; i < s->nr_must_count; i++)
+		if (counter_sum(s->must_count[i]) == before[i])
+			ktest_fail(t, __FILE__, __LINE__,
+				   "%s: counter %u did not move, so nothing was tested", s->program,
+				   s->must_count[i]);
+}
+
+void stress_run(struct ktest *t, const struct stress *s)
+{
+	u64 faults = counter_sum(CNT_PAGE_FAULTS), counted[ARRAY_SIZE(s->must_count)];
+	struct usage before = measure();
+
+	BUG_ON(s->processes > MAX_PROCESSES);
+	for (unsigned i = 0; i < s->nr_must_count; i++)
+		counted[i] = counter_sum(s->must_count[i]);
+	sched_tuning = s->tuning.quantum_us ? s->tuning : SCHED_TUNING_DEFAULT;
+	start_auditor();
+	run_processes(t, s);
+	stop_auditor();
+	sched_tuning = SCHED_TUNING_DEFAULT;
+	audit_once();
+	KEXPECT_EQ(t, auditor.violations, 0);
+	check_usage(t, &before);
+	check_counters(t, s, counted);
+	printk("    # %s: %lu page faults, %u audits\n", s->program,
+	       counter_sum(CNT_PAGE_FAULTS) - faults, auditor.audits);
+}

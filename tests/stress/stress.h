@@ -1,0 +1,27 @@
+/*
+ * What all stress suites share: run a ring-3 program in several processes, audit while it runs, and
+ * check afterwards that everything was given back.
+ */
+#pragma once
+
+#include "kernel/counters.h"
+#include "kernel/sched.h"
+#include "tests/ktest.h"
+
+struct stress {
+	const char *program;
+	unsigned processes;
+	unsigned threads; /* of each process; 0: one for each CPU, at least 2 */
+	unsigned pages;
+	u64 rounds; /* of a thread when there are 4; fewer when there are more, so that the work is fixed */
+	struct sched_tuning tuning; /* zero: the default */
+	/* Something that must have happened at least once, or the suite proves nothing; 0: none. */
+	enum counter must_count[3];
+	unsigned nr_must_count;
+};
+
+/*
+ * Oracles, besides the program's own: every process ends with status 0; every audit finds nothing;
+ * user pages, page tables and kernel objects in use are as many after as before.
+ */
+void stress_run(struct ktest *t, const struct stress *s);
