@@ -7,8 +7,9 @@
 #include "kernel/percpu.h"
 
 #define COUNTERS(X)                                                                                \
-	X(PAGE_FAULTS, page_faults, "page faults taken from user mode or by user copies")          \
+	X(PAGE_FAULTS, page_faults, "page faults of user mode and of user copies that were served") \
 	X(SPURIOUS_FAULTS, spurious_faults, "faults that found the entry already fixed")           \
+	X(REFUSED_FAULTS, refused_faults, "faults without a mapping or right; user copies get EFAULT") \
 	X(KILLED_TASKS, killed_tasks, "processes ended by a fault with no mapping")                \
 	X(PTE_UPDATES, pte_updates, "PTE writes asked of the pv table")                            \
 	X(PTE_COALESCED, pte_coalesced, "queued PTE writes replaced by a later one")               \

@@ -81,10 +81,12 @@ void do_page_fault(struct pt_regs *regs, unsigned long addr)
 	ASSERT(!current->lazy_mmu);
 	if (likely(regs->flags & FLAGS_IF))
 		local_irq_enable();
-	count(CNT_PAGE_FAULTS);
 	result = user_fault(mm, addr, error);
-	if (likely(result == FAULT_OK))
+	if (likely(result == FAULT_OK)) {
+		count(CNT_PAGE_FAULTS);
 		return;
+	}
+	count(CNT_REFUSED_FAULTS);
 	if (!user_mode(regs))
 		fail_user_copy(regs, addr);
 	else if (result == FAULT_OOM)

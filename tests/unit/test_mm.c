@@ -1,0 +1,39 @@
+/*
+ * Borrowed address spaces; see test_mm.h.
+ */
+#include "tests/unit/test_mm.h"
+
+#include "kernel/irqflags.h"
+#include "mm/tlb.h"
+
+static void set_mm(struct mm *mm)
+{
+	unsigned long flags = local_irq_save();
+
+	current->mm = mm;
+	switch_mm(mm);
+	local_irq_restore(flags);
+}
+
+struct mm *test_mm_enter(void)
+{
+	struct mm *mm = mm_alloc();
+
+	BUG_ON(!mm);
+	set_mm(mm);
+	return mm;
+}
+
+void test_mm_leave(struct mm *mm)
+{
+	set_mm(NULL);
+	mm_put(mm);
+}
+
+pmd_t *test_pte_page(struct mm *mm, unsigned long addr)
+{
+	pmd_t *pmd = pmd_alloc(mm, addr);
+
+	BUG_ON(!pmd || !pte_alloc(mm, pmd));
+	return pmd;
+}

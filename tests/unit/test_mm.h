@@ -1,0 +1,12 @@
+/*
+ * An address space for unit tests, without a process: a kernel thread borrows it.
+ */
+#pragma once
+
+#include "mm/pgtable.h"
+
+/* A new mm, loaded on this CPU and current->mm of the calling thread; panics when out of memory. */
+struct mm *test_mm_enter(void);
+void test_mm_leave(struct mm *mm);
+/* The L2 entry of @addr, with a PTE page below it. */
+pmd_t *test_pte_page(struct mm *mm, unsigned long addr);
