@@ -111,6 +111,11 @@ static bool set_init(const char *v)
 	return ok;
 }
 
+static bool set_panic(const char *v)
+{
+	return copy_text(boot_params.panic, sizeof(boot_params.panic), v);
+}
+
 static const struct param {
 	const char *name, *values;
 	bool (*set)(const char *value);
@@ -123,6 +128,7 @@ static const struct param {
 	{"lazy", "on or off", set_lazy},
 	{"disable", "CPU features separated by commas: smep smap umip fsgsbase pcid x2apic", set_disable},
 	{"replay", "arguments of ./pteron run, + for a space", set_replay},
+	{"panic", "the name of a rule to break", set_panic},
 	{"init", "a program of the boot module and its arguments, + for a space", set_init},
 };
 

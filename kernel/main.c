@@ -28,6 +28,7 @@
 #include "mm/zeromap.h"
 #include "pv/pv_ops.h"
 #include "tests/ktest.h"
+#include "tests/panics.h"
 
 #ifdef CONFIG_DEBUG
 #define BUILD "debug"
@@ -77,7 +78,9 @@ static void parse_params(void)
 		       boot_params.backend);
 		refuse();
 	}
-	if (!boot_params.init[0] && !ktest_select(boot_params.suites))
+	if (!ktest_select(boot_params.suites))
+		refuse();
+	if (boot_params.panic[0] && !panics_known(boot_params.panic))
 		refuse();
 }
 
@@ -115,12 +118,14 @@ static enum shutdown_reason run_init(char *line)
 
 static void main_task(void *unused __unused)
 {
-	enum shutdown_reason why;
+	enum shutdown_reason why = SHUTDOWN_FAILED;
 
-	if (boot_params.init[0])
+	if (boot_params.panic[0])
+		panics_run(boot_params.panic);
+	else if (boot_params.init[0])
 		why = run_init(boot_params.init);
-	else
-		why = ktest_run_selected() ? SHUTDOWN_PASSED : SHUTDOWN_FAILED;
+	else if (ktest_run_selected())
+		why = SHUTDOWN_PASSED;
 	counters_report();
 	printk("# verdict %s\n", why == SHUTDOWN_PASSED ? "passed" : "failed");
 	machine_shutdown(why);

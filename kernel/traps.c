@@ -14,6 +14,7 @@
 #include "kernel/process.h"
 #include "kernel/sched.h"
 #include "kernel/stop.h"
+#include "mm/kstack.h"
 
 #define GATE_INTERRUPT 0x8e
 #define GATE_DPL3 0x60
@@ -117,6 +118,8 @@ static void do_exception(struct pt_regs *regs, unsigned vector)
 	}
 	if (vector == TRAP_GP && fixup_exception(regs))
 		return;
+	if (vector == TRAP_DF && kstack_is_guard(pv_read_cr2()))
+		panic_regs(regs, pv_read_cr2(), "kernel stack overflow");
 	panic_regs(regs, 0, "%s in the kernel, error code %#lx", name, regs->orig_ax);
 }
 

@@ -1,0 +1,1 @@
+"""The host side of Pteron: what `./pteron` does, and what the pytest suites drive."""

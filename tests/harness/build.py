@@ -1,0 +1,75 @@
+"""Building the kernel and the images that GRUB boots."""
+
+import os
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from .catalogue import ROOT
+
+
+class BuildError(Exception):
+    """make or grub-mkrescue failed; the text is its output."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """One configuration of the kernel."""
+    cc: str = "gcc"
+    debug: bool = True
+
+    @property
+    def kind(self) -> str:
+        return "debug" if self.debug else "release"
+
+    @property
+    def directory(self) -> Path:
+        return ROOT / "build" / f"{self.cc}-{self.kind}"
+
+    @property
+    def image(self) -> Path:
+        return self.directory / "pteron.elf"
+
+    @property
+    def initrd(self) -> Path:
+        return self.directory / "initrd.cpio"
+
+    def make(self) -> None:
+        """Bring image and boot module up to date."""
+        env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "CC")}
+        done = subprocess.run(
+            ["make", f"-j{os.cpu_count()}", f"CC={self.cc}", f"DEBUG={int(self.debug)}", "all"],
+            cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BuildError(done.stdout + done.stderr)
+
+
+def _grub_config(cmdline: str) -> str:
+    words = " ".join("'" + w.replace("'", "") + "'" for w in cmdline.split())
+    return "\n".join([
+        "serial --unit=0 --speed=115200",
+        "terminal_output serial",
+        "set timeout=0",
+        "menuentry 'Pteron' {",
+        f"  multiboot2 /boot/pteron.elf {words}",
+        "  module2 /boot/initrd.cpio",
+        "}",
+        ""])
+
+
+def make_iso(build: Build, target: Path, cmdline: str) -> None:
+    """One hybrid image that boots on BIOS and on UEFI."""
+    tree = target.with_suffix(".d")
+    shutil.rmtree(tree, ignore_errors=True)
+    (tree / "boot/grub").mkdir(parents=True)
+    shutil.copy(build.image, tree / "boot/pteron.elf")
+    subprocess.run(["strip", "-d", tree / "boot/pteron.elf"], check=False)
+    shutil.copy(build.initrd, tree / "boot/initrd.cpio")
+    (tree / "boot/grub/grub.cfg").write_text(_grub_config(cmdline))
+    command = ["grub-mkrescue", "--locales=", "--fonts=", "--themes=", "-o", str(target), str(tree)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"{shlex.join(command)}\n{done.stdout}{done.stderr}")
+    shutil.rmtree(tree)

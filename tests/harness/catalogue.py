@@ -1,0 +1,37 @@
+"""What there is to choose from: suites, backends, boot paths. The sources are asked, no list is kept."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+
+BOOT_PATHS = {
+    "pvh": "QEMU loads the ELF itself, by its PVH note",
+    "bios": "GRUB on SeaBIOS, Multiboot2",
+    "uefi": "GRUB on OVMF, Multiboot2",
+}
+MACHINES = {"qemu": "plain QEMU"}
+BACKENDS = {
+    "native": "the CPU walks the guest's tables; sections batch TLB invalidations",
+    "deferred": "updates wait in the queue until the section is left, as on Xen",
+}
+
+
+class Suite(NamedTuple):
+    name: str
+    what: str
+    default: bool
+
+
+_SUITE = re.compile(
+    r'KTEST_SUITE\(\s*\w+,\s*"(\w+)",\s*"((?:[^"]|"\s*")*)",\s*(true|false),', re.S)
+
+
+def suites() -> list[Suite]:
+    """Every suite that registers itself in tests/, by name."""
+    found = []
+    for path in sorted((ROOT / "tests").rglob("*.c")):
+        for name, what, default in _SUITE.findall(path.read_text()):
+            found.append(Suite(name, re.sub(r'"\s*"', "", what), default == "true"))
+    return sorted(found)

@@ -1,0 +1,41 @@
+"""Does KVM truly work here? A device node does not tell: it may emulate, slowly and not completely."""
+
+import os
+from dataclasses import replace
+
+from .catalogue import ROOT
+from .machine import Config
+from .runner import run
+
+# A KVM that runs guest code by itself boots Pteron and runs these in a fraction of a second.
+PROBE_SUITES = "pv,pgtable,vma"
+PROBE_PATIENCE = 4
+
+
+def _boot_id() -> str:
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as f:
+        return f.read().strip()
+
+
+def kvm_works(config: Config) -> bool:
+    """Boot a probe under KVM, once for each boot of the host."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+    memo = ROOT / "build" / f"kvm-{_boot_id()}"
+    if not memo.exists():
+        probe = replace(config, accel="kvm", boot="pvh", cpu="max", cpus=1, mem=128, append="",
+                        rounds=None, suite=PROBE_SUITES, backend="native", initrd=None)
+        result = run(probe, patience=PROBE_PATIENCE)
+        memo.write_text(result.verdict)
+    return memo.read_text() == "passed"
+
+
+def choose_accel(config: Config, wish: str, say) -> str:
+    """auto: KVM where it truly works, else TCG with one line that says so."""
+    if wish != "auto":
+        return wish
+    if kvm_works(config):
+        return "kvm"
+    why = "KVM does not run Pteron here" if os.path.exists("/dev/kvm") else "there is no /dev/kvm"
+    say(f"pteron: {why}: using TCG")
+    return "tcg"

@@ -1,0 +1,93 @@
+"""The QEMU command line of a run."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .build import Build, make_iso
+from .catalogue import ROOT
+
+OVMF = [Path("/usr/share/OVMF/OVMF_CODE.fd"), Path("/usr/share/OVMF/OVMF_CODE_4M.fd")]
+
+
+@dataclass
+class Config:
+    """Everything that decides a run."""
+    build: Build = field(default_factory=Build)
+    on: str = "qemu"
+    backend: str = "native"
+    cpus: int = 2
+    mem: int = 256
+    boot: str = "pvh"
+    accel: str = "tcg"
+    cpu: str = "max"
+    suite: str = "default"
+    seed: int = 1
+    rounds: int | None = None
+    lazy: str = "on"
+    append: str = ""
+    initrd: Path | None = None
+
+    def arguments(self) -> list[str]:
+        """The arguments of `./pteron run` that repeat this run."""
+        args = ["--on", self.on, "--backend", self.backend, "--cpus", str(self.cpus),
+                "--mem", str(self.mem), "--boot", self.boot, "--accel", self.accel,
+                "--suite", self.suite, "--seed", str(self.seed), "--lazy", self.lazy]
+        if self.rounds:
+            args += ["--rounds", str(self.rounds)]
+        if not self.build.debug:
+            args += ["--release"]
+        if self.append:
+            args += ["--append", "'" + self.append + "'"]
+        return args
+
+    def cmdline(self) -> str:
+        """The kernel's command line."""
+        words = [f"backend={self.backend}", f"suite={self.suite}", f"seed={self.seed}",
+                 f"lazy={self.lazy}"]
+        if self.rounds:
+            words.append(f"rounds={self.rounds}")
+        if self.append:
+            words.append(self.append)
+        # A word cannot hold a space; the kernel prints + as one.
+        words.append("replay=" + "+".join(self.arguments()).replace(" ", "+"))
+        return " ".join(words)
+
+
+def _cpu_model(config: Config) -> str:
+    return "host" if config.accel == "kvm" and config.cpu == "max" else config.cpu
+
+
+def _media(config: Config, scratch: Path) -> list[str]:
+    initrd = config.initrd or config.build.initrd
+    if config.boot == "pvh":
+        return ["-kernel", str(config.build.image), "-append", config.cmdline(),
+                "-initrd", str(initrd)]
+    iso = scratch / "pteron.iso"
+    make_iso(config.build, iso, config.cmdline())
+    args = ["-cdrom", str(iso)]
+    if config.boot == "uefi":
+        firmware = next((p for p in OVMF if p.exists()), OVMF[0])
+        args += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={firmware}"]
+    return args
+
+
+def qemu_command(config: Config, scratch: Path, extra: list[str] | None = None) -> list[str]:
+    """QEMU, with the console on its standard output and a QMP socket in @scratch."""
+    accel = "kvm" if config.accel == "kvm" else "tcg,thread=multi"
+    return ["qemu-system-x86_64", "-accel", accel, "-cpu", _cpu_model(config),
+            "-smp", str(config.cpus), "-m", str(config.mem), "-display", "none", "-serial", "stdio",
+            "-no-reboot", "-qmp", f"unix:{scratch}/qmp,server=on,wait=off",
+            "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+            *_media(config, scratch), *(extra or [])]
+
+
+def make_scratch() -> Path:
+    """A directory for one run; short, because a socket's path is limited."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="pteron-"))
+
+
+def drop_scratch(scratch: Path) -> None:
+    shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,93 @@
+"""What a run looks like to the person who started it."""
+
+import sys
+
+from .ktap import Output
+from .runner import Result
+
+
+class Printer:
+    """Prints the kernel's lines; progress goes to one line of its own where there is a terminal."""
+
+    def __init__(self, stream=sys.stdout):
+        self.stream = stream
+        self.tty = stream.isatty()
+        self.shown = False
+
+    def line(self, line: str, output: Output) -> None:
+        if line.startswith(("# counter ", "# batch ")):
+            return
+        if line.startswith("# progress ") and self.tty:
+            self._status(self._describe(output))
+            return
+        self._clear()
+        print(line, file=self.stream, flush=True)
+
+    @staticmethod
+    def _describe(output: Output) -> str:
+        text = output.progress or ""
+        name, _, part = text.partition(" ")
+        try:
+            done, total = (int(x) for x in part.split("/"))
+            bar = "#" * (30 * done // total)
+            text = f"{name:<10} [{bar:<30}] {100 * done // total:3d} %"
+        except (ValueError, ZeroDivisionError):
+            pass
+        return f"  suite {len(output.suites)} of {output.planned}: {text}"
+
+    def _status(self, text: str) -> None:
+        self.stream.write("\r\x1b[K" + text)
+        self.stream.flush()
+        self.shown = True
+
+    def _clear(self) -> None:
+        if self.shown:
+            self.stream.write("\r\x1b[K")
+            self.shown = False
+
+    def close(self) -> None:
+        self._clear()
+        self.stream.flush()
+
+
+_COUNTS = ("page_faults", "spurious_faults", "lazy_sections", "pte_updates", "batches",
+           "sections_preempted", "sections_migrated", "shootdowns", "ipis", "hypercalls")
+
+
+def summary(result: Result) -> str:
+    """The table at the end of a run."""
+    c = result.config
+    rows = [f"{'suite':<12} {'verdict':<10} {'pass':>5} {'fail':>5} {'skip':>5}"]
+    for s in result.output.suites:
+        rows.append(f"{s.name:<12} {s.verdict:<10} {s.passed:>5} {s.failed:>5} {s.skipped:>5}")
+    counters = result.output.counters
+    if counters:
+        rows.append("")
+        rows += [f"{name.replace('_', ' '):<20} {counters.get(name, 0):>12,}" for name in _COUNTS]
+        rows.append(_batches(result.output.histogram))
+    rows.append("")
+    rows.append(f"{c.on}, backend {c.backend}, {c.cpus} CPUs, {c.mem} MiB, boot {c.boot}, "
+                f"{c.accel}, {c.build.kind} build, seed {c.seed}: {result.verdict.upper()}")
+    return "\n".join(rows)
+
+
+def _batches(histogram: dict[str, int]) -> str:
+    total = sum(histogram.values())
+    entries = sum(int(size) * n for size, n in histogram.items())
+    mean = f"{entries / total:.1f}" if total else "-"
+    return f"{'batch size, mean':<20} {mean:>12}   largest {max(map(int, histogram), default=0)}"
+
+
+def advice(result: Result) -> str:
+    """After a run that did not pass: what happened, and what to do next."""
+    replay = "./pteron run " + " ".join(result.config.arguments())
+    if result.verdict == "hung":
+        return (f"pteron: hung: no output for too long. The machine's state:\n{result.state}\n"
+                f"replay: {replay}\nor look inside: ./pteron gdb {replay.split(' ', 2)[2]}")
+    if result.verdict == "crashed":
+        return f"pteron: the kernel crashed; the report above says where.\nreplay: {replay}"
+    if result.verdict == "none":
+        tail = "\n".join(result.output.lines[-15:])
+        return (f"pteron: no verdict: the run ended (QEMU's status {result.status}) without saying "
+                f"that all of it was done. The last lines:\n{tail}\nreplay: {replay}")
+    return f"replay: {replay}"

@@ -1,0 +1,163 @@
+"""Running a machine: output line by line, a watchdog on progress, a verdict."""
+
+import json
+import os
+import selectors
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .ktap import Output
+from .machine import Config, drop_scratch, make_scratch, qemu_command
+
+# Seconds without a line of output after which a run counts as hung. Every suite says more often how
+# far it is; the value only has to be far above what a loaded host can delay that.
+PATIENCE = 180
+NMI_PATIENCE = 10
+# What the kernel leaves in the exit device (drivers/shutdown.c), as QEMU's status.
+STATUS = {"passed": 33, "failed": 35}
+EXIT_CODE = {"passed": 0, "failed": 1, "usage": 2}
+
+
+@dataclass
+class Result:
+    """What became of a run."""
+    config: Config
+    output: Output
+    verdict: str  # passed, failed, usage, crashed, hung, none
+    status: int
+    state: str = ""  # of a machine that hung
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODE.get(self.verdict, 3)
+
+    def as_json(self) -> dict:
+        """The object that --json writes."""
+        c = self.config
+        return {
+            "verdict": self.verdict, "seed": c.seed, "on": c.on, "backend": c.backend,
+            "cpus": c.cpus, "mem_mib": c.mem, "build": c.build.kind,
+            "suites": [{"name": s.name, "verdict": s.verdict, "pass": s.passed, "fail": s.failed,
+                        "skip": s.skipped} for s in self.output.suites],
+            "counters": {**self.output.counters, "batch_histogram": self.output.histogram},
+        }
+
+
+class _Qmp:
+    """As much of QEMU's machine protocol as a watchdog needs."""
+
+    def __init__(self, path: Path):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(10)
+        self.sock.connect(str(path))
+        self.file = self.sock.makefile("rw")
+        self.file.readline()
+        self.command("qmp_capabilities")
+
+    def command(self, name: str, **arguments: str) -> str:
+        self.file.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+        self.file.flush()
+        while True:
+            answer = json.loads(self.file.readline() or '{"error": "closed"}')
+            if "return" in answer or "error" in answer:
+                return str(answer.get("return", answer.get("error")))
+
+
+class _Lines:
+    """Lines of a pipe, with a limit on how long to wait for bytes."""
+
+    def __init__(self, pipe):
+        self.fd = pipe.fileno()
+        self.buffer = b""
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(pipe, selectors.EVENT_READ)
+
+    def read(self, patience: float) -> list[str] | None:
+        """Complete lines that came; None at the end; TimeoutError when no byte came in time."""
+        if not self.selector.select(patience):
+            raise TimeoutError
+        data = os.read(self.fd, 65536)
+        if not data:
+            rest, self.buffer = self.buffer, b""
+            return [self._decode(rest)] if rest else None
+        *lines, self.buffer = (self.buffer + data).split(b"\n")
+        return [self._decode(line) for line in lines]
+
+    @staticmethod
+    def _decode(line: bytes) -> str:
+        return line.decode("utf-8", "replace").rstrip("\r")
+
+
+def _examine(scratch: Path, lines: _Lines, take: Callable[[str], None]) -> str:
+    """The state of a machine that hangs: an NMI makes the kernel report, if it still can; then the
+    registers of every CPU as QEMU sees them."""
+    try:
+        qmp = _Qmp(scratch / "qmp")
+        qmp.command("inject-nmi")
+        end = time.monotonic() + NMI_PATIENCE
+        while time.monotonic() < end:
+            for line in lines.read(end - time.monotonic()) or []:
+                take(line)
+    except (TimeoutError, OSError, ValueError):
+        pass
+    try:
+        return _Qmp(scratch / "qmp").command("human-monitor-command",
+                                             **{"command-line": "info registers -a"})
+    except (OSError, ValueError) as error:
+        return f"QEMU does not answer either: {error}"
+
+
+def _follow(lines: _Lines, take: Callable[[str], None], patience: float) -> bool:
+    """Until the end of the output; False if it stalls."""
+    try:
+        while (got := lines.read(patience)) is not None:
+            for line in got:
+                take(line)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _judge(output: Output, status: int, hung: bool) -> str:
+    if hung:
+        return "hung"
+    verdict = output.verdict()
+    if verdict in STATUS and status != STATUS[verdict]:
+        return "none"
+    return verdict
+
+
+def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
+        patience: float = PATIENCE) -> Result:
+    """Boot what @config says and follow it to its end. @on_line sees each line as it comes."""
+    output = Output()
+    scratch = make_scratch()
+
+    def take(line: str) -> None:
+        output.feed(line)
+        if on_line:
+            on_line(line, output)
+
+    try:
+        with subprocess.Popen(qemu_command(config, scratch), stdout=subprocess.PIPE,
+                              stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT) as qemu:
+            lines = _Lines(qemu.stdout)
+            state = ""
+            try:
+                ended = _follow(lines, take, patience)
+                if not ended:
+                    state = _examine(scratch, lines, take)
+            finally:
+                if qemu.poll() is None:
+                    try:
+                        qemu.wait(5)
+                    except subprocess.TimeoutExpired:
+                        qemu.kill()
+                status = qemu.wait()
+        return Result(config, output, _judge(output, status, not ended), status, state)
+    finally:
+        drop_scratch(scratch)

@@ -1,0 +1,308 @@
+/*
+ * One function for each rule of the kernel that ends in a panic (or, for the last two, in silence):
+ * it breaks the rule. tests/system/test_panics.py boots with panic=NAME and expects the report that the
+ * rule's check prints. A check that has rotted lets its function return.
+ */
+#include "tests/panics.h"
+
+#include "kernel/io.h"
+#include "kernel/irqflags.h"
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "kernel/process.h"
+#include "kernel/sched.h"
+#include "kernel/string.h"
+#include "mm/lazy_mmu.h"
+#include "mm/mmap.h"
+#include "mm/mmu_gather.h"
+#include "mm/slab.h"
+#include "mm/tlb.h"
+#include "mm/zap.h"
+#include "pv/batch.h"
+#include "tests/unit/test_mm.h"
+
+#define ADDR 0x40000000UL
+
+extern char __text_start[];
+
+static DEFINE_SPINLOCK(low_lock, LOCK_TEST);
+static DEFINE_SPINLOCK(irq_lock, LOCK_TEST_IRQ);
+static struct spinlock other_ptl = SPINLOCK_INIT(LOCK_PTE);
+
+static void null_read(void)
+{
+	volatile unsigned long null = 0x18;
+
+	(void)*(volatile u64 *)null;
+}
+
+static void write_text(void)
+{
+	*(volatile char *)__text_start = 0;
+}
+
+static void write_text_through_direct_map(void)
+{
+	*(volatile char *)__va(__pa_symbol(__text_start)) = 0;
+}
+
+static void execute_data(void)
+{
+	static u8 code[] = {0xc3};
+
+	((void (*)(void))(unsigned long)code)();
+}
+
+static unsigned recurse(unsigned depth)
+{
+	volatile char frame[512];
+
+	memset((char *)frame, depth, sizeof(frame));
+	return depth == ~0u ? 0 : recurse(depth + 1) + frame[depth % sizeof(frame)];
+}
+
+static void stack_overflow(void)
+{
+	recurse(0);
+}
+
+/* Kernel code that touches user memory without a user copy. */
+static void user_access(void)
+{
+	struct mm *mm = test_mm_enter();
+	long m = do_mmap(0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, NULL, 0);
+
+	(void)*(volatile u64 *)m;
+	(void)mm;
+}
+
+static void lock_order(void) __no_thread_safety
+{
+	unsigned long flags = spin_lock_irqsave(&irq_lock);
+
+	spin_lock(&low_lock);
+	(void)flags;
+}
+
+static void lock_twice(void) __no_thread_safety
+{
+	spin_lock(&low_lock);
+	spin_lock(&low_lock);
+}
+
+static void lock_not_owned(void) __no_thread_safety
+{
+	spin_unlock(&low_lock);
+}
+
+static void lock_irq_unsafe(void) __no_thread_safety
+{
+	spin_lock(&irq_lock);
+}
+
+static void sleep_with_lock(void) __no_thread_safety
+{
+	spin_lock_preemptible(&other_ptl, 0);
+	sched_yield();
+}
+
+/* --- rules of the lazy section --- */
+
+static pte_t *locked_entry(struct mm **mm, struct spinlock **ptl) __no_thread_safety
+{
+	*mm = test_mm_enter();
+	return pte_offset_map_lock(test_pte_page(*mm, ADDR), ADDR, ptl);
+}
+
+static void enter_unlocked(void) __no_thread_safety
+{
+	arch_enter_lazy_mmu_mode();
+}
+
+static void leave_unlocked(void) __no_thread_safety
+{
+	struct spinlock *ptl;
+	struct mm *mm;
+	pte_t *ptep = locked_entry(&mm, &ptl);
+	lazy_mmu_state_t s = arch_enter_lazy_mmu_mode();
+
+	pte_unmap_unlock(ptep, ptl);
+	arch_leave_lazy_mmu_mode(s);
+}
+
+static void unlock_queued(void) __no_thread_safety
+{
+	struct spinlock *ptl;
+	struct mm *mm;
+	pte_t *ptep = locked_entry(&mm, &ptl);
+
+	arch_enter_lazy_mmu_mode();
+	preempt_disable();
+	flush_tlb_page(mm, ADDR);
+	pte_unmap_unlock(ptep, ptl);
+}
+
+static void read_hazard(void) __no_thread_safety
+{
+	struct spinlock *ptl;
+	struct mm *mm;
+	pte_t *ptep = locked_entry(&mm, &ptl);
+
+	arch_enter_lazy_mmu_mode();
+	preempt_disable();
+	set_pte_at(mm, ADDR, ptep, (pte_t){_PAGE_SPECIAL});
+	(void)ptep_get(ptep);
+}
+
+static void leave_twice(void) __no_thread_safety
+{
+	struct spinlock *ptl;
+	struct mm *mm;
+	lazy_mmu_state_t s;
+
+	locked_entry(&mm, &ptl);
+	s = arch_enter_lazy_mmu_mode();
+	arch_leave_lazy_mmu_mode(s);
+	arch_leave_lazy_mmu_mode(s);
+}
+
+static void resume_without_pause(void)
+{
+	lazy_mmu_mode_resume();
+}
+
+static void lazy_at_exit(void) __no_thread_safety
+{
+	struct spinlock *ptl;
+	struct mm *mm;
+	pte_t *ptep = locked_entry(&mm, &ptl);
+
+	arch_enter_lazy_mmu_mode();
+	pte_unmap_unlock(ptep, ptl);
+	lazy_mmu_assert_clean();
+}
+
+static void kernel_map_in_section(void) __no_thread_safety
+{
+	struct spinlock *ptl;
+	struct mm *mm;
+
+	locked_entry(&mm, &ptl);
+	arch_enter_lazy_mmu_mode();
+	kernel_map(KSTACK_AREA, pfn(1), (pgprot_t){_PAGE_KERNEL});
+}
+
+/* --- memory --- */
+
+static void free_unflushed(void)
+{
+	static struct mmu_gather tlb;
+	struct mm *mm = test_mm_enter();
+	struct page *page = alloc_page(PAGE_USER);
+
+	tlb_gather_mmu(&tlb, mm);
+	tlb_remove_page(&tlb, ADDR, mk_pte(page, vm_page_prot(VM_READ)));
+	tlb_free_pages(&tlb);
+}
+
+static void free_twice(void)
+{
+	struct page *page = alloc_page(PAGE_KERNEL);
+
+	free_page(page);
+	free_page(page);
+}
+
+static void write_after_free(void)
+{
+	struct page *page = alloc_page(PAGE_KERNEL);
+
+	free_page(page);
+	*(u64 *)page_to_virt(page) = 1;
+	/* The quarantine is first in, first out: enough others push the page out of it. */
+	for (unsigned i = 0; i < 1000; i++)
+		free_page(alloc_page(PAGE_KERNEL));
+}
+
+static void write_after_object_free(void)
+{
+	static KMEM_CACHE(cache, struct { u64 v[8]; });
+	u64 *a = kmem_cache_zalloc(&cache), *b = kmem_cache_zalloc(&cache);
+
+	kmem_cache_free(&cache, a);
+	a[4] = 1;
+	kmem_cache_zalloc(&cache);
+	(void)b;
+}
+
+static void lost_dirty_bit(void)
+{
+	struct page *page = alloc_page_zeroed(PAGE_USER);
+
+	*(u64 *)page_to_virt(page) = PAGE_STAMP_MAGIC;
+	put_page(page);
+}
+
+static void table_not_empty(void)
+{
+	struct mm *mm = test_mm_enter();
+	struct mmu_gather tlb;
+
+	test_pte_page(mm, ADDR);
+	pv_set_pte(pte_offset(*pmd_find(mm, ADDR), ADDR), (pte_t){_PAGE_SPECIAL | 0x1000});
+	tlb_gather_mmu(&tlb, mm);
+	free_pgtables(&tlb, ADDR, ADDR + PAGE_SIZE, 0, ~0UL);
+}
+
+/* --- no report at all: the front door's watchdog and verdict --- */
+
+static void hang(void)
+{
+	local_irq_disable();
+	for (;;)
+		cpu_relax();
+}
+
+static void reset(void)
+{
+	struct {
+		u16 limit;
+		u64 base;
+	} __packed none = {0, 0};
+
+	__asm__ volatile("lidt %0; ud2" : : "m"(none));
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} violations[] = {
+#define V(f) {#f, f}
+	V(null_read), V(write_text), V(write_text_through_direct_map), V(execute_data),
+	V(stack_overflow), V(user_access), V(lock_order), V(lock_twice), V(lock_not_owned),
+	V(lock_irq_unsafe), V(sleep_with_lock), V(enter_unlocked), V(leave_unlocked), V(unlock_queued),
+	V(read_hazard), V(leave_twice), V(resume_without_pause), V(lazy_at_exit),
+	V(kernel_map_in_section), V(free_unflushed), V(free_twice), V(write_after_free),
+	V(write_after_object_free), V(lost_dirty_bit), V(table_not_empty), V(hang), V(reset),
+#undef V
+};
+
+bool panics_known(const char *name)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(violations); i++)
+		if (!strcmp(violations[i].name, name))
+			return true;
+	pr_err("command line: panic=%s is not known; there are:", name);
+	for (unsigned i = 0; i < ARRAY_SIZE(violations); i++)
+		printk(" %s", violations[i].name);
+	printk("\n");
+	return false;
+}
+
+void panics_run(const char *name)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(violations); i++)
+		if (!strcmp(violations[i].name, name))
+			violations[i].run();
+	printk("# panic=%s: nothing noticed it\n", name);
+}
