@@ -20,7 +20,7 @@ static struct wait_queue thawed = {
 void freezer_park(void)
 {
 	wait_event_state(&thawed, !READ_ONCE(freezing), TASK_INTERRUPTIBLE);
-	__atomic_and_fetch(&current->work, ~TASK_WORK_FREEZE, __ATOMIC_SEQ_CST);
+	__atomic_and_fetch(&current->work, ~(u32)TASK_WORK_FREEZE, __ATOMIC_SEQ_CST);
 }
 
 struct census {

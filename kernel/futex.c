@@ -28,7 +28,7 @@ struct futex_waiter {
 
 struct bucket {
 	struct spinlock lock;
-	struct list_head waiters __guarded_by(lock);
+	struct list_head waiters; /* lock */
 };
 static struct bucket buckets[NR_BUCKETS];
 

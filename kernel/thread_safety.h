@@ -21,6 +21,7 @@
 #define __try_acquires(...) TSA(try_acquire_capability(__VA_ARGS__))
 #define __must_hold(...) TSA(requires_capability(__VA_ARGS__))
 #define __excludes(...) TSA(locks_excluded(__VA_ARGS__))
+/* For global data only: clang 14 cannot name another member of the same struct in C. */
 #define __guarded_by(x) TSA(guarded_by(x))
 #define __no_thread_safety TSA(no_thread_safety_analysis)
 

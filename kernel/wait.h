@@ -9,7 +9,7 @@
 
 struct wait_queue {
 	struct spinlock lock;
-	struct list_head waiters __guarded_by(lock);
+	struct list_head waiters; /* lock */
 };
 
 struct waiter {

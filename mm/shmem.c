@@ -14,7 +14,7 @@
 struct shmem {
 	atomic_t refs;
 	struct spinlock lock;
-	void **root __guarded_by(lock);
+	void **root; /* lock */
 	struct list_head node;
 };
 

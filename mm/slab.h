@@ -10,8 +10,10 @@ struct kmem_cache {
 	struct spinlock lock;
 	const char *name;
 	unsigned size;
-	struct list_head partial __guarded_by(lock); /* slabs with a free object */
-	s64 objects __guarded_by(lock);              /* in use */
+	/* lock */
+	struct list_head partial; /* slabs with a free object */
+	s64 objects;              /* in use */
+	/* fixed, or under the registry's lock */
 	struct kmem_cache *next_cache;
 	bool registered;
 };

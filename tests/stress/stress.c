@@ -7,6 +7,7 @@
 #include "tests/stress/stress.h"
 
 #include "kernel/freezer.h"
+#include "kernel/interrupt.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/process.h"
@@ -23,7 +24,7 @@
 
 static struct {
 	struct task *task;
-	bool wanted, stop, stopped;
+	bool wanted, stop, stopped, released;
 	unsigned audits, violations;
 } auditor;
 static DEFINE_PER_CPU(u64, faults_at_audit);
@@ -58,25 +59,41 @@ static void auditor_main(void *unused __unused)
 			audit_once();
 	}
 	smp_store_release(&auditor.stopped, true);
+	while (!READ_ONCE(auditor.released))
+		sched_yield(); /* others may still be about to wake this task */
 }
 
 static void start_auditor(void)
 {
 	auditor.task = NULL;
-	auditor.wanted = auditor.stop = auditor.stopped = false;
+	auditor.wanted = auditor.stop = auditor.stopped = auditor.released = false;
 	auditor.audits = auditor.violations = 0;
 	auditor.task = kthread_run("auditor", auditor_main, NULL);
 	timer_interrupt_hook = wake_auditor_if_due;
 }
 
-static void stop_auditor(void)
+static void nothing(void *unused __unused)
+{
+}
+
+/* Every CPU has left the interrupt in which it may have seen the hook. */
+static void remove_hook(void)
 {
 	timer_interrupt_hook = NULL;
+	preempt_disable();
+	smp_call_mask(&cpu_online_mask, nothing, NULL);
+	preempt_enable();
+}
+
+static void stop_auditor(void)
+{
+	remove_hook();
 	WRITE_ONCE(auditor.stop, true);
 	while (!smp_load_acquire(&auditor.stopped)) {
 		wake_up_task(auditor.task);
 		sched_yield();
 	}
+	WRITE_ONCE(auditor.released, true);
 }
 
 struct usage {
