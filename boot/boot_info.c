@@ -15,8 +15,8 @@ void boot_add_ram(paddr_t start, paddr_t end)
 	if (start >= end)
 		return;
 	if (boot_info.nr_ram == BOOT_MAX_REGIONS) {
-		pr_warn("boot: more than %d memory regions, %#lx-%#lx is not used\n", BOOT_MAX_REGIONS,
-			start, end);
+		pr_warn("boot: more than %d memory regions, %#lx-%#lx is not used\n",
+			BOOT_MAX_REGIONS, start, end);
 		return;
 	}
 	boot_info.ram[boot_info.nr_ram++] = (struct mem_region){start, end};

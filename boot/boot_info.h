@@ -22,7 +22,7 @@ struct boot_info {
 	struct mem_region ram[BOOT_MAX_REGIONS];
 	unsigned nr_ram;
 	struct mem_region module; /* the first boot module, or empty */
-	paddr_t rsdp;             /* 0: look in the BIOS areas */
+	paddr_t rsdp;		  /* 0: look in the BIOS areas */
 };
 
 extern struct boot_info boot_info;

@@ -27,7 +27,7 @@ bool parse_u64(const char *s, u64 *value)
 	if (!*s)
 		return false;
 	for (; *s; s++) {
-		unsigned digit = *s >= '0' && *s <= '9'	 ? *s - '0'
+		unsigned digit = *s >= '0' && *s <= '9'	  ? *s - '0'
 				 : *s >= 'a' && *s <= 'f' ? *s - 'a' + 10
 							  : 99;
 
@@ -126,7 +126,8 @@ static const struct param {
 	{"rounds", "a number from 1", set_rounds},
 	{"maxcpus", "1 to 256", set_maxcpus},
 	{"lazy", "on or off", set_lazy},
-	{"disable", "CPU features separated by commas: smep smap umip fsgsbase pcid x2apic", set_disable},
+	{"disable", "CPU features separated by commas: smep smap umip fsgsbase pcid x2apic",
+	 set_disable},
 	{"replay", "arguments of ./pteron run, + for a space", set_replay},
 	{"panic", "the name of a rule to break", set_panic},
 	{"init", "a program of the boot module and its arguments, + for a space", set_init},
@@ -185,7 +186,8 @@ void replay_print(void)
 	if (boot_params.replay[0])
 		printk("# replay: ./pteron run %s\n", boot_params.replay);
 	else
-		printk("# replay: ./pteron run --cpus %u --backend %s --suite %s --seed %lu --lazy %s\n",
+		printk("# replay: ./pteron run --cpus %u --backend %s --suite %s --seed %lu --lazy "
+		       "%s\n",
 		       cpumask_weight(&cpu_online_mask), boot_params.backend, boot_params.suites,
 		       boot_params.seed, boot_params.lazy ? "on" : "off");
 }

@@ -1,6 +1,6 @@
 /*
- * The kernel command line: name=value words. What is not known, or has a bad value, is an error that
- * names the valid ones and ends the run with the verdict `usage`.
+ * The kernel command line: name=value words. What is not known, or has a bad value, is an error
+ * that names the valid ones and ends the run with the verdict `usage`.
  */
 #pragma once
 
@@ -15,8 +15,8 @@ struct boot_params {
 	bool lazy;
 	char disable[64];  /* CPU features to leave unused */
 	char replay[1024]; /* the arguments of ./pteron run, '+' for a space */
-	char panic[32];    /* a rule to break instead of running suites; tests/panics.c */
-	char init[128];    /* a program of the module to run instead of suites, '+' for a space */
+	char panic[32];	   /* a rule to break instead of running suites; tests/panics.c */
+	char init[128];	   /* a program of the module to run instead of suites, '+' for a space */
 };
 extern struct boot_params boot_params;
 

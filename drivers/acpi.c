@@ -1,6 +1,6 @@
 /*
- * ACPI: RSDP to RSDT or XSDT to MADT. Source: ACPI 6.5, 5.2.5-5.2.8 and 5.2.12. Reads through the boot
- * direct map (the first 4 GiB). Boot CPU only.
+ * ACPI: RSDP to RSDT or XSDT to MADT. Source: ACPI 6.5, 5.2.5-5.2.8 and 5.2.12. Reads through the
+ * boot direct map (the first 4 GiB). Boot CPU only.
  */
 #include "drivers/acpi.h"
 
@@ -130,6 +130,6 @@ void acpi_init(u64 rsdp)
 {
 	parse_madt(find_madt(find_rsdp(rsdp)));
 	if (acpi_info.nr_ignored)
-		pr_warn("acpi: %u CPUs more than the %d that Pteron supports\n", acpi_info.nr_ignored,
-			MAX_CPUS);
+		pr_warn("acpi: %u CPUs more than the %d that Pteron supports\n",
+			acpi_info.nr_ignored, MAX_CPUS);
 }

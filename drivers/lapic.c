@@ -1,6 +1,6 @@
 /*
- * The local APIC. Source: Intel SDM vol. 3, chapter 11. Each CPU touches only its own; sending an IPI
- * in xAPIC mode takes two writes, so interrupts are off between them.
+ * The local APIC. Source: Intel SDM vol. 3, chapter 11. Each CPU touches only its own; sending an
+ * IPI in xAPIC mode takes two writes, so interrupts are off between them.
  */
 #include "drivers/lapic.h"
 

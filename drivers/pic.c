@@ -1,6 +1,6 @@
 /*
- * Silencing the 8259s. Firmware leaves them delivering the timer as vector 8, which is that of double
- * faults; a masked one may still raise a spurious interrupt, so the vectors move as well.
+ * Silencing the 8259s. Firmware leaves them delivering the timer as vector 8, which is that of
+ * double faults; a masked one may still raise a spurious interrupt, so the vectors move as well.
  * Source: Intel 8259A data sheet, initialization command words.
  */
 #include "drivers/pic.h"

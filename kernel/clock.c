@@ -1,6 +1,7 @@
 /*
- * The clock: TSC ticks since boot, scaled. The TSC is measured against channel 2 of the 8254 timer, or
- * taken from CPUID leaf 0x15 where the timer does not count (Intel SDM vol. 3, 18.7.3). No locks.
+ * The clock: TSC ticks since boot, scaled. The TSC is measured against channel 2 of the 8254 timer,
+ * or taken from CPUID leaf 0x15 where the timer does not count (Intel SDM vol. 3, 18.7.3). No
+ * locks.
  */
 #include "kernel/clock.h"
 

@@ -1,16 +1,17 @@
 /*
- * Event counters: one 64-bit word per CPU each, incremented by a single instruction, summed when read.
- * The names below are those of the JSON report (`./pteron run --json`) and are kept.
+ * Event counters: one 64-bit word per CPU each, incremented by a single instruction, summed when
+ * read. The names below are those of the JSON report (`./pteron run --json`) and are kept.
  */
 #pragma once
 
 #include "kernel/percpu.h"
 
+/* clang-format off */
 #define COUNTERS(X)                                                                                \
 	X(PAGE_FAULTS, page_faults, "page faults of user mode and of user copies that were served") \
 	X(SPURIOUS_FAULTS, spurious_faults, "faults that found the entry already fixed")           \
-	X(REFUSED_FAULTS, refused_faults, "faults without a mapping or right; user copies get EFAULT") \
-	X(KILLED_TASKS, killed_tasks, "processes ended by a fault with no mapping")                \
+	X(REFUSED_FAULTS, refused_faults, "faults without a mapping or right")                     \
+	X(KILLED_TASKS, killed_tasks, "processes ended by an exception")                           \
 	X(PTE_UPDATES, pte_updates, "PTE writes asked of the pv table")                            \
 	X(PTE_COALESCED, pte_coalesced, "queued PTE writes replaced by a later one")               \
 	X(LAZY_SECTIONS, lazy_sections, "outermost lazy sections left")                            \
@@ -33,12 +34,13 @@
 	X(COW_COPIES, cow_copies, "copy-on-write faults that copied")                              \
 	X(COW_REUSES, cow_reuses, "copy-on-write faults that reused the page")                     \
 	X(FORKS, forks, "address spaces copied")
+/* clang-format on */
 
 enum counter {
 #define X(id, name, what) CNT_##id,
 	COUNTERS(X)
 #undef X
-	NR_COUNTERS
+		NR_COUNTERS,
 };
 
 DECLARE_PER_CPU(u64, cpu_counters[NR_COUNTERS]);

@@ -1,7 +1,7 @@
 /*
  * Descriptor tables and control registers of native hardware.
- * Sources: AMD APM vol. 2, 4.8 (long-mode descriptors), 12.2.5 (TSS), 6.1 (SYSCALL); Intel SDM vol. 3,
- * 4.1.4 (CPUID bits of the paging features).
+ * Sources: AMD APM vol. 2, 4.8 (long-mode descriptors), 12.2.5 (TSS), 6.1 (SYSCALL); Intel SDM vol.
+ * 3, 4.1.4 (CPUID bits of the paging features).
  */
 #include "kernel/cpu.h"
 

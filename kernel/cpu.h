@@ -17,9 +17,11 @@ struct cpu_features {
 };
 extern struct cpu_features cpu_features;
 
-/* Boot CPU: read CPUID. @disable names features to leave unused ("smap", ...), separated by commas. */
+/* Boot CPU: read CPUID. @disable names features to leave unused ("smap", ...), separated by commas.
+ */
 void cpu_detect(const char *disable);
-/* For a CPU other than the boot CPU: the stacks of NMI, double fault and machine check. Boot memory. */
+/* For a CPU other than the boot CPU: the stacks of NMI, double fault and machine check. Boot
+ * memory. */
 void cpu_alloc_stacks(unsigned cpu);
 /* Each CPU: descriptor tables, control registers, system call entry. percpu_alloc() came before. */
 void cpu_init(unsigned cpu);

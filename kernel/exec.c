@@ -1,6 +1,6 @@
 /*
- * The ELF loader: static ELF64 executables for x86-64 (System V gABI chapter 4 and 5; the stack at the
- * start is the x86-64 psABI's, 3.4.1). Runs in the new task, on its own mm. No locks.
+ * The ELF loader: static ELF64 executables for x86-64 (System V gABI chapter 4 and 5; the stack at
+ * the start is the x86-64 psABI's, 3.4.1). Runs in the new task, on its own mm. No locks.
  */
 #include "kernel/exec.h"
 
@@ -71,7 +71,8 @@ static const char *check_segment(const struct file *f, const Elf64_Phdr *ph)
 		return "has a segment with more bytes in the file than in memory";
 	if (ph->p_offset > f->size || ph->p_filesz > f->size - ph->p_offset)
 		return "has a segment that lies outside of the file";
-	if (ph->p_vaddr >= STACK_TOP - STACK_SIZE || ph->p_memsz > STACK_TOP - STACK_SIZE - ph->p_vaddr)
+	if (ph->p_vaddr >= STACK_TOP - STACK_SIZE ||
+	    ph->p_memsz > STACK_TOP - STACK_SIZE - ph->p_vaddr)
 		return "has a segment that lies outside of user memory";
 	return NULL;
 }
@@ -113,8 +114,8 @@ static int load_segments(const struct file *f, unsigned long *end)
 			continue;
 		err = load_segment(f, &ph[i]);
 		if (err)
-			pr_err("exec: %s: segment %u at %#lx cannot be mapped: error %d\n", f->name, i,
-			       ph[i].p_vaddr, err);
+			pr_err("exec: %s: segment %u at %#lx cannot be mapped: error %d\n", f->name,
+			       i, ph[i].p_vaddr, err);
 		*end = max(*end, ph[i].p_vaddr + ph[i].p_memsz);
 	}
 	return err;
@@ -163,8 +164,8 @@ static int build_stack(const struct exec_args *args, const struct file *f, unsig
 	if (ret < 0)
 		return ret;
 	*spp = sp;
-	if (copy_to_user(random, bytes, sizeof(bytes)) || copy_to_user(text, args->text, args->len) ||
-	    copy_to_user(sp, w, n * sizeof(w[0])))
+	if (copy_to_user(random, bytes, sizeof(bytes)) ||
+	    copy_to_user(text, args->text, args->len) || copy_to_user(sp, w, n * sizeof(w[0])))
 		return -EFAULT;
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * The freezer: brings every user task to rest outside of the memory management, so that an audit of all
- * page tables and reference counts sees a consistent state.
+ * The freezer: brings every user task to rest outside of the memory management, so that an audit of
+ * all page tables and reference counts sees a consistent state.
  */
 #pragma once
 

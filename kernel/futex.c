@@ -1,6 +1,6 @@
 /*
- * Futexes. A futex in private memory is known by its mm and address, one in shared memory by the object
- * and the offset, so that processes find each other.
+ * Futexes. A futex in private memory is known by its mm and address, one in shared memory by the
+ * object and the offset, so that processes find each other.
  *
  * Locks: each hash bucket's own guards its waiters. User memory is read under it with faults off.
  */
@@ -45,8 +45,7 @@ static int get_key(unsigned long addr, struct futex_key *key)
 	if (!v || v->start > addr)
 		err = -EFAULT;
 	else if (v->shmem)
-		*key = (struct futex_key){v->shmem,
-					  (v->pgoff << PAGE_SHIFT) + (addr - v->start)};
+		*key = (struct futex_key){v->shmem, (v->pgoff << PAGE_SHIFT) + (addr - v->start)};
 	else
 		*key = (struct futex_key){mm, addr};
 	up_read(&mm->mmap_lock);

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+/* clang-format off */
 /*         name          order  irq     what it guards */
 #define LOCK_CLASSES(X)                                                                            \
 	X(LOCK_MMAP,        10, NEVER, "mmap_lock: the layout of an mm")                           \
@@ -28,10 +29,11 @@
 	X(LOCK_TEST_IRQ,    85, ALSO, "locks of the lock tests, taken in interrupts")              \
 	X(LOCK_CALL,        90, ALSO, "cross-calls")                                               \
 	X(LOCK_CONSOLE,    100, ALSO, "the console")
+/* clang-format on */
 
 enum lock_class {
 #define X(name, order, irq, what) name,
 	LOCK_CLASSES(X)
 #undef X
-	NR_LOCK_CLASSES
+		NR_LOCK_CLASSES,
 };

@@ -1,9 +1,10 @@
 /*
  * Lock checks of debug builds: owner, order, and interrupt safety.
  *
- * Each task carries the list of what it holds. The rule is that of lock_order.h: order * 2 + subclass
- * must grow along the list. A class marked ALSO must be taken with interrupts off everywhere, because
- * an interrupt takes it too; a class marked NEVER must not be taken in an interrupt.
+ * Each task carries the list of what it holds. The rule is that of lock_order.h: order * 2 +
+ * subclass must grow along the list. A class marked ALSO must be taken with interrupts off
+ * everywhere, because an interrupt takes it too; a class marked NEVER must not be taken in an
+ * interrupt.
  *
  * No locks: a task's list is touched only by the task and by interrupts above it, which leave it as
  * they found it.
@@ -53,7 +54,8 @@ void lockdep_push(const void *lock, enum lock_class class, unsigned subclass)
 		const struct held_lock *h = &held->lock[i];
 
 		if (h->lock == lock)
-			panic("lock order: %s at %p taken twice by one task", classes[class].name, lock);
+			panic("lock order: %s at %p taken twice by one task", classes[class].name,
+			      lock);
 		if (classes[h->class].order * 2u + h->subclass >= rank)
 			panic("lock order: %s (order %u.%u) taken while %s (order %u.%u) is held",
 			      classes[class].name, classes[class].order, subclass,

@@ -1,6 +1,6 @@
 /*
- * Debug checks of locks: who holds what, in which order, and whether interrupts may come in between.
- * In release builds everything here is empty.
+ * Debug checks of locks: who holds what, in which order, and whether interrupts may come in
+ * between. In release builds everything here is empty.
  */
 #pragma once
 

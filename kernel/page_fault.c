@@ -1,6 +1,6 @@
 /*
- * The entry of page faults: which address space, which VMA, and what becomes of an access that is not
- * permitted. mm/fault.c does the rest.
+ * The entry of page faults: which address space, which VMA, and what becomes of an access that is
+ * not permitted. mm/fault.c does the rest.
  */
 #include "kernel/counters.h"
 #include "kernel/irqflags.h"
@@ -38,7 +38,9 @@ static enum fault_result user_fault(struct mm *mm, unsigned long addr, unsigned 
 static void __noreturn kernel_fault(struct pt_regs *regs, unsigned long addr)
 {
 	panic_regs(regs, addr, "%s at %#lx in the kernel, error code %#lx%s",
-		   regs->orig_ax & PF_INSTR ? "jump" : regs->orig_ax & PF_WRITE ? "write" : "read",
+		   regs->orig_ax & PF_INSTR   ? "jump"
+		   : regs->orig_ax & PF_WRITE ? "write"
+					      : "read",
 		   addr, regs->orig_ax, kstack_is_guard(addr) ? " (kernel stack overflow)" : "");
 }
 

@@ -1,8 +1,8 @@
 /*
  * Panic: stop the other CPUs, say everything, leave with a verdict.
  *
- * The first CPU that panics wins `panic_cpu`; a second one, or a panic inside the panic, only halts.
- * Nothing here takes a lock: console_bust_lock() goes first.
+ * The first CPU that panics wins `panic_cpu`; a second one, or a panic inside the panic, only
+ * halts. Nothing here takes a lock: console_bust_lock() goes first.
  */
 #include "kernel/panic.h"
 

@@ -13,8 +13,8 @@ struct pt_regs;
 
 void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
 /* The same, for a trap at @regs; @addr is the faulting address, or 0. */
-void panic_regs(const struct pt_regs *regs, unsigned long addr, const char *fmt, ...)
-	__printf(3, 4) __noreturn;
+void panic_regs(const struct pt_regs *regs, unsigned long addr, const char *fmt, ...) __printf(3, 4)
+	__noreturn;
 
 #define BUG_ON(cond)                                                                               \
 	do {                                                                                       \

@@ -1,8 +1,8 @@
 /*
  * The preemption counter of this CPU, and what a context is.
  *
- * One per-CPU word: bits 0-7 count preempt_disable(), bits 16-19 interrupts, bit 20 NMIs, and bit 31
- * is *clear* when a reschedule is wanted. So the counter reaches zero exactly when preemption is
+ * One per-CPU word: bits 0-7 count preempt_disable(), bits 16-19 interrupts, bit 20 NMIs, and bit
+ * 31 is *clear* when a reschedule is wanted. So the counter reaches zero exactly when preemption is
  * allowed and wanted, and preempt_enable() is a decrement and a jump.
  */
 #pragma once

@@ -28,7 +28,8 @@
 #define CLONE_PARENT_SETTID 0x100000
 #define CLONE_CHILD_CLEARTID 0x200000
 #define CLONE_CHILD_SETTID 0x1000000
-/* What a thread must share, and what else is accepted without effect (fs, files, sysvsem, detached). */
+/* What a thread must share, and what else is accepted without effect (fs, files, sysvsem,
+ * detached). */
 #define CLONE_THREAD_FLAGS (CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)
 #define CLONE_IGNORED (0x200 | 0x400 | 0x40000 | 0x400000)
 #define CLONE_KNOWN                                                                                \

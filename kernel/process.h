@@ -12,7 +12,7 @@
 #define SIGSEGV 11
 
 /* Exit status as wait4 gives it. */
-#define STATUS_EXITED(code) (((code) & 0xff) << 8)
+#define STATUS_EXITED(code) (((code)&0xff) << 8)
 #define STATUS_SIGNALLED(sig) (sig)
 
 struct process {
@@ -31,8 +31,8 @@ struct process {
 /* --- for the kernel --- */
 
 /*
- * Run a program of the boot module in a new process; its pid, or a negative error after saying what is
- * wrong. @argv ends with NULL; the strings are copied.
+ * Run a program of the boot module in a new process; its pid, or a negative error after saying what
+ * is wrong. @argv ends with NULL; the strings are copied.
  */
 int process_spawn(const char *const argv[]);
 /* Wait for the end of a process that process_spawn() started; its wait status. */

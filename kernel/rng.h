@@ -1,6 +1,6 @@
 /*
- * All randomness of the kernel: streams derived from the one printed seed. A stream belongs to one user
- * (a CPU's scheduler, a test) and is not locked.
+ * All randomness of the kernel: streams derived from the one printed seed. A stream belongs to one
+ * user (a CPU's scheduler, a test) and is not locked.
  */
 #pragma once
 

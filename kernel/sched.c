@@ -213,7 +213,8 @@ static int choose_migration(struct task *t, unsigned this_cpu)
 static void finish_switch(struct task *prev, int migrate_to) __no_thread_safety
 {
 	struct rq *rq = this_cpu_ptr(runqueue);
-	/* Preempted between its last word and its last schedule(), it is queued and will come again. */
+	/* Preempted between its last word and its last schedule(), it is queued and will come
+	 * again. */
 	bool dead = prev->state == TASK_DEAD && !prev->on_rq;
 
 	lockdep_push(&rq->lock, LOCK_RQ, 0);

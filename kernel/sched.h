@@ -17,7 +17,8 @@ struct task *sched_alloc_idle(unsigned cpu);
 /* The idle loop; never returns. */
 void cpu_idle(void) __noreturn;
 
-/* Give up the CPU: until woken if the state is not TASK_RUNNING, else until its turn comes again. */
+/* Give up the CPU: until woken if the state is not TASK_RUNNING, else until its turn comes again.
+ */
 void schedule(void);
 void sched_yield(void);
 /* The same for a waiter of a preemptible lock, which may hold other locks. */
@@ -45,8 +46,8 @@ static inline void set_current_state(enum task_state state)
 int sched_setaffinity(struct task *t, const cpumask_t *mask);
 
 /*
- * Stress: quantum in microseconds (timer interrupts come after quantum/2 .. quantum*3/2, seeded), and
- * how often out of 1000 a preempted task goes to a random CPU.
+ * Stress: quantum in microseconds (timer interrupts come after quantum/2 .. quantum*3/2, seeded),
+ * and how often out of 1000 a preempted task goes to a random CPU.
  */
 struct sched_tuning {
 	unsigned quantum_us;

@@ -1,6 +1,6 @@
 /*
- * Bring-up of application processors by INIT and STARTUP IPIs (Intel SDM vol. 3, 9.4), one at a time.
- * The boot CPU is number 0, the others follow in the MADT's order.
+ * Bring-up of application processors by INIT and STARTUP IPIs (Intel SDM vol. 3, 9.4), one at a
+ * time. The boot CPU is number 0, the others follow in the MADT's order.
  */
 #include "kernel/smp.h"
 
@@ -35,7 +35,8 @@ static u64 *trampoline_word(u64 *var)
 	return __va(TRAMPOLINE + ((u8 *)var - trampoline_start));
 }
 
-/* Tables for the trampoline: one page mapped to itself. They must lie below 4 GiB for 32-bit code. */
+/* Tables for the trampoline: one page mapped to itself. They must lie below 4 GiB for 32-bit code.
+ */
 static void make_trampoline_tables(void)
 {
 	u64 *table[4], flags = _PAGE_PRESENT | _PAGE_RW;

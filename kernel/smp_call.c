@@ -1,8 +1,8 @@
 /*
  * Cross-calls: run a function on other CPUs and wait for them.
  *
- * Each CPU has one outgoing call at a time (its caller has preemption off and waits) and an inbox, a
- * bit for each calling CPU. No locks: bits are set and taken atomically. The caller must keep
+ * Each CPU has one outgoing call at a time (its caller has preemption off and waits) and an inbox,
+ * a bit for each calling CPU. No locks: bits are set and taken atomically. The caller must keep
  * interrupts on, or two CPUs that call each other would wait for ever.
  */
 #include "kernel/counters.h"
@@ -39,7 +39,8 @@ static void wait_for_answers(struct call *c)
 	}
 	while (READ_ONCE(c->pending)) {
 		local_irq_disable();
-		if (__atomic_fetch_or(&c->pending, CALLER_HALTED, __ATOMIC_SEQ_CST) & ~CALLER_HALTED)
+		if (__atomic_fetch_or(&c->pending, CALLER_HALTED, __ATOMIC_SEQ_CST) &
+		    ~CALLER_HALTED)
 			safe_halt();
 		else
 			WRITE_ONCE(c->pending, 0);

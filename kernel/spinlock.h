@@ -19,7 +19,8 @@
 
 struct task;
 
-struct __capability("spinlock") spinlock {
+struct __capability("spinlock") spinlock
+{
 	union {
 		u32 tickets;
 		struct {
@@ -27,9 +28,9 @@ struct __capability("spinlock") spinlock {
 			u16 tail; /* the next ticket to be drawn */
 		};
 	};
-	u16 sleepers; /* waiters that need a kick */
-	u8 class;     /* enum lock_class */
-	u8 contended; /* saturating, for statistics */
+	u16 sleepers;	    /* waiters that need a kick */
+	u8 class;	    /* enum lock_class */
+	u8 contended;	    /* saturating, for statistics */
 	struct task *owner; /* debug */
 };
 

@@ -77,11 +77,3 @@ char *strchr(const char *s, int c)
 			return NULL;
 	}
 }
-
-void strlcpy(char *dst, const char *src, size_t size)
-{
-	size_t n = strnlen(src, size - 1);
-
-	memcpy(dst, src, n);
-	dst[n] = 0;
-}

@@ -15,7 +15,13 @@ int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
 char *strchr(const char *s, int c);
 /* Copies at most @size - 1 bytes and always terminates. */
-void strlcpy(char *dst, const char *src, size_t size);
+static inline void strlcpy(char *dst, const char *src, size_t size)
+{
+	size_t n = strnlen(src, size - 1);
+
+	memcpy(dst, src, n);
+	dst[n] = 0;
+}
 
 /* Whole pages, 8 bytes a step: `rep stosb` is counted byte by byte under -icount. */
 static inline void clear_page(void *page)

@@ -1,6 +1,6 @@
 /*
- * The system-call table. Each handler takes the six arguments of Linux's convention (psABI A.2.1) and
- * returns a value or a negative error number. Anything that is not here is ENOSYS, named once.
+ * The system-call table. Each handler takes the six arguments of Linux's convention (psABI A.2.1)
+ * and returns a value or a negative error number. Anything that is not here is ENOSYS, named once.
  */
 #include "kernel/syscall.h"
 

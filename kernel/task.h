@@ -13,8 +13,8 @@
 #define KSTACK_SIZE (16UL << 10)
 
 enum task_state {
-	TASK_RUNNING,       /* on a CPU or on a run queue */
-	TASK_BLOCKED,       /* waits for an event that will come; not touched by exit_group */
+	TASK_RUNNING,	    /* on a CPU or on a run queue */
+	TASK_BLOCKED,	    /* waits for an event that will come; not touched by exit_group */
 	TASK_INTERRUPTIBLE, /* waits in futex or wait4: exit_group and the freezer may take it */
 	TASK_DEAD,
 };
@@ -31,7 +31,7 @@ struct task {
 	struct mm *mm; /* NULL for kernel threads */
 	struct process *process;
 	unsigned long fs_base, gs_base; /* of user mode, while not running */
-	unsigned long clear_child_tid; /* user address; 0: none */
+	unsigned long clear_child_tid;	/* user address; 0: none */
 	struct held_locks held;
 
 	/* Under the lock of the run queue of `cpu`. */
@@ -42,7 +42,7 @@ struct task {
 	struct list_head rq_node;
 
 	/* Set by anyone, acted on by the task on its way to user mode, or by the scheduler. */
-	u32 work;       /* TASK_WORK_* */
+	u32 work;	/* TASK_WORK_* */
 	int migrate_to; /* CPU to go to at the next switch, or -1 */
 	cpumask_t cpus_allowed;
 
@@ -60,7 +60,7 @@ struct task {
 	u8 fpu[512] __aligned(16); /* FXSAVE image; user tasks only */
 };
 
-#define TASK_WORK_EXIT BIT(0)   /* the process is exiting */
+#define TASK_WORK_EXIT BIT(0)	/* the process is exiting */
 #define TASK_WORK_FREEZE BIT(1) /* stop before user mode, for an audit */
 
 DECLARE_PER_CPU(struct task *, current_task);
@@ -77,13 +77,15 @@ static inline struct task *get_current(void)
 /* The registers of the task's last entry from user mode, at the top of its kernel stack. */
 struct pt_regs *task_user_regs(struct task *t);
 
-/* A task with a kernel stack that will run @entry(@arg); not yet on a run queue. NULL: no memory. */
+/* A task with a kernel stack that will run @entry(@arg); not yet on a run queue. NULL: no memory.
+ */
 struct task *task_create(const char *name, void (*entry)(void *), void *arg);
 /* Before its first start: what @t will run. */
 void task_set_entry(struct task *t, void (*entry)(void *), void *arg);
 /* Return a task that has never run, or that is dead and off its CPU. */
 void task_free(struct task *t);
-/* A started kernel thread on any CPU of its choice; panics when out of memory (boot and tests only). */
+/* A started kernel thread on any CPU of its choice; panics when out of memory (boot and tests
+ * only). */
 struct task *kthread_run(const char *name, void (*fn)(void *), void *arg);
 /* End the calling task. */
 void task_exit(void) __noreturn;

@@ -1,9 +1,9 @@
 /*
- * clang's thread-safety analysis (-Wthread-safety, an error in `make check`): a lock is a capability
- * and functions state which they take, give back and need. Other compilers see nothing.
+ * clang's thread-safety analysis (-Wthread-safety, an error in `make check`): a lock is a
+ * capability and functions state which they take, give back and need. Other compilers see nothing.
  *
- * The three capabilities of the lazy section are roles, one object each and no data: what matters to
- * the first seed's rule is *that* the PTE-page lock is held, and at most two are held at a time.
+ * The three capabilities of the lazy section are roles, one object each and no data: what matters
+ * to the first seed's rule is *that* the PTE-page lock is held, and at most two are held at a time.
  */
 #pragma once
 
@@ -25,10 +25,11 @@
 #define __guarded_by(x) TSA(guarded_by(x))
 #define __no_thread_safety TSA(no_thread_safety_analysis)
 
-struct __capability("role") lock_role {
+struct __capability("role") lock_role
+{
 	char unused;
 };
 
-extern struct lock_role ptl_role;        /* the lock of a PTE page */
+extern struct lock_role ptl_role;	 /* the lock of a PTE page */
 extern struct lock_role ptl_nested_role; /* a second one, taken inside the first */
-extern struct lock_role lazy_mmu_role;   /* inside a lazy MMU section */
+extern struct lock_role lazy_mmu_role;	 /* inside a lazy MMU section */

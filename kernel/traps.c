@@ -31,12 +31,12 @@ static struct idt_gate idt[256] __aligned(16);
 void (*timer_interrupt_hook)(void);
 
 static const char *const trap_names[NR_TRAPS] = {
-	[0] = "divide error",       [1] = "debug",          [2] = "NMI",
-	[3] = "breakpoint",         [4] = "overflow",       [5] = "bound range",
-	[6] = "invalid opcode",     [7] = "no coprocessor", [8] = "double fault",
-	[10] = "invalid TSS",       [11] = "no segment",    [12] = "stack fault",
-	[13] = "general protection", [14] = "page fault",   [16] = "x87 error",
-	[17] = "alignment check",   [18] = "machine check", [19] = "SIMD error",
+	[0] = "divide error",	     [1] = "debug",	     [2] = "NMI",
+	[3] = "breakpoint",	     [4] = "overflow",	     [5] = "bound range",
+	[6] = "invalid opcode",	     [7] = "no coprocessor", [8] = "double fault",
+	[10] = "invalid TSS",	     [11] = "no segment",    [12] = "stack fault",
+	[13] = "general protection", [14] = "page fault",    [16] = "x87 error",
+	[17] = "alignment check",    [18] = "machine check", [19] = "SIMD error",
 };
 
 static void set_gate(unsigned vector, u8 ist, u8 type)

@@ -3,12 +3,11 @@
  * mixed up are structs: passing one for the other does not compile, and costs nothing at -O2.
  *
  *   vaddr   an address that the CPU translates.
- *   paddr   a guest-physical address: what this kernel believes memory looks like, contiguous from 0.
- *   pfn     paddr >> 12, the index of a `struct page`.
- *   maddr   a machine address: what stands in a page-table entry and in CR3. On bare hardware, in
- *           QEMU and in the software hypervisors maddr == paddr; a Xen PV guest sees both.
- *   mfn     maddr >> 12.
- *   L4..L1  Xen's names of the table levels: pgd (L4), pud (L3), pmd (L2), PTE page (L1).
+ *   paddr   a guest-physical address: what this kernel believes memory looks like, contiguous from
+ * 0. pfn     paddr >> 12, the index of a `struct page`. maddr   a machine address: what stands in a
+ * page-table entry and in CR3. On bare hardware, in QEMU and in the software hypervisors maddr ==
+ * paddr; a Xen PV guest sees both. mfn     maddr >> 12. L4..L1  Xen's names of the table levels:
+ * pgd (L4), pud (L3), pmd (L2), PTE page (L1).
  */
 #pragma once
 

@@ -48,7 +48,8 @@ void wake_up_all(struct wait_queue *wq);
  * word alone decides on the uncontended paths.
  *   bit 0  a writer holds it     bit 1  somebody waits     bits 8..  readers
  */
-struct __capability("rwsem") rwsem {
+struct __capability("rwsem") rwsem
+{
 	u64 state;
 	struct wait_queue wq; /* of struct rwsem_waiter, in order of arrival */
 };

@@ -1,6 +1,6 @@
 /*
- * Pseudo-random streams: xorshift64* (Vigna, 2016), seeded through splitmix64. Pure; the kernel, the
- * ring-3 programs and the host tests all use it, so that one printed seed decides everything.
+ * Pseudo-random streams: xorshift64* (Vigna, 2016), seeded through splitmix64. Pure; the kernel,
+ * the ring-3 programs and the host tests all use it, so that one printed seed decides everything.
  */
 #pragma once
 

@@ -8,8 +8,8 @@
 #include "kernel/types.h"
 
 #define __va(pa) ((void *)(DIRECT_MAP + (paddr_t)(pa)))
-#define __pa(va) ((paddr_t)((vaddr_t)(va) - DIRECT_MAP))
-#define __pa_symbol(sym) ((paddr_t)((vaddr_t)(sym) - KERNEL_BASE))
+#define __pa(va) ((paddr_t)((vaddr_t)(va)-DIRECT_MAP))
+#define __pa_symbol(sym) ((paddr_t)((vaddr_t)(sym)-KERNEL_BASE))
 
 static inline void *pfn_to_virt(pfn_t p)
 {

@@ -1,7 +1,7 @@
 /*
- * The address spaces that one CPU's TLB holds under different PCIDs (Intel SDM vol. 3, 4.10.1), and up
- * to which generation of each it has followed. Pure bookkeeping: the host tests run it. Without PCID
- * there is one slot, and every change of address space flushes it.
+ * The address spaces that one CPU's TLB holds under different PCIDs (Intel SDM vol. 3, 4.10.1), and
+ * up to which generation of each it has followed. Pure bookkeeping: the host tests run it. Without
+ * PCID there is one slot, and every change of address space flushes it.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * The audit of all page tables. Nothing runs that could change them (kernel/freezer.h), so it takes no
- * lock but those of the lists it goes along.
+ * The audit of all page tables. Nothing runs that could change them (kernel/freezer.h), so it takes
+ * no lock but those of the lists it goes along.
  */
 #include "mm/audit.h"
 
@@ -43,8 +43,8 @@ static bool check_table(struct audit *a, const struct mm *mm, u64 entry, unsigne
 	}
 	page = pfn_to_page(pfn(frame));
 	if (page->kind != PAGE_TABLE || page->level != level || page->table_mm != mm) {
-		report(a, "level %u entry %#lx for %#lx links a page of kind %u level %u", level + 1,
-		       entry, addr, page->kind, page->level);
+		report(a, "level %u entry %#lx for %#lx links a page of kind %u level %u",
+		       level + 1, entry, addr, page->kind, page->level);
 		return false;
 	}
 	if ((entry & (_PAGE_RW | _PAGE_USER | _PAGE_NX)) != (_PAGE_RW | _PAGE_USER))
@@ -93,9 +93,8 @@ static void check_entry(struct audit *a, const struct mm *mm, pte_t pte, unsigne
 		return;
 	}
 	most = vm_page_prot(vma->flags);
-	if (pte_present(pte) &&
-	    ((pte.v & ~most.v & (_PAGE_PRESENT | _PAGE_RW | _PAGE_USER)) ||
-	     (~pte.v & most.v & _PAGE_NX)))
+	if (pte_present(pte) && ((pte.v & ~most.v & (_PAGE_PRESENT | _PAGE_RW | _PAGE_USER)) ||
+				 (~pte.v & most.v & _PAGE_NX)))
 		report(a, "entry %#lx for %#lx has rights that its VMA (%#lx) has not", pte.v, addr,
 		       vma->flags);
 	check_frame(a, vma, pte, addr);

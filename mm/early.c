@@ -49,6 +49,15 @@ void early_init(void)
 	reserve(boot_info.module.start, boot_info.module.end);
 }
 
+u64 early_max_pfn(void)
+{
+	u64 last = 0;
+
+	for (unsigned i = 0; i < boot_info.nr_ram; i++)
+		last = max(last, boot_info.ram[i].end >> PAGE_SHIFT);
+	return last;
+}
+
 void *early_alloc(size_t size, size_t align)
 {
 	for (unsigned i = 0; i < nr_free; i++) {
@@ -58,7 +67,8 @@ void *early_alloc(size_t size, size_t align)
 		if (start + size > r->end || start < r->start)
 			continue;
 		/* What alignment skips stays free for smaller pieces. */
-		add_range(r->start, start - r->start >= PAGE_SIZE ? ALIGN_DOWN(start, PAGE_SIZE) : r->start);
+		add_range(r->start,
+			  start - r->start >= PAGE_SIZE ? ALIGN_DOWN(start, PAGE_SIZE) : r->start);
 		r->start = start + size;
 		return memset(__va(start), 0, size);
 	}

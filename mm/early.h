@@ -10,5 +10,7 @@
 void early_init(void);
 /* @size zeroed bytes of the direct map, @align a power of two; panics when there is not enough. */
 void *early_alloc(size_t size, size_t align);
+/* One past the last page frame of RAM. */
+u64 early_max_pfn(void);
 /* Call @fn for each range of RAM that nobody took. */
 void early_for_each_free(void (*fn)(paddr_t start, paddr_t end));

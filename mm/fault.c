@@ -1,10 +1,11 @@
 /*
  * The page-fault handler.
  *
- * What is found without the lock only decides what to prepare (a page, before the lock is taken). Then
- * the PTE page is locked and the entry read again; if it is not what was found, another CPU was
- * faster, or a batch of another CPU has become effective meanwhile: that is a spurious fault, never an
- * error, and the access is simply tried again. This is the other half of the rule in lazy_mmu.h.
+ * What is found without the lock only decides what to prepare (a page, before the lock is taken).
+ * Then the PTE page is locked and the entry read again; if it is not what was found, another CPU
+ * was faster, or a batch of another CPU has become effective meanwhile: that is a spurious fault,
+ * never an error, and the access is simply tried again. This is the other half of the rule in
+ * lazy_mmu.h.
  *
  * Locks: mmap_lock for reading, then the PTE page's.
  */
@@ -89,8 +90,8 @@ static enum fault_result anonymous_fault(const struct fault *f)
 static enum fault_result shared_fault(const struct fault *f)
 {
 	const struct vma *vma = f->vma;
-	struct page *page = shmem_get_page(vma->shmem,
-					   vma->pgoff + ((f->addr - vma->start) >> PAGE_SHIFT));
+	struct page *page =
+		shmem_get_page(vma->shmem, vma->pgoff + ((f->addr - vma->start) >> PAGE_SHIFT));
 
 	if (!page)
 		return FAULT_OOM;
@@ -100,9 +101,9 @@ static enum fault_result shared_fault(const struct fault *f)
 }
 
 /*
- * Another page takes the place of the one that this entry maps read-only. Where another CPU may have
- * the mm loaded the entry is cleared and the TLBs are flushed before the new one is set: else a CPU
- * that already sees the new page could write, and another one still read the old.
+ * Another page takes the place of the one that this entry maps read-only. Where another CPU may
+ * have the mm loaded the entry is cleared and the TLBs are flushed before the new one is set: else
+ * a CPU that already sees the new page could write, and another one still read the old.
  */
 static void replace_page(const struct fault *f, pte_t *ptep, pte_t pte) __must_hold(ptl_role)
 {
@@ -148,8 +149,8 @@ static enum fault_result cow_copy(const struct fault *f)
 }
 
 /*
- * The entry maps the right page with too few rights: those that the VMA grants, it gets. The TLB needs
- * no flush, because a CPU that still has the fewer rights faults and finds more.
+ * The entry maps the right page with too few rights: those that the VMA grants, it gets. The TLB
+ * needs no flush, because a CPU that still has the fewer rights faults and finds more.
  */
 static enum fault_result widen(const struct fault *f, pte_t rights)
 {

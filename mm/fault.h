@@ -6,9 +6,9 @@
 #include "mm/mm.h"
 
 enum fault_result {
-	FAULT_OK,      /* the access may be tried again; it may fault again, for another reason */
-	FAULT_SEGV,    /* no VMA, or none that permits the access */
-	FAULT_OOM,     /* no memory */
+	FAULT_OK,   /* the access may be tried again; it may fault again, for another reason */
+	FAULT_SEGV, /* no VMA, or none that permits the access */
+	FAULT_OOM,  /* no memory */
 };
 
 #define FAULT_WRITE BIT(0)

@@ -1,8 +1,8 @@
 /*
  * fork: copy the entries of a range into another address space.
  *
- * Locks: the parent's PTE page, then, nested, the child's. The child's mm is known to nobody yet, so
- * this order cannot meet its reverse.
+ * Locks: the parent's PTE page, then, nested, the child's. The child's mm is known to nobody yet,
+ * so this order cannot meet its reverse.
  */
 #include "mm/fork.h"
 

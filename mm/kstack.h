@@ -1,6 +1,6 @@
 /*
- * Kernel stacks: KSTACK_SIZE bytes in the KSTACK_AREA, with unmapped pages below, so that an overflow
- * is a double fault with a message and not a corruption.
+ * Kernel stacks: KSTACK_SIZE bytes in the KSTACK_AREA, with unmapped pages below, so that an
+ * overflow is a double fault with a message and not a corruption.
  */
 #pragma once
 

@@ -70,8 +70,8 @@ struct mm *mm_alloc(void)
 }
 
 /*
- * No CPU may walk the tables while they come apart, so the mm is evicted first; then nothing needs an
- * invalidation any more.
+ * No CPU may walk the tables while they come apart, so the mm is evicted first; then nothing needs
+ * an invalidation any more.
  */
 void mm_put(struct mm *mm)
 {

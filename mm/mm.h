@@ -25,8 +25,9 @@ struct vma {
 	unsigned long start, end; /* [start, end), page aligned */
 	unsigned long flags;
 	struct mm *mm;
-	struct shmem *shmem;  /* VM_SHARED memory: the object, of which we hold a reference */
-	unsigned long pgoff;  /* of start: in pages of the object, or the first frame of a VM_PFNMAP */
+	struct shmem *shmem; /* VM_SHARED memory: the object, of which we hold a reference */
+	unsigned long
+		pgoff; /* of start: in pages of the object, or the first frame of a VM_PFNMAP */
 	/* vma.c: a treap by address, and a list in order */
 	struct vma *left, *right, *prev, *next;
 	u32 priority;

@@ -66,7 +66,8 @@ void mm_remove_vma(struct mm *mm, struct vma *v)
 	mm->mapped_pages -= (v->end - v->start) >> PAGE_SHIFT;
 }
 
-/* Split the VMA that @addr lies strictly inside, if any. -ENOMEM; else nothing observable changes. */
+/* Split the VMA that @addr lies strictly inside, if any. -ENOMEM; else nothing observable changes.
+ */
 static int split_at(struct mm *mm, unsigned long addr)
 {
 	struct vma *v = vma_find(&mm->vmas, addr), *upper;
@@ -243,7 +244,8 @@ static int fill_new(struct vma *v, unsigned long flags)
 	if (v->flags & VM_PFNMAP)
 		return remap_pfn_range(v, v->start, v->end, pfn(v->pgoff));
 	if ((flags & MAP_POPULATE) && (v->flags & VM_ACCESS))
-		populate_range(v, v->start, v->end, v->flags & VM_WRITE); /* as far as memory goes */
+		populate_range(v, v->start, v->end,
+			       v->flags & VM_WRITE); /* as far as memory goes */
 	return 0;
 }
 

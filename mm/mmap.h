@@ -35,8 +35,8 @@ long do_mmap(unsigned long addr, unsigned long len, unsigned long prot, unsigned
 	     const struct mmap_frames *frames, unsigned long pgoff);
 long do_munmap(unsigned long addr, unsigned long len);
 long do_mprotect(unsigned long addr, unsigned long len, unsigned long prot);
-long do_mremap(unsigned long old, unsigned long old_len, unsigned long new_len,
-	       unsigned long flags, unsigned long new_addr);
+long do_mremap(unsigned long old, unsigned long old_len, unsigned long new_len, unsigned long flags,
+	       unsigned long new_addr);
 long do_madvise(unsigned long addr, unsigned long len, int advice);
 long do_brk(unsigned long brk);
 

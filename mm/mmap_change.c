@@ -1,8 +1,8 @@
 /*
  * mprotect, mremap and madvise: changes to what is mapped already.
  *
- * Locks: mmap_lock for writing while the layout changes. mprotect then goes on as a reader, so that its
- * change of the entries races with faults; madvise is a reader from the start.
+ * Locks: mmap_lock for writing while the layout changes. mprotect then goes on as a reader, so that
+ * its change of the entries races with faults; madvise is a reader from the start.
  */
 #include "kernel/errno.h"
 #include "mm/layout_internal.h"
@@ -131,8 +131,8 @@ static long remap_locked(struct mm *mm, unsigned long old, unsigned long old_len
 	return move_vma(mm, vma_find(&mm->vmas, old), old, old_len, new, new_len);
 }
 
-long do_mremap(unsigned long old, unsigned long old_len, unsigned long new_len,
-	       unsigned long flags, unsigned long new_addr)
+long do_mremap(unsigned long old, unsigned long old_len, unsigned long new_len, unsigned long flags,
+	       unsigned long new_addr)
 {
 	struct mm *mm = current->mm;
 	long ret;

@@ -2,9 +2,9 @@
  * Unhook, flush, and only then free: the object that keeps the order when mappings are dropped.
  *
  * In a section: tlb_remove_page() for each entry cleared, tlb_flush_mmu() for the invalidation that
- * the leave pays. After the leave, still under the lock: tlb_harvest(). Then tlb_free_pages(), which
- * refuses pages whose translations have not been invalidated. tlb_remove_table() and tlb_finish_mmu()
- * do the same for tables.
+ * the leave pays. After the leave, still under the lock: tlb_harvest(). Then tlb_free_pages(),
+ * which refuses pages whose translations have not been invalidated. tlb_remove_table() and
+ * tlb_finish_mmu() do the same for tables.
  */
 #pragma once
 
@@ -25,7 +25,8 @@ struct mmu_gather {
 };
 
 void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm);
-/* The entry for @addr, which was @pte, is cleared; its page's reference goes with tlb_free_pages(). */
+/* The entry for @addr, which was @pte, is cleared; its page's reference goes with tlb_free_pages().
+ */
 void tlb_remove_page(struct mmu_gather *tlb, unsigned long addr, pte_t pte);
 /* An entry without a counted page is cleared. */
 void tlb_remove_special(struct mmu_gather *tlb, unsigned long addr);

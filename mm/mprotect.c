@@ -1,8 +1,8 @@
 /*
  * mprotect: give the entries of a range the rights of their VMA.
  *
- * The VMA's flags have changed already, under mmap_lock held for writing; it is held for reading now,
- * so faults race with this, and both arrive at the same entry under the PTE page's lock.
+ * The VMA's flags have changed already, under mmap_lock held for writing; it is held for reading
+ * now, so faults race with this, and both arrive at the same entry under the PTE page's lock.
  */
 #include "mm/mprotect.h"
 

@@ -18,8 +18,8 @@ struct move {
 };
 
 /*
- * In a batch the D bit may still be set in the old entry after it was read: a writable entry is moved
- * as dirty. That a clean page is taken for a dirty one is harmless, the reverse is not.
+ * In a batch the D bit may still be set in the old entry after it was read: a writable entry is
+ * moved as dirty. That a clean page is taken for a dirty one is harmless, the reverse is not.
  */
 static pte_t moved_entry(pte_t pte)
 {
@@ -41,8 +41,7 @@ static void move_ptes(struct mm *mm, pmd_t *pmd, unsigned long addr, unsigned lo
 	for (; addr != end; ptep++, new_ptep++, addr += PAGE_SIZE, new_addr += PAGE_SIZE) {
 		if (pte_none(ptep_get(ptep)))
 			continue;
-		set_pte_at(mm, new_addr, new_ptep,
-			   moved_entry(ptep_get_and_clear(mm, addr, ptep)));
+		set_pte_at(mm, new_addr, new_ptep, moved_entry(ptep_get_and_clear(mm, addr, ptep)));
 	}
 	flush_tlb_range(mm, start, end);
 	arch_leave_lazy_mmu_mode(state);

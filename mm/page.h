@@ -22,9 +22,10 @@ enum page_kind {
 #define PG_DIRTY BIT(0) /* user pages: a D bit was harvested from an entry that mapped the page */
 
 struct page {
-	/* User pages: one for each present PTE that maps the page, one for a shared object's hold. */
+	/* User pages: one for each present PTE that maps the page, one for a shared object's hold.
+	 */
 	atomic_t refcount;
-	u8 kind; /* enum page_kind */
+	u8 kind;  /* enum page_kind */
 	u8 level; /* page tables: 1 is a PTE page */
 	u16 pg_flags;
 	union {

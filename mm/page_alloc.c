@@ -1,15 +1,14 @@
 /*
  * The page-frame allocator: single frames, a global list, and a cache for each CPU.
  *
- * Debug builds fill a freed frame with poison and put it in the CPU's quarantine, from where it goes
- * back to use only after QUARANTINE others were freed; a poison that has changed by then was written
- * through a stale translation. They also check the dirty ledger: a user page that was written must
- * have been reported dirty by the entry that mapped it.
+ * Debug builds fill a freed frame with poison and put it in the CPU's quarantine, from where it
+ * goes back to use only after QUARANTINE others were freed; a poison that has changed by then was
+ * written through a stale translation. They also check the dirty ledger: a user page that was
+ * written must have been reported dirty by the entry that mapped it.
  *
  * Locks: free_lock guards the global list. The caches are their CPU's, with preemption off;
  * interrupts neither allocate nor free.
  */
-#include "boot/boot_info.h"
 #include "kernel/counters.h"
 #include "kernel/panic.h"
 #include "kernel/string.h"
@@ -51,13 +50,12 @@ static void add_free_range(paddr_t start, paddr_t end) __no_thread_safety
 
 void page_alloc_init(void)
 {
-	for (unsigned i = 0; i < boot_info.nr_ram; i++)
-		max_pfn = max(max_pfn, boot_info.ram[i].end >> PAGE_SHIFT);
+	max_pfn = early_max_pfn();
 	mem_map = early_alloc(max_pfn * sizeof(struct page), PAGE_SIZE);
 	early_for_each_free(add_free_range);
 	/* All quarantines together hold back at most a sixteenth of memory. */
-	quarantine_size = min((u64)QUARANTINE_MAX,
-			      max(4UL, max_pfn / 16 / cpumask_weight(&cpu_online_mask)));
+	quarantine_size =
+		min((u64)QUARANTINE_MAX, max(4UL, max_pfn / 16 / cpumask_weight(&cpu_online_mask)));
 }
 
 #ifdef CONFIG_DEBUG
@@ -67,7 +65,8 @@ static void check_dirty_ledger(const struct page *page)
 	const u64 *p = page_to_virt(page);
 
 	if (page->kind == PAGE_USER && p[0] == PAGE_STAMP_MAGIC && !(page->pg_flags & PG_DIRTY))
-		panic("dirty ledger: page %#lx was written (stamp for address %#lx) and no D bit was "
+		panic("dirty ledger: page %#lx was written (stamp for address %#lx) and no D bit "
+		      "was "
 		      "reported",
 		      page_to_pfn(page).v, p[1]);
 }

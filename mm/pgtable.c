@@ -1,8 +1,8 @@
 /*
  * Making and finding page tables.
  *
- * Locks: page_table_lock of the mm (init_mm's for the kernel's) for linking; a table, once linked, stays
- * while anybody may walk to it (see pgtable.h).
+ * Locks: page_table_lock of the mm (init_mm's for the kernel's) for linking; a table, once linked,
+ * stays while anybody may walk to it (see pgtable.h).
  */
 #include "mm/pgtable.h"
 
@@ -43,8 +43,8 @@ pmd_t *pmd_find(const struct mm *mm, unsigned long addr)
 }
 
 /*
- * Link a new table into *@entry, unless another CPU was faster. The three levels differ in the types
- * of their entries and in nothing else.
+ * Link a new table into *@entry, unless another CPU was faster. The three levels differ in the
+ * types of their entries and in nothing else.
  */
 #define DEFINE_LINK(lvl, table_level)                                                              \
 	static bool link_##lvl(struct mm *mm, lvl##_t *entry)                                      \

@@ -88,8 +88,8 @@ static inline pte_t pte_mkspecial(pte_t pte)
 }
 
 /*
- * An entry without any right (PROT_NONE) is not present but keeps its frame, inverted: a frame number
- * beyond all memory, so that neither L1TF nor Xen's check of non-present entries minds it.
+ * An entry without any right (PROT_NONE) is not present but keeps its frame, inverted: a frame
+ * number beyond all memory, so that neither L1TF nor Xen's check of non-present entries minds it.
  */
 static inline bool pte_protnone(pte_t pte)
 {
@@ -222,8 +222,8 @@ static inline pte_t pte_narrow(pte_t pte, pmd_t pmd)
 }
 
 /*
- * Lock the PTE page that @pmd, which is present, links; the address of the entry for @addr. It stays
- * linked: tables go only with mmap_lock held for writing, or out of reach of every VMA.
+ * Lock the PTE page that @pmd, which is present, links; the address of the entry for @addr. It
+ * stays linked: tables go only with mmap_lock held for writing, or out of reach of every VMA.
  */
 static inline pte_t *pte_offset_map_lock(pmd_t *pmd, unsigned long addr, struct spinlock **ptlp)
 	__acquires(ptl_role) __no_thread_safety
@@ -291,8 +291,9 @@ static inline void set_pte_at(struct mm *mm __unused, unsigned long addr __unuse
 }
 
 /*
- * Clear an entry; what it held. In a lazy section the value is that of the moment of the call, and the
- * A and D bits that the CPU sets until the leave are found in the cleared entry by ptep_harvest().
+ * Clear an entry; what it held. In a lazy section the value is that of the moment of the call, and
+ * the A and D bits that the CPU sets until the leave are found in the cleared entry by
+ * ptep_harvest().
  */
 static inline pte_t ptep_get_and_clear(struct mm *mm __unused, unsigned long addr __unused,
 				       pte_t *ptep) __must_hold(ptl_role)
@@ -311,8 +312,8 @@ static inline pte_t ptep_harvest(const pte_t *ptep)
 }
 
 /*
- * Change the rights of a present entry, keeping the A and D bits that the CPU sets meanwhile: read it
- * with start, compute, commit. As on Linux's Xen backend start writes nothing.
+ * Change the rights of a present entry, keeping the A and D bits that the CPU sets meanwhile: read
+ * it with start, compute, commit. As on Linux's Xen backend start writes nothing.
  */
 static inline pte_t ptep_modify_prot_start(struct mm *mm __unused, unsigned long addr __unused,
 					   pte_t *ptep) __must_hold(ptl_role)

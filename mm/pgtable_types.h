@@ -1,7 +1,7 @@
 /*
  * Page-table entries: their types and bits. Each level's entry is a struct of its own, so that an
- * entry of one level cannot be stored in another. Sources: AMD APM vol. 2, 5.3-5.4; Intel SDM vol. 3,
- * 4.5. Values hold machine addresses; mm/pgtable.h converts.
+ * entry of one level cannot be stored in another. Sources: AMD APM vol. 2, 5.3-5.4; Intel SDM vol.
+ * 3, 4.5. Values hold machine addresses; mm/pgtable.h converts.
  */
 #pragma once
 
@@ -33,7 +33,7 @@ typedef struct {
 #define _PAGE_PSE BIT(7)
 #define _PAGE_GLOBAL BIT(8)
 #define _PAGE_PROTNONE BIT(8) /* software, only where not present: no rights, but a frame */
-#define _PAGE_SPECIAL BIT(9) /* software: the frame is not reference counted */
+#define _PAGE_SPECIAL BIT(9)  /* software: the frame is not reference counted */
 #define _PAGE_NX BIT(63)
 
 #define _PAGE_AD (_PAGE_ACCESSED | _PAGE_DIRTY)

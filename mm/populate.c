@@ -1,6 +1,6 @@
 /*
- * populate: new pages for a whole range, in one section for each PTE page. Entries that exist already
- * and do not serve (the zero page where writing is wanted) are the fault handler's.
+ * populate: new pages for a whole range, in one section for each PTE page. Entries that exist
+ * already and do not serve (the zero page where writing is wanted) are the fault handler's.
  */
 #include "mm/populate.h"
 
@@ -18,8 +18,7 @@ static pte_t new_entry(struct vma *vma, unsigned long addr)
 	struct page *page;
 
 	if (vma->shmem)
-		page = shmem_get_page(vma->shmem,
-				      vma->pgoff + ((addr - vma->start) >> PAGE_SHIFT));
+		page = shmem_get_page(vma->shmem, vma->pgoff + ((addr - vma->start) >> PAGE_SHIFT));
 	else
 		page = alloc_page_zeroed(PAGE_USER);
 	return page ? mk_pte(page, vm_page_prot(vma->flags)) : (pte_t){0};
@@ -49,12 +48,14 @@ static int populate_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, u
 	return err;
 }
 
-/* True if the entry of @addr gives write access. A peek: entries that others change are not ours. */
+/* True if the entry of @addr gives write access. A peek: entries that others change are not ours.
+ */
 static bool is_writable(const struct mm *mm, unsigned long addr)
 {
 	const pmd_t *pmd = pmd_find(mm, addr);
 
-	return pmd && !pmd_none(*pmd) && pte_write(pte_narrow(ptep_get(pte_offset(*pmd, addr)), *pmd));
+	return pmd && !pmd_none(*pmd) &&
+	       pte_write(pte_narrow(ptep_get(pte_offset(*pmd, addr)), *pmd));
 }
 
 static int fault_in_writable(struct vma *vma, unsigned long start, unsigned long end)

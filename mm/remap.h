@@ -4,7 +4,7 @@
 #include "mm/mm.h"
 
 /*
- * Map the frames from @first on over [start, end) of @vma, which is VM_PFNMAP and has no entries. The
- * frames are not counted and stay their owner's. -ENOMEM: the caller zaps what was mapped.
+ * Map the frames from @first on over [start, end) of @vma, which is VM_PFNMAP and has no entries.
+ * The frames are not counted and stay their owner's. -ENOMEM: the caller zaps what was mapped.
  */
 int remap_pfn_range(struct vma *vma, unsigned long start, unsigned long end, pfn_t first);

@@ -14,8 +14,8 @@ struct shmem *shmem_create(void);
 void shmem_get(struct shmem *s);
 void shmem_put(struct shmem *s);
 /*
- * Page @index, made (cleared) if it does not exist, with a reference for the caller; NULL: no memory.
- * Takes LOCK_SHMEM.
+ * Page @index, made (cleared) if it does not exist, with a reference for the caller; NULL: no
+ * memory. Takes LOCK_SHMEM.
  */
 struct page *shmem_get_page(struct shmem *s, unsigned long index);
 /* Audits: call @fn for each page of each object. */

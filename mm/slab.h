@@ -12,7 +12,7 @@ struct kmem_cache {
 	unsigned size;
 	/* lock */
 	struct list_head partial; /* slabs with a free object */
-	s64 objects;              /* in use */
+	s64 objects;		  /* in use */
 	/* fixed, or under the registry's lock */
 	struct kmem_cache *next_cache;
 	bool registered;

@@ -2,9 +2,9 @@
  * TLB state and shootdown; the contract is in tlb.h.
  *
  * What makes skipping a CPU safe, in each case: the flusher raises the generation and then looks at
- * the CPU; the CPU makes itself visible (its bit in mm->tlb.cpus, or lazy = false) and then reads the
- * generation, with a full barrier between on both sides. So either the flusher sees the CPU or the CPU
- * sees the generation.
+ * the CPU; the CPU makes itself visible (its bit in mm->tlb.cpus, or lazy = false) and then reads
+ * the generation, with a full barrier between on both sides. So either the flusher sees the CPU or
+ * the CPU sees the generation.
  *
  * cpu_tlb belongs to its CPU, with interrupts off; `lazy` is read by flushers.
  */

@@ -1,16 +1,17 @@
 /*
  * Which address space each CPU has loaded, and the invalidation of what its TLB holds.
  *
- * Each mm has a generation, which every invalidation raises, and each CPU remembers for each address
- * space that its TLB may hold up to which generation it has followed. So CPUs that run something else
- * are not interrupted: they flush when they return. With PCID a CPU keeps several address spaces.
+ * Each mm has a generation, which every invalidation raises, and each CPU remembers for each
+ * address space that its TLB may hold up to which generation it has followed. So CPUs that run
+ * something else are not interrupted: they flush when they return. With PCID a CPU keeps several
+ * address spaces.
  */
 #pragma once
 
 #include "mm/mm.h"
 
-/* Load @next on this CPU, or, if NULL, keep what is loaded without being told of its changes (kernel
- * threads touch no user memory). Interrupts off. */
+/* Load @next on this CPU, or, if NULL, keep what is loaded without being told of its changes
+ * (kernel threads touch no user memory). Interrupts off. */
 void switch_mm(struct mm *next);
 
 /*
@@ -24,7 +25,8 @@ void flush_tlb_mm(struct mm *mm);
 /* The invalidation itself. Preemption off, interrupts on. Fills f->generation. */
 void tlb_flush_now(struct tlb_flush *f);
 
-/* True if no CPU but this one has @mm loaded; it may become wrong only by CPUs that load it afresh. */
+/* True if no CPU but this one has @mm loaded; it may become wrong only by CPUs that load it afresh.
+ */
 bool mm_is_loaded_here_only(const struct mm *mm);
 /* Make every CPU that still has @mm loaded load the kernel's tables instead. @mm has no users. */
 void tlb_evict_mm(struct mm *mm);

@@ -12,11 +12,11 @@ struct mm;
 struct tlb_flush {
 	struct mm *mm;
 	unsigned long start, end; /* [start, end); end == TLB_FLUSH_ALL: everything */
-	u64 generation;           /* filled by the flush itself */
+	u64 generation;		  /* filled by the flush itself */
 };
 
 struct mm_tlb {
-	u64 context;        /* never reused, unlike the address of the mm */
+	u64 context;	       /* never reused, unlike the address of the mm */
 	atomic64_t generation; /* of the page tables: each invalidation makes a new one */
-	cpumask_t cpus;     /* CPUs that have the mm loaded */
+	cpumask_t cpus;	       /* CPUs that have the mm loaded */
 };

@@ -1,6 +1,6 @@
 /*
- * The set of VMAs; see vma.h. Treap priorities are a hash of the start address: the shape of the tree,
- * and so every cost, is the same in each run.
+ * The set of VMAs; see vma.h. Treap priorities are a hash of the start address: the shape of the
+ * tree, and so every cost, is the same in each run.
  */
 #include "mm/vma.h"
 

@@ -1,6 +1,7 @@
 /*
- * The set of VMAs of an address space: a treap by address for finding, a list for going along. Pure:
- * no page tables, no locks (mmap_lock is the caller's); the host tests run it against a model.
+ * The set of VMAs of an address space: a treap by address for finding, a list for going along.
+ * Pure: no page tables, no locks (mmap_lock is the caller's); the host tests run it against a
+ * model.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * Zap: clear the entries of a range, invalidate, free the pages. And the tables, when nothing can use
- * them any more.
+ * Zap: clear the entries of a range, invalidate, free the pages. And the tables, when nothing can
+ * use them any more.
  *
  * Locks: each PTE page's own for its entries; page_table_lock for unlinking tables.
  */
@@ -37,8 +37,7 @@ static int zap_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsign
 	return 0;
 }
 
-void zap_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long start,
-		    unsigned long end)
+void zap_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long start, unsigned long end)
 {
 	walk_pte_ranges(vma, start, end, zap_pte_range, tlb);
 }

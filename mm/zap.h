@@ -3,7 +3,8 @@
 
 #include "mm/mmu_gather.h"
 
-/* Drop all entries of [start, end) of @vma and free what they mapped. mmap_lock held, either way. */
+/* Drop all entries of [start, end) of @vma and free what they mapped. mmap_lock held, either way.
+ */
 void zap_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long start,
 		    unsigned long end);
 /*

@@ -2,8 +2,8 @@
  * The queue; its contract is in batch.h.
  *
  * Coalescing is by a hash of the entry's address. Buckets are not cleared when a batch is issued: a
- * slot found there counts only if it is below n and its update hashes to this bucket, and then it was
- * put there in the current batch, because inserting into a bucket always sets its head.
+ * slot found there counts only if it is below n and its update hashes to this bucket, and then it
+ * was put there in the current batch, because inserting into a bucket always sets its head.
  */
 #include "pv/batch.h"
 
@@ -135,7 +135,8 @@ void batch_owe_flush(const struct tlb_flush *f)
 	preempt_enable();
 }
 
-/* The size that the histogram counts: updates, or, where they were not queued, pages invalidated. */
+/* The size that the histogram counts: updates, or, where they were not queued, pages invalidated.
+ */
 static unsigned batch_size(const struct batch *b)
 {
 	unsigned long pages = (b->flush.end - b->flush.start) / PAGE_SIZE;
@@ -144,8 +145,8 @@ static unsigned batch_size(const struct batch *b)
 }
 
 /*
- * Updates first, then the invalidation: a CPU that reloads its TLB in between finds the new entries.
- * With interrupts on, because the invalidation waits for other CPUs.
+ * Updates first, then the invalidation: a CPU that reloads its TLB in between finds the new
+ * entries. With interrupts on, because the invalidation waits for other CPUs.
  */
 void batch_flush(void)
 {
@@ -177,6 +178,7 @@ void batch_print(void)
 		symbol_name(b->caller[i], who, sizeof(who));
 		printk("#   [%u] maddr %#lx%s <- %#lx by %s\n", i,
 		       b->update[i].ptr & ~PT_COMMAND_MASK,
-		       b->update[i].ptr & PT_PRESERVE_AD ? " (keep A/D)" : "", b->update[i].val, who);
+		       b->update[i].ptr & PT_PRESERVE_AD ? " (keep A/D)" : "", b->update[i].val,
+		       who);
 	}
 }

@@ -3,12 +3,12 @@
  * and the TLB invalidation that it owes.
  *
  * One queue serves every backend; a backend supplies only pv_ops.mmu.issue. Entries have the format
- * of Xen's struct mmu_update: the machine address of the entry, with the command in its low bits, and
- * the value. Two writes of one entry coalesce into one.
+ * of Xen's struct mmu_update: the machine address of the entry, with the command in its low bits,
+ * and the value. Two writes of one entry coalesce into one.
  *
  * The queue is only ever touched by its own CPU, in task context, with preemption off. Interrupts
- * never queue (the mode is not active there), and a context switch issues it, so what is found in it
- * was queued by the current task.
+ * never queue (the mode is not active there), and a context switch issues it, so what is found in
+ * it was queued by the current task.
  */
 #pragma once
 
@@ -21,7 +21,7 @@
 
 /* Commands, in the low two bits of an update's address: Xen's public/xen.h. */
 enum pt_command {
-	PT_NORMAL = 0,      /* store the value */
+	PT_NORMAL = 0,	    /* store the value */
 	PT_PRESERVE_AD = 2, /* store it, keeping A and D as the CPU left them */
 };
 

@@ -1,10 +1,10 @@
 /*
- * The deferred backend: the CPU walks the guest's tables, but inside a lazy section nothing is written
- * to them until the batch is issued, as on Xen. "The hypervisor" is the function that applies it, with
- * Xen's meaning of the two commands.
+ * The deferred backend: the CPU walks the guest's tables, but inside a lazy section nothing is
+ * written to them until the batch is issued, as on Xen. "The hypervisor" is the function that
+ * applies it, with Xen's meaning of the two commands.
  *
- * It makes every rule of the lazy section bite on plain QEMU: a read of a queued entry, a lock dropped
- * before the batch is issued or a TLB flush ahead of it has the same effect here as there.
+ * It makes every rule of the lazy section bite on plain QEMU: a read of a queued entry, a lock
+ * dropped before the batch is issued or a TLB flush ahead of it has the same effect here as there.
  */
 #include "pv/deferred.h"
 
@@ -54,8 +54,9 @@ static void deferred_ptep_modify(pte_t *ptep, pte_t old __unused, pte_t new)
 }
 
 /*
- * In a section the clear is queued with its A and D bits kept: after the leave the entry, not present
- * any more, still holds what the CPU had set by then. That is the "clear and harvest" of mm/zap.c.
+ * In a section the clear is queued with its A and D bits kept: after the leave the entry, not
+ * present any more, still holds what the CPU had set by then. That is the "clear and harvest" of
+ * mm/zap.c.
  */
 static pte_t deferred_ptep_get_and_clear(pte_t *ptep)
 {

@@ -1,9 +1,11 @@
 /*
- * The native backend: the CPU walks the guest's own tables and executes its privileged instructions.
+ * The native backend: the CPU walks the guest's own tables and executes its privileged
+ * instructions.
  *
- * These bodies are the static initialiser of the pv table. Those that are one or two instructions are
- * put inline at every call site by pv/patch.c, which has their bytes; they are called only before
- * patching. Stores to page tables take effect at once, so a lazy section batches TLB invalidations.
+ * These bodies are the static initialiser of the pv table. Those that are one or two instructions
+ * are put inline at every call site by pv/patch.c, which has their bytes; they are called only
+ * before patching. Stores to page tables take effect at once, so a lazy section batches TLB
+ * invalidations.
  */
 #include "pv/native.h"
 
@@ -53,9 +55,7 @@ __callee_save void native_clac(void)
 	__asm__ volatile("clac" ::: "memory");
 }
 
-__callee_save void native_nop(void)
-{
-}
+__callee_save void native_nop(void) {}
 
 static void native_load_sp0(unsigned long sp)
 {
@@ -111,7 +111,7 @@ pte_t native_ptep_get_and_clear(pte_t *ptep)
 void native_ptep_modify(pte_t *ptep, pte_t old, pte_t new)
 {
 	while (!try_cmpxchg(&ptep->v, &old.v, new.v))
-		new.v |= old.v & _PAGE_AD;
+		new.v |= old.v &_PAGE_AD;
 }
 
 void native_set_pmd(pmd_t *pmdp, pmd_t pmd)
@@ -129,13 +129,9 @@ void native_set_pgd(pgd_t *pgdp, pgd_t pgd)
 	WRITE_ONCE(pgdp->v, pgd.v);
 }
 
-static void native_alloc_table(struct mm *mm __unused, u64 p __unused, unsigned level __unused)
-{
-}
+static void native_alloc_table(struct mm *mm __unused, u64 p __unused, unsigned level __unused) {}
 
-static void native_release_table(u64 p __unused, unsigned level __unused)
-{
-}
+static void native_release_table(u64 p __unused, unsigned level __unused) {}
 
 static void native_issue(struct batch *b)
 {
@@ -152,7 +148,8 @@ static void native_flush_tlb_one(unsigned long addr)
 	__asm__ volatile("invlpg (%0)" : : "r"(addr) : "memory");
 }
 
-static void native_flush_tlb_others(const cpumask_t *cpus, void (*local)(void *f), struct tlb_flush *f)
+static void native_flush_tlb_others(const cpumask_t *cpus, void (*local)(void *f),
+				    struct tlb_flush *f)
 {
 	smp_call_mask(cpus, local, f);
 }
@@ -167,8 +164,8 @@ static void native_load_pgd(struct mm *mm __unused, u64 pgd_pfn, unsigned asid, 
 }
 
 /*
- * Halt until the unlocker's kick or any other interrupt. With interrupts off a halt would not end, so
- * then only spin; such locks are short.
+ * Halt until the unlocker's kick or any other interrupt. With interrupts off a halt would not end,
+ * so then only spin; such locks are short.
  */
 static void native_lock_wait(const u16 *head, u16 ticket)
 {
@@ -190,46 +187,51 @@ static void native_lock_kick(unsigned cpu)
 
 struct pv_ops pv_ops = {
 	.name = "native",
-	.irq = {
-		.save_fl = native_save_fl,
-		.irq_disable = native_irq_disable,
-		.irq_enable = native_irq_enable,
-		.safe_halt = native_safe_halt,
-	},
-	.cpu = {
-		.uaccess_begin = native_nop,
-		.uaccess_end = native_nop,
-		.load_sp0 = native_load_sp0,
-		.save_user_bases = native_save_user_bases,
-		.load_user_bases = native_load_user_bases,
-	},
-	.mmu = {
-		.read_cr2 = native_read_cr2,
-		.pfn_to_mfn = native_identity,
-		.mfn_to_pfn = native_identity,
-		.set_pte = native_set_pte,
-		.ptep_get_and_clear = native_ptep_get_and_clear,
-		.ptep_modify = native_ptep_modify,
-		.set_pmd = native_set_pmd,
-		.set_pud = native_set_pud,
-		.set_pgd = native_set_pgd,
-		.alloc_table = native_alloc_table,
-		.release_table = native_release_table,
-		.issue = native_issue,
-		.flush_tlb_local = native_flush_tlb_local,
-		.flush_tlb_one = native_flush_tlb_one,
-		.flush_tlb_others = native_flush_tlb_others,
-		.load_pgd = native_load_pgd,
-	},
-	.lock = {
-		.wait = native_lock_wait,
-		.kick = native_lock_kick,
-	},
-	.smp = {
-		.send_ipi = lapic_send_ipi,
-		.eoi = lapic_eoi,
-		.set_timer = lapic_set_timer,
-	},
+	.irq =
+		{
+			.save_fl = native_save_fl,
+			.irq_disable = native_irq_disable,
+			.irq_enable = native_irq_enable,
+			.safe_halt = native_safe_halt,
+		},
+	.cpu =
+		{
+			.uaccess_begin = native_nop,
+			.uaccess_end = native_nop,
+			.load_sp0 = native_load_sp0,
+			.save_user_bases = native_save_user_bases,
+			.load_user_bases = native_load_user_bases,
+		},
+	.mmu =
+		{
+			.read_cr2 = native_read_cr2,
+			.pfn_to_mfn = native_identity,
+			.mfn_to_pfn = native_identity,
+			.set_pte = native_set_pte,
+			.ptep_get_and_clear = native_ptep_get_and_clear,
+			.ptep_modify = native_ptep_modify,
+			.set_pmd = native_set_pmd,
+			.set_pud = native_set_pud,
+			.set_pgd = native_set_pgd,
+			.alloc_table = native_alloc_table,
+			.release_table = native_release_table,
+			.issue = native_issue,
+			.flush_tlb_local = native_flush_tlb_local,
+			.flush_tlb_one = native_flush_tlb_one,
+			.flush_tlb_others = native_flush_tlb_others,
+			.load_pgd = native_load_pgd,
+		},
+	.lock =
+		{
+			.wait = native_lock_wait,
+			.kick = native_lock_kick,
+		},
+	.smp =
+		{
+			.send_ipi = lapic_send_ipi,
+			.eoi = lapic_eoi,
+			.set_timer = lapic_set_timer,
+		},
 };
 
 void native_setup(void)

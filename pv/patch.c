@@ -2,8 +2,8 @@
  * Boot-time patching of the pv call sites.
  *
  * Each site is `call *slot(%rip)`, 6 bytes. If its slot holds a native body of one or two
- * instructions, these go inline; else it becomes a direct call and a NOP. Afterwards no indirect call
- * is left, which tests/unit/pv.c reads back from the code.
+ * instructions, these go inline; else it becomes a direct call and a NOP. Afterwards no indirect
+ * call is left, which tests/unit/pv.c reads back from the code.
  *
  * The kernel's text is read-only; for the moment of the write, with interrupts off and no other CPU
  * running, CR0.WP is clear.
@@ -19,10 +19,13 @@
 #define NOP 0x90
 #define CALL_REL32 0xe8
 
-static const struct template {
+static const struct template
+{
 	const void *body;
 	u8 len, code[PV_SITE_LEN];
-} templates[] = {
+}
+templates[] = {
+	/* clang-format off */
 	{native_save_fl, 2, {0x9c, 0x58}},                               /* pushf; pop %rax */
 	{native_irq_disable, 1, {0xfa}},                                 /* cli */
 	{native_irq_enable, 1, {0xfb}},                                  /* sti */
@@ -36,8 +39,8 @@ static const struct template {
 	{native_set_pmd, 3, {0x48, 0x89, 0x37}},                         /* the same */
 	{native_set_pud, 3, {0x48, 0x89, 0x37}},                         /* the same */
 	{native_set_pgd, 3, {0x48, 0x89, 0x37}},                         /* the same */
-	{native_ptep_get_and_clear, 5, {0x31, 0xc0, 0x48, 0x87, 0x07}}, /* xor %eax, %eax; */
-								  /* xchg %rax, (%rdi) */
+	{native_ptep_get_and_clear, 5, {0x31, 0xc0, 0x48, 0x87, 0x07}},  /* xor %eax, %eax; xchg %rax, (%rdi) */
+	/* clang-format on */
 };
 
 static const struct backend {
@@ -72,8 +75,13 @@ static const struct template *find_template(const void *body)
 static void fill_nops(u8 *p, unsigned n)
 {
 	static const u8 nops[][PV_SITE_LEN] = {
-		{0}, {NOP}, {0x66, NOP}, {0x0f, 0x1f, 0x00}, {0x0f, 0x1f, 0x40, 0x00},
-		{0x0f, 0x1f, 0x44, 0x00, 0x00}, {0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00},
+		{0},
+		{NOP},
+		{0x66, NOP},
+		{0x0f, 0x1f, 0x00},
+		{0x0f, 0x1f, 0x40, 0x00},
+		{0x0f, 0x1f, 0x44, 0x00, 0x00},
+		{0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00},
 	};
 
 	memcpy(p, nops[n], n);

@@ -61,7 +61,8 @@ struct pv_mmu_ops {
 	void (*flush_tlb_local)(void);
 	void (*flush_tlb_one)(unsigned long addr);
 	/* Run @local(@f), or what amounts to it, on @cpus, and wait until it has happened. */
-	void (*flush_tlb_others)(const cpumask_t *cpus, void (*local)(void *f), struct tlb_flush *f);
+	void (*flush_tlb_others)(const cpumask_t *cpus, void (*local)(void *f),
+				 struct tlb_flush *f);
 	/* Load @pgd on this CPU; @flush drops what the TLB holds under @asid. */
 	void (*load_pgd)(struct mm *mm, u64 pgd_pfn, unsigned asid, bool flush);
 };
@@ -106,8 +107,7 @@ extern const struct pv_site __pv_sites_start[], __pv_sites_end[];
 #define PV_ARG(x) ((u64)(x))
 
 /* Callee-save ops: nothing is clobbered but the result. */
-#define PV_CS_VCALL0(member)                                                                       \
-	__asm__ volatile(PV_CALL_ASM : : PV_OP(member) : "rax", "memory", "cc")
+#define PV_CS_VCALL0(member) __asm__ volatile(PV_CALL_ASM : : PV_OP(member) : "rax", "memory", "cc")
 #define PV_CS_CALL0(member)                                                                        \
 	({                                                                                         \
 		u64 __ret;                                                                         \
@@ -295,7 +295,7 @@ static inline void pv_set_timer(u64 ns)
  * The queue of this CPU, as mm/ sees it; pv/batch.h has the inside. A task may be preempted between
  * any two of these calls: the switch issues the queue.
  */
-void batch_flush(void);                 /* issue updates, then the invalidation owed */
+void batch_flush(void); /* issue updates, then the invalidation owed */
 bool batch_is_empty(void);
 bool batch_is_pending(const pte_t *ptep); /* an update of @ptep is queued here */
 /* The section owes an invalidation of @f's range, after its updates. */

@@ -1,0 +1,48 @@
+# The static checks: `make check`. Each target says what rule it holds.
+
+FORMATTED := $(wildcard boot/*.[ch] kernel/*.[ch] mm/*.[ch] pv/*.[ch] drivers/*.[ch] tests/*.[ch] \
+	tests/*/*.[ch] tests/user/lib/*.[ch])
+CLANG ?= clang
+CLANG_FORMAT ?= clang-format
+TSA_FLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mgeneral-regs-only -I. -DCONFIG_DEBUG \
+	-fsyntax-only -Werror
+
+check: check-thread-safety check-negative check-layers check-format check-shell ## every static check
+
+# The rules of lazy sections and locks, at compile time.
+check-thread-safety:
+	$(Q)for f in $(SRC); do $(CLANG) $(TSA_FLAGS) -Wthread-safety $$f || exit 1; done
+	@echo "thread safety: $(words $(SRC)) files"
+
+# The same rules must fail where they are broken: each sample says in its first line what clang says.
+check-negative:
+	$(Q)CLANG="$(CLANG)" TSA_FLAGS="$(TSA_FLAGS)" sh tests/check_negative.sh
+
+# Who may include whom.
+check-layers:
+	$(Q)sh tests/check_layers.sh
+
+check-format:
+	$(Q)$(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
+	@echo "format: $(words $(FORMATTED)) files"
+
+check-shell:
+	$(Q)shellcheck pteron .ci/run tests/*.sh
+	@echo "shell: clean"
+
+format: ## format all C files
+	$(Q)$(CLANG_FORMAT) -i $(FORMATTED)
+
+# The pure parts, on the host, under sanitizers. Built like any program, with the C library.
+HOST_CFLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-builtin \
+	-Wno-macro-redefined -Itests/host/shim -I. -Wall -Wextra -Werror -DCONFIG_DEBUG
+HOST_SRC := $(wildcard tests/host/*.c) mm/vma.c kernel/cpio.c boot/cmdline.c tests/unit/vma.c
+
+build/host/unit: $(HOST_SRC) $(wildcard kernel/*.h mm/*.h tests/host/shim/*/*.h) Makefile tests/check.mk
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(HOST_CFLAGS) $(HOST_SRC) -o $@
+
+host-test: build/host/unit ## unit tests of the pure parts, under ASan and UBSan
+	$(Q)./build/host/unit
+
+.PHONY: check check-thread-safety check-negative check-layers check-format check-shell format host-test

@@ -1,6 +1,6 @@
 /*
- * Running suites and printing KTAP (Linux Documentation/dev-tools/ktap.rst, version 1): the suites are
- * the top-level tests, their cases are subtests. Runs in one kernel thread; no locks.
+ * Running suites and printing KTAP (Linux Documentation/dev-tools/ktap.rst, version 1): the suites
+ * are the top-level tests, their cases are subtests. Runs in one kernel thread; no locks.
  */
 #include "tests/ktest.h"
 
@@ -61,7 +61,8 @@ bool ktest_select(const char *list)
 
 		if (!is_known(list, n)) {
 			pr_err("command line: suite %.*s is not known; there are:", (int)n, list);
-			for (const struct ktest_suite *const *s = __ktests_start; s < __ktests_end; s++)
+			for (const struct ktest_suite *const *s = __ktests_start; s < __ktests_end;
+			     s++)
 				printk(" %s", (*s)->name);
 			printk("\n");
 			return false;

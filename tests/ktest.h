@@ -1,9 +1,9 @@
 /*
  * The in-kernel test framework: suites that register themselves, KTAP output, and verdicts.
  *
- * A suite is one file. It defines its cases as functions and ends with KTEST_SUITE(...), which puts a
- * pointer into the section .ktests; no list has to be edited. A case that returns without a failed
- * KEXPECT has passed; a suite that runs no case has failed.
+ * A suite is one file. It defines its cases as functions and ends with KTEST_SUITE(...), which puts
+ * a pointer into the section .ktests; no list has to be edited. A case that returns without a
+ * failed KEXPECT has passed; a suite that runs no case has failed.
  */
 #pragma once
 
@@ -30,7 +30,7 @@ struct ktest {
 	unsigned failures;
 	bool skipped;
 	struct rng rng; /* of the seed and the suite's name */
-	u64 rounds;     /* asked for on the command line; 0: the suite's own choice */
+	u64 rounds;	/* asked for on the command line; 0: the suite's own choice */
 };
 
 #define KTEST_SUITE(id, suite_name, description, is_default, suite_cases)                          \
@@ -48,8 +48,7 @@ bool ktest_select(const char *list);
 /* Run what was selected; true if every case passed. */
 bool ktest_run_selected(void);
 
-void ktest_fail(struct ktest *t, const char *file, int line, const char *fmt, ...)
-	__printf(4, 5);
+void ktest_fail(struct ktest *t, const char *file, int line, const char *fmt, ...) __printf(4, 5);
 /* This case cannot run here; @why is printed. */
 void ktest_skip(struct ktest *t, const char *why);
 /* Progress of long work, for the reader and for the watchdog: prints at most about 20 lines. */
@@ -64,6 +63,6 @@ void ktest_progress(const struct ktest *t, u64 done, u64 total);
 	do {                                                                                       \
 		s64 __x = (s64)(a), __y = (s64)(b);                                                \
 		if (__x != __y)                                                                    \
-			ktest_fail(t, __FILE__, __LINE__, "expected %s == %s, found %#lx and %#lx", #a, \
-				   #b, __x, __y);                                                  \
+			ktest_fail(t, __FILE__, __LINE__,                                          \
+				   "expected %s == %s, found %#lx and %#lx", #a, #b, __x, __y);    \
 	} while (0)

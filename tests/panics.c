@@ -1,7 +1,7 @@
 /*
  * One function for each rule of the kernel that ends in a panic (or, for the last two, in silence):
- * it breaks the rule. tests/system/test_panics.py boots with panic=NAME and expects the report that the
- * rule's check prints. A check that has rotted lets its function return.
+ * it breaks the rule. tests/system/test_panics.py boots with panic=NAME and expects the report that
+ * the rule's check prints. A check that has rotted lets its function return.
  */
 #include "tests/panics.h"
 
@@ -70,7 +70,8 @@ static void stack_overflow(void)
 static void user_access(void)
 {
 	struct mm *mm = test_mm_enter();
-	long m = do_mmap(0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, NULL, 0);
+	long m =
+		do_mmap(0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, NULL, 0);
 
 	(void)*(volatile u64 *)m;
 	(void)mm;
@@ -226,7 +227,8 @@ static void write_after_free(void)
 
 static void write_after_object_free(void)
 {
-	static KMEM_CACHE(cache, struct { u64 v[8]; });
+	static KMEM_CACHE(
+		cache, struct { u64 v[8]; });
 	u64 *a = kmem_cache_zalloc(&cache), *b = kmem_cache_zalloc(&cache);
 
 	kmem_cache_free(&cache, a);
@@ -277,13 +279,37 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } violations[] = {
-#define V(f) {#f, f}
-	V(null_read), V(write_text), V(write_text_through_direct_map), V(execute_data),
-	V(stack_overflow), V(user_access), V(lock_order), V(lock_twice), V(lock_not_owned),
-	V(lock_irq_unsafe), V(sleep_with_lock), V(enter_unlocked), V(leave_unlocked), V(unlock_queued),
-	V(read_hazard), V(leave_twice), V(resume_without_pause), V(lazy_at_exit),
-	V(kernel_map_in_section), V(free_unflushed), V(free_twice), V(write_after_free),
-	V(write_after_object_free), V(lost_dirty_bit), V(table_not_empty), V(hang), V(reset),
+#define V(f)                                                                                       \
+	{                                                                                          \
+#f, f                                                                              \
+	}
+	V(null_read),
+	V(write_text),
+	V(write_text_through_direct_map),
+	V(execute_data),
+	V(stack_overflow),
+	V(user_access),
+	V(lock_order),
+	V(lock_twice),
+	V(lock_not_owned),
+	V(lock_irq_unsafe),
+	V(sleep_with_lock),
+	V(enter_unlocked),
+	V(leave_unlocked),
+	V(unlock_queued),
+	V(read_hazard),
+	V(leave_twice),
+	V(resume_without_pause),
+	V(lazy_at_exit),
+	V(kernel_map_in_section),
+	V(free_unflushed),
+	V(free_twice),
+	V(write_after_free),
+	V(write_after_object_free),
+	V(lost_dirty_bit),
+	V(table_not_empty),
+	V(hang),
+	V(reset),
 #undef V
 };
 

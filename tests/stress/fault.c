@@ -1,7 +1,8 @@
 /*
  * Suite `fault`: many CPUs fault the same and neighbouring pages, private and shared.
  *
- * Oracle: no write is ever lost to a page that another CPU's fault replaced, and those of stress.h. Below, in ring 3: tests/user/fault.c.
+ * Oracle: no write is ever lost to a page that another CPU's fault replaced, and those of stress.h.
+ * Below, in ring 3: tests/user/fault.c.
  */
 #include "tests/stress/stress.h"
 

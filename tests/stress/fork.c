@@ -1,7 +1,8 @@
 /*
  * Suite `fork`: threaded processes fork while their threads write.
  *
- * Oracle: parent and child never see what the other wrote after the fork, and those of stress.h. Below, in ring 3: tests/user/fork.c.
+ * Oracle: parent and child never see what the other wrote after the fork, and those of stress.h.
+ * Below, in ring 3: tests/user/fork.c.
  */
 #include "tests/stress/stress.h"
 

@@ -1,7 +1,8 @@
 /*
  * Suite `mix`: every operation at once, in random sizes.
  *
- * Oracle: a model of each thread's memory agrees with it after every step, and those of stress.h. Below, in ring 3: tests/user/mix.c.
+ * Oracle: a model of each thread's memory agrees with it after every step, and those of stress.h.
+ * Below, in ring 3: tests/user/mix.c.
  */
 #include "tests/stress/stress.h"
 

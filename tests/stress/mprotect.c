@@ -1,7 +1,8 @@
 /*
  * Suite `mprotect`: threads change rights in shared PTE pages and probe each other's pages.
  *
- * Oracle: once mprotect has returned, every CPU sees the rights that it set, and those of stress.h. Below, in ring 3: tests/user/mprotect.c.
+ * Oracle: once mprotect has returned, every CPU sees the rights that it set, and those of stress.h.
+ * Below, in ring 3: tests/user/mprotect.c.
  */
 #include "tests/stress/stress.h"
 

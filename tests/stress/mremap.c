@@ -1,7 +1,8 @@
 /*
  * Suite `mremap`: threads move mappings about in PTE pages that they share.
  *
- * Oracle: contents follow their mapping, and nothing stays behind, and those of stress.h. Below, in ring 3: tests/user/mremap.c.
+ * Oracle: contents follow their mapping, and nothing stays behind, and those of stress.h. Below, in
+ * ring 3: tests/user/mremap.c.
  */
 #include "tests/stress/stress.h"
 

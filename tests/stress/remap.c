@@ -1,7 +1,8 @@
 /*
  * Suite `remap`: processes map and unmap the frames of one device.
  *
- * Oracle: each mapping shows the frames that were asked for, and those of stress.h. Below, in ring 3: tests/user/remap.c.
+ * Oracle: each mapping shows the frames that were asked for, and those of stress.h. Below, in ring
+ * 3: tests/user/remap.c.
  */
 #include "tests/stress/stress.h"
 

@@ -1,7 +1,8 @@
 /*
  * Suite `spurious`: faults while the permission that they lack is being granted.
  *
- * Oracle: no fault that was overtaken by its own repair is taken for an error, and those of stress.h. Below, in ring 3: tests/user/spurious.c.
+ * Oracle: no fault that was overtaken by its own repair is taken for an error, and those of
+ * stress.h. Below, in ring 3: tests/user/spurious.c.
  */
 #include "tests/stress/stress.h"
 
@@ -22,4 +23,5 @@ static void run(struct ktest *t)
 static const struct ktest_case cases[] = {
 	{"spurious", run},
 };
-KTEST_SUITE(spurious_suite, "spurious", "faults while a permission upgrade is pending", true, cases);
+KTEST_SUITE(spurious_suite, "spurious", "faults while a permission upgrade is pending", true,
+	    cases);

@@ -72,9 +72,7 @@ static void start_auditor(void)
 	timer_interrupt_hook = wake_auditor_if_due;
 }
 
-static void nothing(void *unused __unused)
-{
-}
+static void nothing(void *unused __unused) {}
 
 /* Every CPU has left the interrupt in which it may have seen the hook. */
 static void remove_hook(void)

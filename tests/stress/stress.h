@@ -13,7 +13,8 @@ struct stress {
 	unsigned processes;
 	unsigned threads; /* of each process; 0: one for each CPU, at least 2 */
 	unsigned pages;
-	u64 rounds; /* of a thread when there are 4; fewer when there are more, so that the work is fixed */
+	u64 rounds; /* of a thread when there are 4; fewer when there are more, so that the work is
+		       fixed */
 	struct sched_tuning tuning; /* zero: the default */
 	/* Something that must have happened at least once, or the suite proves nothing; 0: none. */
 	enum counter must_count[3];

@@ -1,11 +1,12 @@
 /*
  * Suite `switch`: preemption and migration inside lazy sections.
  *
- * The programs of `mix` and `fault` run with more threads than CPUs, a timer that fires after a random
- * few microseconds, and a scheduler that sends every third preempted task to another CPU.
+ * The programs of `mix` and `fault` run with more threads than CPUs, a timer that fires after a
+ * random few microseconds, and a scheduler that sends every third preempted task to another CPU.
  *
- * Oracle: theirs and those of stress.h; the assertions of the lazy mode (mode and queue agree at every
- * enter, leave, unlock and switch); and context switches inside sections must really have happened.
+ * Oracle: theirs and those of stress.h; the assertions of the lazy mode (mode and queue agree at
+ * every enter, leave, unlock and switch); and context switches inside sections must really have
+ * happened.
  */
 #include "tests/stress/stress.h"
 

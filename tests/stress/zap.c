@@ -1,7 +1,8 @@
 /*
  * Suite `zap`: threads drop pages that others read and write.
  *
- * Oracle: what was dropped is never seen again, and those of stress.h. Below, in ring 3: tests/user/zap.c.
+ * Oracle: what was dropped is never seen again, and those of stress.h. Below, in ring 3:
+ * tests/user/zap.c.
  */
 #include "tests/stress/stress.h"
 

@@ -1,9 +1,10 @@
 /*
  * Suite `alloc`: the page-frame allocator, the object caches and the kernel stacks.
  *
- * Oracle: frames that are out are distinct and keep what is written to them; the counts of frames and
- * objects in use return to what they were; when memory is exhausted the answer is NULL and everything
- * can be given back; a use after free is found by the poison, which a case writes through on purpose.
+ * Oracle: frames that are out are distinct and keep what is written to them; the counts of frames
+ * and objects in use return to what they were; when memory is exhausted the answer is NULL and
+ * everything can be given back; a use after free is found by the poison, which a case writes
+ * through on purpose.
  */
 #include "kernel/string.h"
 #include "kernel/task.h"

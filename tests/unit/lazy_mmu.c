@@ -2,10 +2,11 @@
  * Suite `lazy_mmu`: the semantics of the lazy section, case by case (mm/lazy_mmu.h lists them), the
  * order of calls of Linux 7's KUnit test among them.
  *
- * Oracle: after each call the mode, the depth, and whether an update is in the table are compared with
- * what the contract says. On a backend that queues updates (deferred) an update inside a section must
- * not be in the table; on all backends it must be there after any leave, pause or context switch. The
- * invalidation that a section owes stands for the update on backends that store at once.
+ * Oracle: after each call the mode, the depth, and whether an update is in the table are compared
+ * with what the contract says. On a backend that queues updates (deferred) an update inside a
+ * section must not be in the table; on all backends it must be there after any leave, pause or
+ * context switch. The invalidation that a section owes stands for the update on backends that store
+ * at once.
  */
 #include "kernel/counters.h"
 #include "kernel/irqflags.h"
@@ -451,8 +452,7 @@ static void clear_and_harvest(struct ktest *t) __no_thread_safety
 	left = ptep_harvest(page.ptep);
 	KEXPECT(t, pte_none(page.ptep[0]));
 	KEXPECT_EQ(t, pte_dirty(left), backend_queues());
-	KEXPECT_EQ(t, page.ptep[1].v,
-		   value(2).v | _PAGE_NX | (backend_queues() ? _PAGE_DIRTY : 0));
+	KEXPECT_EQ(t, page.ptep[1].v, value(2).v | _PAGE_NX | (backend_queues() ? _PAGE_DIRTY : 0));
 	teardown();
 }
 

@@ -1,8 +1,8 @@
 /*
  * Suite `pgtable`: the helpers on page-table entries and ranges.
  *
- * Oracle: each helper changes the bits that its name says and no other; a frame survives every change
- * of rights, PROT_NONE and back included; the ends of the parts of a range tile it.
+ * Oracle: each helper changes the bits that its name says and no other; a frame survives every
+ * change of rights, PROT_NONE and back included; the ends of the parts of a range tile it.
  */
 #include "mm/mprotect.h"
 #include "mm/pgtable.h"

@@ -1,9 +1,9 @@
 /*
  * Suite `pv`: the patching of the pv call sites.
  *
- * Oracle: the bytes of the code. Each recorded site holds exactly what its slot of the table stands for
- * (the inlined instruction, or a direct call to the body and a NOP), and no indirect call through the
- * table is left anywhere in the kernel's text.
+ * Oracle: the bytes of the code. Each recorded site holds exactly what its slot of the table stands
+ * for (the inlined instruction, or a direct call to the body and a NOP), and no indirect call
+ * through the table is left anywhere in the kernel's text.
  */
 #include "kernel/irqflags.h"
 #include "kernel/string.h"

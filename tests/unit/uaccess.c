@@ -1,9 +1,9 @@
 /*
  * Suite `uaccess`: copies to and from user memory.
  *
- * Oracle: what is mapped is copied, byte for byte; everything else answers -EFAULT and nothing crashes:
- * holes, the kernel's half, non-canonical addresses, lengths that wrap, read-only pages, ranges that
- * begin well, faults that must not be resolved.
+ * Oracle: what is mapped is copied, byte for byte; everything else answers -EFAULT and nothing
+ * crashes: holes, the kernel's half, non-canonical addresses, lengths that wrap, read-only pages,
+ * ranges that begin well, faults that must not be resolved.
  */
 #include "kernel/uaccess.h"
 
@@ -26,7 +26,8 @@ static void copies(struct ktest *t)
 		out[i] = i * 7;
 	KEXPECT(t, m > 0);
 	for (unsigned n = 0; n < 200; n++) {
-		size_t off = rng_below(&t->rng, sizeof(out)), len = rng_below(&t->rng, sizeof(out) - off);
+		size_t off = rng_below(&t->rng, sizeof(out)),
+		       len = rng_below(&t->rng, sizeof(out) - off);
 
 		KEXPECT_EQ(t, copy_to_user(m + off, out + off, len), 0);
 		memset(in, 0, sizeof(in));
@@ -44,8 +45,15 @@ static void copies(struct ktest *t)
 static void bad_addresses(struct ktest *t)
 {
 	static const unsigned long bad[] = {
-		0, 0x10, 0x00007ffffffff000UL, 0x0000800000000000UL, 0x8000000000000000UL,
-		0xffff888000000000UL, 0xffffffff80200000UL, ~0UL - 7, ~0UL,
+		0,
+		0x10,
+		0x00007ffffffff000UL,
+		0x0000800000000000UL,
+		0x8000000000000000UL,
+		0xffff888000000000UL,
+		0xffffffff80200000UL,
+		~0UL - 7,
+		~0UL,
 	};
 	struct mm *mm = test_mm_enter();
 	char buf[64] = {0};

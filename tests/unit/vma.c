@@ -1,9 +1,9 @@
 /*
  * Suite `vma`: the set of VMAs against a simple model.
  *
- * Oracle: an array with one byte for each page of a small address space. Random mappings are inserted
- * and removed; after each step every question to the set is answered from the array too. The host tests
- * run this file under sanitizers.
+ * Oracle: an array with one byte for each page of a small address space. Random mappings are
+ * inserted and removed; after each step every question to the set is answered from the array too.
+ * The host tests run this file under sanitizers.
  */
 #include "kernel/string.h"
 #include "mm/vma.h"

@@ -30,7 +30,8 @@ static volatile u64 *word_of(unsigned page, unsigned thread)
 static void touch_all(unsigned thread, u64 round, struct rng *rng)
 {
 	unsigned start = rng_below(rng, work.pages);
-	unsigned step = 1 + 2 * rng_below(rng, work.pages / 2); /* odd: visits all of a power of two */
+	unsigned step =
+		1 + 2 * rng_below(rng, work.pages / 2); /* odd: visits all of a power of two */
 	bool read_first = rng_below(rng, 4) == 0;
 	u64 seen = 0;
 

@@ -1,11 +1,11 @@
 /*
  * fork: a process whose threads write all the time forks again and again.
  *
- * Each page belongs to one writing thread of the parent. The child sees a snapshot: in each page head
- * and tail of the stamp differ by at most the one write that fork interrupted, and nothing in it
- * changes any more, however long the parent goes on. The child writes stamps of its own to some pages;
- * the parent must never see them. Some children fork again. That, and the reference counts that the
- * kernel audits, is the oracle.
+ * Each page belongs to one writing thread of the parent. The child sees a snapshot: in each page
+ * head and tail of the stamp differ by at most the one write that fork interrupted, and nothing in
+ * it changes any more, however long the parent goes on. The child writes stamps of its own to some
+ * pages; the parent must never see them. Some children fork again. That, and the reference counts
+ * that the kernel audits, is the oracle.
  */
 #include "tests/user/lib/user.h"
 
@@ -23,7 +23,8 @@ static u64 check_snapshot(unsigned p, u32 parent)
 	const volatile struct stamp *s = stamp_of(page_at(p));
 	u64 head = s->generation, tail = s->tail;
 
-	CHECK(s->magic == PAGE_STAMP_MAGIC && s->address == page_at(p), "page %u of the snapshot", p);
+	CHECK(s->magic == PAGE_STAMP_MAGIC && s->address == page_at(p), "page %u of the snapshot",
+	      p);
 	CHECK(head == tail || head == tail + 1, "page %u: head %lu and tail %lu", p, head, tail);
 	CHECK(s->mm == parent, "page %u was written by process %u, not %u", p, s->mm, parent);
 	return head;
@@ -93,10 +94,10 @@ static void thread_main(unsigned i)
 		return;
 	}
 	while (!smp_load_acquire(&stop)) {
-		for (unsigned p = i - 1; p < work.pages && !READ_ONCE(stop); p += work.threads - 1) {
+		for (unsigned p = i - 1; p < work.pages && !READ_ONCE(stop);
+		     p += work.threads - 1) {
 			stamp_check(page_at(p), page_at(p), stamp_of(page_at(p))->generation, self);
-			stamp_write(page_at(p), page_at(p),
-				    stamp_of(page_at(p))->generation + 1);
+			stamp_write(page_at(p), page_at(p), stamp_of(page_at(p))->generation + 1);
 		}
 		generation++;
 	}

@@ -1,11 +1,12 @@
 /*
  * mix: every operation at once, in random sizes from one page to several PTE pages.
  *
- * Each thread has an arena of its own, and the arenas lie side by side, so that they share PTE pages at
- * their ends; a model of each arena (per page: mapped, rights, generation) is kept in the program. Each
- * step does one operation on a random range, updates the model, and then compares some pages with it:
- * contents by their stamps, rights by probes. Every few steps a child is forked, which compares its
- * snapshot with the model too. The oracle is the model, and all that the kernel checks beneath.
+ * Each thread has an arena of its own, and the arenas lie side by side, so that they share PTE
+ * pages at their ends; a model of each arena (per page: mapped, rights, generation) is kept in the
+ * program. Each step does one operation on a random range, updates the model, and then compares
+ * some pages with it: contents by their stamps, rights by probes. Every few steps a child is
+ * forked, which compares its snapshot with the model too. The oracle is the model, and all that the
+ * kernel checks beneath.
  */
 #include "tests/user/lib/user.h"
 
@@ -71,8 +72,8 @@ static void check_page(unsigned p, bool rights_too)
 	wrote = probe_write(addr + PAGE_SIZE - 16);
 	CHECK(!read == (m->rights >= RO), "page %u has rights %u, a read answers %ld", p, m->rights,
 	      read);
-	CHECK(!wrote == (m->rights == RW), "page %u has rights %u, a write answers %ld", p, m->rights,
-	      wrote);
+	CHECK(!wrote == (m->rights == RW), "page %u has rights %u, a write answers %ld", p,
+	      m->rights, wrote);
 }
 
 static void op_map(struct arena *a, unsigned first, unsigned n)
@@ -113,10 +114,12 @@ static void op_protect(struct arena *a, unsigned first, unsigned n)
 
 	if (!all_mapped(first, n)) {
 		CHECK(ret == -ENOMEM, "mprotect over a hole answers %ld", ret);
-		/* Linux changes what lies before the hole; ask for the same on all the pages again. */
+		/* Linux changes what lies before the hole; ask for the same on all the pages again.
+		 */
 		for (unsigned p = first; p < first + n; p++)
 			if (model[p].rights != HOLE)
-				CHECK(!sys_mprotect(page_at(p), PAGE_SIZE, prot[rights]), "mprotect");
+				CHECK(!sys_mprotect(page_at(p), PAGE_SIZE, prot[rights]),
+				      "mprotect");
 	} else {
 		CHECK(!ret, "mprotect answers %ld", ret);
 	}
@@ -186,8 +189,8 @@ static void op_fork(struct arena *a, unsigned first, unsigned n)
 static void step(struct arena *a)
 {
 	static void (*const ops[])(struct arena * a, unsigned first, unsigned n) = {
-		op_map,	     op_write,	  op_write,    op_write, op_protect, op_protect,
-		op_dontneed, op_populate, op_move,     op_unmap, op_map,     op_write,
+		op_map,	     op_write,	  op_write, op_write, op_protect, op_protect,
+		op_dontneed, op_populate, op_move,  op_unmap, op_map,	  op_write,
 	};
 	unsigned first, n;
 

@@ -1,12 +1,12 @@
 /*
  * mprotect: threads change the rights of ranges that share PTE pages, and probe each other's.
  *
- * Each thread owns a part of the region; parts are odd in size, so that their borders fall inside PTE
- * pages, and the region crosses several. Per page there is a public word that says, with a sequence
- * number, what every CPU must see now: writable or not, readable or not. Any thread may probe any page
- * through the kernel; if the public word was the same before and after the probe and the probe's answer
- * contradicts it, some TLB or some entry is stale: that is the oracle. Contents never change but by
- * their owner.
+ * Each thread owns a part of the region; parts are odd in size, so that their borders fall inside
+ * PTE pages, and the region crosses several. Per page there is a public word that says, with a
+ * sequence number, what every CPU must see now: writable or not, readable or not. Any thread may
+ * probe any page through the kernel; if the public word was the same before and after the probe and
+ * the probe's answer contradicts it, some TLB or some entry is stale: that is the oracle. Contents
+ * never change but by their owner.
  */
 #include "tests/user/lib/user.h"
 
@@ -56,10 +56,10 @@ static void probe(unsigned p)
 	if (before != after || (before & 3) == UNKNOWN)
 		return;
 	__atomic_add_fetch(&contradictable, 1, __ATOMIC_RELAXED);
-	CHECK(!wrote == ((before & 3) == RW), "page %u is %u (1 rw, 2 ro, 3 none), a write answers %ld",
-	      p, before & 3, wrote);
-	CHECK(!read == ((before & 3) != NONE), "page %u is %u (1 rw, 2 ro, 3 none), a read answers %ld",
-	      p, before & 3, read);
+	CHECK(!wrote == ((before & 3) == RW),
+	      "page %u is %u (1 rw, 2 ro, 3 none), a write answers %ld", p, before & 3, wrote);
+	CHECK(!read == ((before & 3) != NONE),
+	      "page %u is %u (1 rw, 2 ro, 3 none), a read answers %ld", p, before & 3, read);
 }
 
 static void check_pages(unsigned first, unsigned n)

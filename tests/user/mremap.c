@@ -1,10 +1,11 @@
 /*
- * mremap: threads move their pages about in one large area, where they share PTE pages with each other.
+ * mremap: threads move their pages about in one large area, where they share PTE pages with each
+ * other.
  *
- * Each thread has a window of the area to itself, twice as large as its pages, and moves a block to a
- * random place in it; windows are odd in size. Every page carries its own number and generation, which
- * must survive every move; what was left behind must be gone: a probe answers EFAULT. That is the
- * oracle, with the kernel's dirty ledger and reference counts.
+ * Each thread has a window of the area to itself, twice as large as its pages, and moves a block to
+ * a random place in it; windows are odd in size. Every page carries its own number and generation,
+ * which must survive every move; what was left behind must be gone: a probe answers EFAULT. That is
+ * the oracle, with the kernel's dirty ledger and reference counts.
  */
 #include "tests/user/lib/user.h"
 
@@ -32,10 +33,11 @@ static void check_block(const struct block *b, u64 generation)
 static void move(struct block *b, unsigned long to)
 {
 	unsigned long old = b->addr, end = old + b->n * PAGE_SIZE;
-	long ret = sys_mremap(old, b->n * PAGE_SIZE, b->n * PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
-			      to);
+	long ret = sys_mremap(old, b->n * PAGE_SIZE, b->n * PAGE_SIZE,
+			      MREMAP_MAYMOVE | MREMAP_FIXED, to);
 
-	CHECK(ret == (long)to, "mremap of %u pages from %#lx to %#lx answers %ld", b->n, old, to, ret);
+	CHECK(ret == (long)to, "mremap of %u pages from %#lx to %#lx answers %ld", b->n, old, to,
+	      ret);
 	CHECK(probe_read(old) == -EFAULT, "the first page is still readable at %#lx", old);
 	CHECK(probe_read(end - PAGE_SIZE) == -EFAULT, "the last page is still readable at %#lx",
 	      end - PAGE_SIZE);

@@ -1,10 +1,10 @@
 /*
  * remap: processes map parts of one device's frames at the same time, in all sizes.
  *
- * Frame i holds i in its first word, and every thread of every process has one word of its own in each
- * frame. A mapping must show the frames asked for, in order; a write through one mapping must be seen
- * through another; and no unmapping, fork or exit may free a frame (the kernel counts). Skipped where
- * there is no such device.
+ * Frame i holds i in its first word, and every thread of every process has one word of its own in
+ * each frame. A mapping must show the frames asked for, in order; a write through one mapping must
+ * be seen through another; and no unmapping, fork or exit may free a frame (the kernel counts).
+ * Skipped where there is no such device.
  */
 #include "tests/user/lib/user.h"
 

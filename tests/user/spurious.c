@@ -1,11 +1,12 @@
 /*
  * spurious: faults while the permission that they lack is being granted.
  *
- * Three ways to it. (1) One thread flips a range between read-only and writable while the others write
- * it through the kernel without pause: an answer is success or EFAULT, and success it must be once the
- * range stays writable. (2) After fork and the child's exit every thread writes the same pages at once:
- * the first makes the entry writable, the others find it done. (3) All threads read and then write the
- * same new pages. A fault that is wrongly taken for an error kills the process: that is the oracle.
+ * Three ways to it. (1) One thread flips a range between read-only and writable while the others
+ * write it through the kernel without pause: an answer is success or EFAULT, and success it must be
+ * once the range stays writable. (2) After fork and the child's exit every thread writes the same
+ * pages at once: the first makes the entry writable, the others find it done. (3) All threads read
+ * and then write the same new pages. A fault that is wrongly taken for an error kills the process:
+ * that is the oracle.
  */
 #include "tests/user/lib/user.h"
 
@@ -87,7 +88,8 @@ static void thread_main(unsigned i)
 		check_own_words(i, round + 1);
 		barrier_wait(&barrier, work.threads);
 		if (i == 0) {
-			CHECK(!sys_madvise(region, work.pages * PAGE_SIZE, MADV_DONTNEED), "madvise");
+			CHECK(!sys_madvise(region, work.pages * PAGE_SIZE, MADV_DONTNEED),
+			      "madvise");
 			progress(round + 1);
 		}
 		barrier_wait(&barrier, work.threads);

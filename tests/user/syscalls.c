@@ -1,6 +1,6 @@
 /*
- * syscalls: what each system call answers, good arguments and bad. The expectations are Linux's; the
- * system tests run this very program on Linux too.
+ * syscalls: what each system call answers, good arguments and bad. The expectations are Linux's;
+ * the system tests run this very program on Linux too.
  */
 #include "tests/user/lib/user.h"
 
@@ -53,11 +53,13 @@ static void mmap_arguments(void)
 
 	expect("mmap of 0", sys_mmap(0, 0, PROT_RW, anon, -1, 0), -EINVAL);
 	expect("mmap too large", sys_mmap(0, 1UL << 47, PROT_RW, anon, -1, 0), -ENOMEM);
-	expect("mmap neither shared nor private", sys_mmap(0, 4096, PROT_RW, MAP_ANON, -1, 0), -EINVAL);
+	expect("mmap neither shared nor private", sys_mmap(0, 4096, PROT_RW, MAP_ANON, -1, 0),
+	       -EINVAL);
 	expect("mmap of a bad file", sys_mmap(0, 4096, PROT_RW, MAP_PRIVATE, 99, 0), -EBADF);
-	expect("mmap fixed unaligned", sys_mmap(m + 1, 4096, PROT_RW, anon | MAP_FIXED, -1, 0), -EINVAL);
-	expect("mmap over a mapping",
-	       sys_mmap(m, 4096, PROT_RW, anon | MAP_FIXED_NOREPLACE, -1, 0), -EEXIST);
+	expect("mmap fixed unaligned", sys_mmap(m + 1, 4096, PROT_RW, anon | MAP_FIXED, -1, 0),
+	       -EINVAL);
+	expect("mmap over a mapping", sys_mmap(m, 4096, PROT_RW, anon | MAP_FIXED_NOREPLACE, -1, 0),
+	       -EEXIST);
 	expect("mmap at a hint that is taken moves",
 	       sys_mmap(m, 4096, PROT_RW, anon, -1, 0) != (long)m, 1);
 	expect("munmap unaligned", sys_munmap(m + 1, 4096), -EINVAL);
@@ -131,7 +133,8 @@ static void brk_moves(void)
 	*(volatile u64 *)(start + 9992) = 1;
 	expect("brk below its start", syscall3(SYS_brk, 4096, 0, 0), (long)start + 10000);
 	expect("brk down", syscall3(SYS_brk, start, 0, 0), (long)start);
-	expect("read beyond the break", probe_read(ALIGN_UP(start, PAGE_SIZE) + PAGE_SIZE), -EFAULT);
+	expect("read beyond the break", probe_read(ALIGN_UP(start, PAGE_SIZE) + PAGE_SIZE),
+	       -EFAULT);
 }
 
 /* A child that does what must kill it, and the signal that wait4 reports. */

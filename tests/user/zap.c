@@ -1,10 +1,10 @@
 /*
  * zap: threads drop pages that others read and write at the same time.
  *
- * Page p belongs to thread p mod T, which drops it and writes it again with a higher generation; all
- * threads read all pages. After a drop the owner publishes the lowest generation that may still be
- * seen. A reader that then finds an older one, another page's address, or poison has used a stale
- * translation: that is the oracle. Zeros are always allowed: the page was dropped again.
+ * Page p belongs to thread p mod T, which drops it and writes it again with a higher generation;
+ * all threads read all pages. After a drop the owner publishes the lowest generation that may still
+ * be seen. A reader that then finds an older one, another page's address, or poison has used a
+ * stale translation: that is the oracle. Zeros are always allowed: the page was dropped again.
  */
 #include "tests/user/lib/user.h"
 
@@ -79,7 +79,8 @@ static void thread_main(unsigned i)
 
 void program_main(void)
 {
-	CHECK(work.pages / STRIPE >= work.threads, "%u pages for %u threads", work.pages, work.threads);
+	CHECK(work.pages / STRIPE >= work.threads, "%u pages for %u threads", work.pages,
+	      work.threads);
 	region = must_map(work.pages * PAGE_SIZE, MAP_PRIVATE);
 	oldest = (u64 *)must_map(work.pages * sizeof(*oldest), MAP_PRIVATE);
 	run_threads(work.threads, thread_main);

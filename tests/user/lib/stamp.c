@@ -1,6 +1,6 @@
 /*
- * Page stamps: written in an order that a reader in another address space, made by fork in the middle
- * of it, can recognise: generation first, tail last.
+ * Page stamps: written in an order that a reader in another address space, made by fork in the
+ * middle of it, can recognise: generation first, tail last.
  */
 #include "tests/user/lib/user.h"
 
@@ -23,7 +23,8 @@ void stamp_check(unsigned long page, u64 address, u64 generation, u32 mm)
 	if (s->magic == PAGE_STAMP_MAGIC && s->address == address && s->generation == generation &&
 	    s->tail == generation && (!mm || s->mm == mm))
 		return;
-	fail("page %#lx: expected {address %#lx generation %lu mm %u}, found {magic %#lx address %#lx "
+	fail("page %#lx: expected {address %#lx generation %lu mm %u}, found {magic %#lx address "
+	     "%#lx "
 	     "generation %lu tail %lu mm %u writer %u}",
 	     page, address, generation, mm, s->magic, s->address, s->generation, s->tail, s->mm,
 	     s->writer);
@@ -35,5 +36,6 @@ void stamp_check_zero(unsigned long page)
 
 	for (unsigned i = 0; i < STAMP_WORDS; i++)
 		if (p[i])
-			fail("page %#lx: expected zeros, found %#lx at offset %u", page, p[i], i * 8);
+			fail("page %#lx: expected zeros, found %#lx at offset %u", page, p[i],
+			     i * 8);
 }

@@ -116,8 +116,8 @@ void fail(const char *fmt, ...)
 	char prefix[96], line[300];
 	va_list args;
 
-	snprintf(prefix, sizeof(prefix), "    # FAIL %s pid %d tid %d: ", work.program, sys_getpid(),
-		 sys_gettid());
+	snprintf(prefix, sizeof(prefix), "    # FAIL %s pid %d tid %d: ", work.program,
+		 sys_getpid(), sys_gettid());
 	va_start(args, fmt);
 	vsnprintf(line, sizeof(line), fmt, args);
 	va_end(args);

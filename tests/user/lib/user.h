@@ -1,6 +1,6 @@
 /*
- * The runtime of the ring-3 stress programs: system calls by Linux's numbers, threads, barriers, page
- * stamps. Nothing in it is Pteron's own, so the same static binaries run on Linux, where
+ * The runtime of the ring-3 stress programs: system calls by Linux's numbers, threads, barriers,
+ * page stamps. Nothing in it is Pteron's own, so the same static binaries run on Linux, where
  * tests/system/test_user_programs.py checks that the programs themselves are right.
  */
 #pragma once
@@ -126,11 +126,11 @@ void barrier_wait(struct barrier *b, unsigned n);
 /* --- page stamps: what every page of a stress test carries --- */
 
 struct stamp {
-	u64 magic;      /* PAGE_STAMP_MAGIC: the kernel's dirty ledger looks for it */
-	u64 address;    /* of the page, in the mm that wrote it */
+	u64 magic;	/* PAGE_STAMP_MAGIC: the kernel's dirty ledger looks for it */
+	u64 address;	/* of the page, in the mm that wrote it */
 	u64 generation; /* of what was written */
 	u32 mm, writer; /* process and thread that wrote it */
-	u64 tail;       /* generation again, written last */
+	u64 tail;	/* generation again, written last */
 };
 #define PAGE_STAMP_MAGIC 0x7074726e50414745UL
 #define STAMP_WORDS 8 /* room that the stamp takes, in 8-byte words */
