@@ -12,7 +12,7 @@ static void run(struct ktest *t)
 		.program = "fault",
 		.processes = 2,
 		.pages = 512,
-		.rounds = 250,
+		.rounds = 500,
 		.must_count = {CNT_PAGE_FAULTS, CNT_LAZY_SECTIONS},
 		.nr_must_count = 2,
 	};

@@ -12,7 +12,7 @@ static void run(struct ktest *t)
 		.program = "fork",
 		.processes = 2,
 		.pages = 700,
-		.rounds = 120,
+		.rounds = 200,
 		.must_count = {CNT_FORKS, CNT_COW_COPIES, CNT_COW_REUSES},
 		.nr_must_count = 3,
 	};

@@ -12,7 +12,7 @@ static void run(struct ktest *t)
 		.program = "zap",
 		.processes = 2,
 		.pages = 1200,
-		.rounds = 60,
+		.rounds = 150,
 		.must_count = {CNT_SHOOTDOWNS, CNT_LAZY_SECTIONS},
 		.nr_must_count = 2,
 	};

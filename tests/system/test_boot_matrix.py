@@ -1,0 +1,88 @@
+"""The boot matrix: boot paths, CPU counts, memory sizes, CPU models, backends, lazy on and off.
+
+Rounds are few here: each entry shows that this configuration works. test_stress.py has the long runs.
+"""
+
+import pytest
+
+STRESS = "fault,mprotect,zap,mremap,fork,remap,spurious,mix,switch"
+UNIT = "alloc,lazy_mmu,locks,pgtable,pv,uaccess,vma"
+
+
+def passes(result, cpus=None):
+    assert result.verdict == "passed", result.verdict
+    if cpus:
+        assert f"# smp: {cpus} CPUs" in result.output.lines
+
+
+@pytest.mark.parametrize("backend", ["native", "deferred"])
+@pytest.mark.parametrize("cpus", [1, 2, 4, 16])
+def test_cpus(boot, backend, cpus):
+    passes(boot(backend=backend, cpus=cpus, suite="all", rounds=6, seed=cpus), cpus)
+
+
+@pytest.mark.parametrize("path", ["bios", "uefi"])
+def test_grub(boot, path):
+    result = boot(boot=path, cpus=2, suite=UNIT + ",fault,mix", rounds=10)
+    passes(result, 2)
+    assert any("booted by multiboot2" in line for line in result.output.lines)
+
+
+@pytest.mark.parametrize("backend", ["native", "deferred"])
+def test_64_mib(boot, backend):
+    passes(boot(backend=backend, mem=64, cpus=4, suite="all", rounds=6))
+
+
+def test_64_mib_and_16_cpus(boot):
+    passes(boot(mem=64, cpus=16, suite="all", rounds=3))
+
+
+def test_16_gib(boot):
+    """Sparse: QEMU touches only what the kernel does, which is mem_map and the free list's heads."""
+    result = boot(mem=16384, cpus=2, suite=UNIT.replace("alloc,", "") + ",fault", rounds=5)
+    passes(result)
+    assert any("16383 MiB of RAM" in line for line in result.output.lines)
+
+
+@pytest.mark.parametrize("backend", ["native", "deferred"])
+def test_lazy_off(boot, backend):
+    """Every update at once: nothing may be batched, and everything must still be right."""
+    result = boot(backend=backend, lazy="off", cpus=4, suite="all", rounds=6)
+    passes(result)
+
+
+@pytest.mark.parametrize("cpu", ["max", "qemu64", "Haswell-noTSX"])
+def test_cpu_models(boot, cpu):
+    """With SMEP, SMAP, UMIP, FSGSBASE (and PCID, x2APIC where the accelerator has them), and without."""
+    result = boot(cpu=cpu, cpus=4, suite="all", rounds=6)
+    passes(result)
+    line = next(line for line in result.output.lines if line.startswith("# cpu: "))
+    assert ("smap" in line) == (cpu == "max")
+
+
+def test_features_can_be_disabled(boot):
+    result = boot(cpu="max", cpus=2, suite=UNIT + ",mix", rounds=10,
+                  append="disable=smap,smep,fsgsbase")
+    passes(result)
+    line = next(line for line in result.output.lines if line.startswith("# cpu: "))
+    assert "smap" not in line and "smep" not in line and "umip" in line
+
+
+def test_many_cpus(boot):
+    passes(boot(cpus=64, mem=512, suite="locks,lazy_mmu,fault", rounds=2), 64)
+
+
+def test_release_build(boot, release):
+    for backend in ("native", "deferred"):
+        passes(boot(build=release, backend=backend, cpus=4, suite="all", rounds=6))
+
+
+@pytest.mark.parametrize("backend", ["native", "deferred"])
+def test_queue_and_batches(boot, backend):
+    """What the counters must show: batches on both, of many entries; hypercalls on one only."""
+    result = boot(backend=backend, cpus=2, suite="mprotect,zap", rounds=10)
+    passes(result)
+    sizes = {int(size): n for size, n in result.output.histogram.items()}
+    assert sum(sizes.values()) == result.output.counters["batches"]
+    assert max(sizes) > 100
+    assert bool(result.output.counters["hypercalls"]) == (backend == "deferred")

@@ -1,0 +1,119 @@
+"""./pteron itself: help, bad usage, exit statuses, JSON."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from harness import catalogue
+from harness.catalogue import ROOT
+
+
+def pteron(*args, **options):
+    return subprocess.run(["./pteron", *args], cwd=ROOT, capture_output=True, text=True, check=False,
+                          timeout=300, **options)
+
+
+@pytest.mark.parametrize("args", [[], ["run"], ["test"], ["list"], ["gdb"], ["iso"], ["clean"]])
+def test_help(args):
+    done = pteron(*args, "--help")
+    assert done.returncode == 0 and "usage: ./pteron" in done.stdout
+
+
+@pytest.mark.parametrize("args, names", [
+    (["frobnicate"], ["run", "list"]),
+    (["run", "--frobnicate"], ["--frobnicate"]),
+    (["run", "--suite", "nothing"], ["alloc", "mix", "all"]),
+    (["run", "--suite", "mix,nothing"], ["alloc", "mix", "all"]),
+    (["run", "--backend", "nothing"], ["native", "deferred"]),
+    (["run", "--boot", "nothing"], ["pvh", "bios", "uefi"]),
+    (["run", "--on", "nothing"], ["qemu"]),
+    (["run", "--cpus", "0"], ["between 1 and"]),
+    (["run", "--cpus", "100", "--accel", "tcg"], ["1 to 64"]),
+    (["run", "--mem", "1"], ["between"]),
+    (["run", "--rounds", "0"], ["between 1"]),
+    (["run", "--lazy", "perhaps"], ["on", "off"]),
+    ([], ["run"]),
+])
+def test_usage(args, names):
+    done = pteron(*args)
+    assert done.returncode == 2, done.stderr
+    for name in names:
+        assert name in done.stderr
+
+
+def test_list_is_a_line_each():
+    lines = pteron("list").stdout.splitlines()
+    for kind, names in (("suite", [s.name for s in catalogue.suites()]),
+                        ("backend", catalogue.BACKENDS), ("boot", catalogue.BOOT_PATHS)):
+        for name in names:
+            assert sum(line.split()[:2] == [kind, name] for line in lines) == 1
+
+
+def test_catalogue_is_what_the_kernel_has(boot):
+    """The list made from the sources against the kernel's own."""
+    text = "\n".join(boot(cpus=1, mem=128, append="suite=nothing").output.lines)
+    kernel = text.split("there are:")[1].split("\n")[0].split()
+    assert sorted(kernel) == [s.name for s in catalogue.suites()]
+
+
+def test_json_and_status(tmp_path):
+    out = tmp_path / "result.json"
+    done = pteron("run", "--accel", "tcg", "--cpus", "3", "--mem", "128", "--suite", "pv,zap", "--seed",
+                  "5", "--rounds", "3", "--backend", "deferred", "--json", str(out))
+    assert done.returncode == 0, done.stdout
+    got = json.loads(out.read_text())
+    assert {k: got[k] for k in ("verdict", "seed", "on", "backend", "cpus", "mem_mib", "build")} == {
+        "verdict": "passed", "seed": 5, "on": "qemu", "backend": "deferred", "cpus": 3, "mem_mib": 128,
+        "build": "debug"}
+    assert got["suites"] == [
+        {"name": "pv", "verdict": "passed", "pass": 5, "fail": 0, "skip": 0},
+        {"name": "zap", "verdict": "passed", "pass": 1, "fail": 0, "skip": 0}]
+    for name in ("page_faults", "spurious_faults", "pte_updates", "lazy_sections", "batches",
+                 "shootdowns", "ipis", "hypercalls"):
+        assert isinstance(got["counters"][name], int)
+    assert sum(got["counters"]["batch_histogram"].values()) == got["counters"]["batches"] > 0
+    assert "KTAP version 1" in done.stdout and "PASSED" in done.stdout
+
+
+def test_crash_status_and_advice():
+    done = pteron("run", "--accel", "tcg", "--mem", "128", "--suite", "pv", "--append",
+                  "panic=null_read")
+    assert done.returncode == 3
+    assert "the kernel crashed" in done.stdout and "replay: ./pteron run" in done.stdout
+    # The line that it prints is one that a shell can run.
+    line = next(line for line in done.stdout.splitlines() if line.startswith("replay: "))
+    again = subprocess.run(line[len("replay: "):], shell=True, cwd=ROOT, capture_output=True, text=True,
+                           check=False, timeout=120)
+    assert again.returncode == 3 and "read at" in again.stdout
+
+
+def test_kernel_usage_status():
+    done = pteron("run", "--accel", "tcg", "--suite", "pv", "--append", "colour=blue")
+    assert done.returncode == 2 and "colour=blue is not known" in done.stdout
+
+
+def test_iso(tmp_path):
+    target = tmp_path / "p.iso"
+    assert pteron("iso", "--output", str(target)).returncode == 0
+    listing = subprocess.run(["xorriso", "-indev", str(target), "-find", "/"], capture_output=True,
+                             text=True, check=True).stdout
+    assert "/boot/pteron.elf" in listing and "/efi.img" in listing
+
+
+def test_gdb_sees_symbols():
+    done = pteron("gdb", "--accel", "tcg", "--gdb-arg=-batch", "--gdb-arg=-ex", "--gdb-arg=info line main_task")
+    assert "kernel/main.c" in done.stdout, done.stdout + done.stderr
+
+
+def test_setup_prints_the_one_command(tmp_path):
+    """Without root and sudo: what is missing, and the command that installs it."""
+    fake = tmp_path / "bin"
+    fake.mkdir()
+    for name, body in (("dpkg-query", "exit 1"), ("sudo", "exit 1"), ("id", "echo 1000")):
+        (fake / name).write_text(f"#!/bin/sh\n{body}\n")
+        (fake / name).chmod(0o755)
+    done = pteron("run", env={**os.environ, "PATH": f"{fake}:{os.environ['PATH']}"})
+    assert done.returncode == 2
+    assert "apt-get install -y --no-install-recommends" in done.stderr and "nasm" in done.stderr

@@ -1,0 +1,84 @@
+"""Every rule of the kernel, broken on purpose (tests/panics.c): its check must say so."""
+
+import re
+
+import pytest
+
+from harness.catalogue import ROOT
+
+# What the report must say. A violation that is not listed here fails test_all_are_listed.
+REPORTS = {
+    "null_read": "read at 18 in the kernel",
+    "write_text": "write at ffffffff80200000 in the kernel",
+    "write_text_through_direct_map": "write at ffff888000200000 in the kernel",
+    "execute_data": "jump at .* in the kernel",
+    "stack_overflow": "kernel stack overflow",
+    "user_access": "read at .* in the kernel",
+    "lock_order": "LOCK_TEST .* taken while LOCK_TEST_IRQ .* is held",
+    "lock_twice": "taken twice by one task",
+    "lock_not_owned": "released by main, owned by nobody",
+    "lock_irq_unsafe": "here with interrupts on",
+    "sleep_with_lock": "sched_yield with LOCK_PTE held",
+    "enter_unlocked": "arch_enter_lazy_mmu_mode: .*held_of_class",
+    "leave_unlocked": "arch_leave_lazy_mmu_mode: .*held_of_class",
+    "unlock_queued": "unlocked with updates still queued",
+    "read_hazard": "read hazard",
+    "leave_twice": "LAZY_DEPTH_MASK",
+    "resume_without_pause": "LAZY_PAUSE_MASK",
+    "lazy_at_exit": "ends with lazy state 0x1",
+    "kernel_map_in_section": "kernel_map: .*is_lazy_mmu_mode_active",
+    "free_unflushed": "assert_flushed",
+    "free_twice": "PAGE_FREE",
+    "write_after_free": "free page .* was written",
+    "write_after_object_free": "free object .* was written",
+    "lost_dirty_bit": "dirty ledger",
+    "table_not_empty": "is freed with entry 0",
+}
+
+
+def test_all_are_listed():
+    names = re.findall(r"V\((\w+)\)", (ROOT / "tests/panics.c").read_text())
+    assert set(names) - {"f"} == set(REPORTS) | {"hang", "reset"}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_is_noticed(boot, name):
+    # deferred, because only a backend that queues can read what is queued
+    result = boot(backend="deferred", cpus=2, mem=128, append=f"panic={name}")
+    assert result.verdict == "crashed" and result.exit_code == 3
+    assert re.search("# panic: .*" + REPORTS[name].replace("0x1", "(0x)?1"),
+                     "\n".join(result.output.lines))
+
+
+def test_report_is_complete(boot):
+    """Everything that a panic promises to print."""
+    result = boot(backend="deferred", cpus=3, mem=128, append="panic=read_hazard")
+    text = "\n".join(result.output.lines)
+    for pattern in (r"# cpu \d task \d+ main", r"\] ptep_assert_not_queued\+0x", r"\] read_hazard\+0x",
+                    r"# holds LOCK_PTE at ", r"# lazy: word 0?x?1: depth 1", r"# queue: 1 updates",
+                    r"maddr .* <- .* by deferred_set_pte", r"# cpu \d: stopped in task idle/\d",
+                    r"# replay: \./pteron run .*--backend deferred --cpus 3 .*--append"):
+        assert re.search(pattern, text), pattern
+
+
+def test_report_of_a_fault(boot):
+    """Registers and the page walk of the faulting address."""
+    text = "\n".join(boot(cpus=1, mem=128, append="panic=write_text").output.lines)
+    for pattern in (r"# rip 0008:[0-9a-f]{16} write_text\+0x", r"# rsp ", r"# r13 ",
+                    r"page walk of (0x)?ffffffff80200000", r"L4 [0-9a-f]{16} present rw",
+                    r"L1 [0-9a-f]{16} present(?! rw)"):
+        assert re.search(pattern, text), pattern
+
+
+def test_hang_is_a_clear_failure(boot):
+    """A CPU that spins with interrupts off: the watchdog's NMI makes it say where."""
+    result = boot(cpus=2, mem=128, append="panic=hang", patience=8)
+    assert result.verdict == "hung" and result.exit_code == 3
+    text = "\n".join(result.output.lines)
+    assert "# panic: NMI" in text and re.search(r"\] hang\+0x|hang\+0x", text)
+    assert "RIP=" in result.state
+
+
+def test_reset_is_no_verdict(boot):
+    result = boot(cpus=2, mem=128, append="panic=reset")
+    assert result.verdict == "none" and result.exit_code == 3

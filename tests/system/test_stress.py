@@ -1,0 +1,21 @@
+"""The long runs: the default work, and many seeds of mix."""
+
+import pytest
+
+
+@pytest.mark.parametrize("backend", ["native", "deferred"])
+def test_default_work(boot, backend):
+    """What `./pteron run --cpus 4` does, and that it is as much as it says."""
+    result = boot(backend=backend, cpus=4)
+    assert result.verdict == "passed"
+    assert result.output.counters["page_faults"] >= 1_000_000
+    assert result.output.counters["spurious_faults"] > 0
+    assert result.output.counters["sections_preempted"] > 0
+    assert result.output.counters["sections_migrated"] > 0
+
+
+@pytest.mark.parametrize("seed", range(1, 21))
+def test_seeds_of_mix(boot, seed):
+    result = boot(backend="deferred" if seed % 2 else "native", cpus=4, suite="mix", rounds=60,
+                  seed=seed)
+    assert result.verdict == "passed"
