@@ -14,6 +14,11 @@ static const char *const counter_names[] = {
 #undef X
 };
 
+const char *counter_name(enum counter c)
+{
+	return counter_names[c];
+}
+
 u64 counter_sum(enum counter c)
 {
 	u64 sum = 0;

@@ -55,6 +55,7 @@ static inline void count(enum counter c)
 	this_cpu_inc64(cpu_counters[c]);
 }
 
+const char *counter_name(enum counter c);
 /* The sum over all CPUs; exact only while nothing runs that counts. */
 u64 counter_sum(enum counter c);
 /* Print one machine-readable line with all counters, and one with the batch sizes. */

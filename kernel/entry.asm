@@ -13,7 +13,6 @@ global trap_stubs, syscall_entry, task_enter_user
 
 USER_DS         equ 0x1b
 USER_CS         equ 0x23
-ENOSYS          equ 38
 MSR_GS_BASE     equ 0xc0000101
 PT_REGS_CS      equ 17 * 8
 PT_REGS_IP      equ 16 * 8
@@ -163,20 +162,7 @@ syscall_entry:
         push    rcx
         push    rax
         push    rdi
-        push    rsi
-        push    rdx
-        push    rcx
-        push    -ENOSYS
-        push    r8
-        push    r9
-        push    r10
-        push    r11
-        push    rbx
-        push    rbp
-        push    r12
-        push    r13
-        push    r14
-        push    r15
+        PUSH_REGS                       ; syscall_dispatch overwrites ax
         xor     ebp, ebp
         sti
         mov     rdi, rsp

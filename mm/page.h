@@ -11,8 +11,9 @@
 enum page_kind {
 	PAGE_RESERVED, /* not RAM, or taken at boot */
 	PAGE_FREE,
-	PAGE_USER,  /* mapped, or to be mapped, by user mode */
-	PAGE_TABLE, /* a page table of any level */
+	PAGE_USER,	   /* mapped, or to be mapped, by user mode */
+	PAGE_TABLE,	   /* a page table of a user address space, of any level */
+	PAGE_KERNEL_TABLE, /* a page table that all address spaces share */
 	PAGE_SLAB,
 	PAGE_KSTACK,
 	PAGE_KERNEL, /* anything else of the kernel's */

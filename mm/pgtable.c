@@ -11,7 +11,7 @@
 
 struct page *table_alloc(struct mm *mm, unsigned level)
 {
-	struct page *page = alloc_page_zeroed(PAGE_TABLE);
+	struct page *page = alloc_page_zeroed(mm == &init_mm ? PAGE_KERNEL_TABLE : PAGE_TABLE);
 
 	if (!page)
 		return NULL;
@@ -24,7 +24,8 @@ struct page *table_alloc(struct mm *mm, unsigned level)
 
 void table_free(struct page *page)
 {
-	BUG_ON(page->kind != PAGE_TABLE || spin_is_locked(&page->ptl));
+	BUG_ON((page->kind != PAGE_TABLE && page->kind != PAGE_KERNEL_TABLE) ||
+	       spin_is_locked(&page->ptl));
 	pv_release_table(page_to_pfn(page), page->level);
 	free_page(page);
 }

@@ -164,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="./pteron", epilog=EPILOG,
         description="Pteron: an SMP kernel that changes page tables in batches, and proves that "
                     "nothing stale was ever seen.")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", required=True)
 
     def command(name: str, function) -> argparse.ArgumentParser:
         p = commands.add_parser(name, help=function.__doc__, description=function.__doc__,

@@ -11,11 +11,10 @@
 struct stress {
 	const char *program;
 	unsigned processes;
-	unsigned threads; /* of each process; 0: one for each CPU, at least 2 */
 	unsigned pages;
 	u64 rounds; /* of a thread when there are 4; fewer when there are more, so that the work is
 		       fixed */
-	struct sched_tuning tuning; /* zero: the default */
+	struct sched_tuning tuning; /* zero: the default; the quantum is for 4 CPUs or fewer */
 	/* Something that must have happened at least once, or the suite proves nothing; 0: none. */
 	enum counter must_count[3];
 	unsigned nr_must_count;

@@ -30,13 +30,13 @@ def test_command_line(boot, words, message):
 def elf(**changes):
     """A static ELF64 with one segment, or one with something wrong."""
     f = {"magic": b"\x7fELF", "cls": 2, "type": 2, "machine": EM_X86_64, "phnum": 1, "phoff": 64,
-         "p_type": 1, "flags": 5, "offset": 0, "vaddr": 0x400000, "filesz": 128, "memsz": 128,
+         "p_type": 1, "flags": 5, "offset": 0, "vaddr": 0x400000, "filesz": 160, "memsz": 160,
          "code": b"\x31\xff\xb8\xe7\x00\x00\x00\x0f\x05"} | changes
     header = struct.pack("<4s5B7xHHIQQQIHHHHHH", f["magic"], f["cls"], 1, 1, 0, 0, f["type"],
                          f["machine"], 1, 0x400078, f["phoff"], 0, 0, 64, 56, f["phnum"], 0, 0, 0)
     segment = struct.pack("<IIQQQQQQ", f["p_type"], f["flags"], f["offset"], f["vaddr"], f["vaddr"],
                           f["filesz"], f["memsz"], 4096)
-    return (header + segment + f["code"]).ljust(128, b"\0")
+    return (header + segment + f["code"]).ljust(160, b"\0")
 
 
 def run_module(boot, tmp_path, data):
@@ -59,7 +59,7 @@ def test_good_elf_runs(boot, tmp_path):
     ({"phnum": 1000}, "program has program headers that lie outside of the file"),
     ({"phoff": 1 << 60}, "program has program headers that lie outside of the file"),
     ({"p_type": 3}, "program needs a dynamic linker"),
-    ({"filesz": 129}, "program has a segment with more bytes in the file than in memory"),
+    ({"filesz": 161}, "program has a segment with more bytes in the file than in memory"),
     ({"offset": 64}, "program has a segment that lies outside of the file"),
     ({"offset": (1 << 64) - 64}, "program has a segment that lies outside of the file"),
     ({"vaddr": 1 << 47}, "program has a segment that lies outside of user memory"),
