@@ -147,6 +147,7 @@ void kernel_entry(enum boot_protocol protocol, paddr_t info)
 	cpu_init(0);
 	cpu_report();
 	direct_map_init();
+	early_release_image_tail();
 	lapic_map(acpi_info.lapic_address);
 	pv_patch_all();
 	pic_disable();

@@ -7,13 +7,16 @@
 #include "kernel/panic.h"
 #include "kernel/string.h"
 #include "mm/addr.h"
+#include "mm/pgtable_types.h"
 
 #define LOW_MEMORY_END 0x100000 /* BIOS data, AP trampoline */
 
-extern char __text_start[], __image_end[];
+extern char __text_start[], __rodata_end[], __image_end[];
 
 static struct mem_region free_ranges[BOOT_MAX_REGIONS + 8];
 static unsigned nr_free;
+static struct mem_region held_ranges[8]; /* free, and not writable yet */
+static unsigned nr_held;
 
 static void add_range(paddr_t start, paddr_t end)
 {
@@ -40,6 +43,30 @@ static void reserve(paddr_t start, paddr_t end)
 	}
 }
 
+/* Move what is free of [start, end) to the held ranges. */
+static void hold(paddr_t start, paddr_t end)
+{
+	for (unsigned i = 0; i < nr_free; i++) {
+		struct mem_region r = {max(free_ranges[i].start, start),
+				       min(free_ranges[i].end, end)};
+
+		if (r.start >= r.end)
+			continue;
+		BUG_ON(nr_held == ARRAY_SIZE(held_ranges));
+		held_ranges[nr_held++] = r;
+	}
+	reserve(start, end);
+}
+
+void early_release_image_tail(void)
+{
+	while (nr_held) {
+		struct mem_region r = held_ranges[--nr_held];
+
+		add_range(r.start, r.end);
+	}
+}
+
 void early_init(void)
 {
 	for (unsigned i = 0; i < boot_info.nr_ram; i++)
@@ -47,6 +74,8 @@ void early_init(void)
 	reserve(0, LOW_MEMORY_END);
 	reserve(__pa_symbol(__text_start), __pa_symbol(__image_end));
 	reserve(boot_info.module.start, boot_info.module.end);
+	hold(ALIGN_DOWN(__pa_symbol(__text_start), PMD_SIZE),
+	     ALIGN_UP(__pa_symbol(__rodata_end), PMD_SIZE));
 }
 
 u64 early_max_pfn(void)

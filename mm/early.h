@@ -8,6 +8,11 @@
 
 /* Learn the RAM of boot_info, less what is in use already. */
 void early_init(void);
+/*
+ * The rest of the 2 MiB pages in which the image lies read-only: free from the moment that the
+ * final direct map is loaded, because the boot tables do not let it be written.
+ */
+void early_release_image_tail(void);
 /* @size zeroed bytes of the direct map, @align a power of two; panics when there is not enough. */
 void *early_alloc(size_t size, size_t align);
 /* One past the last page frame of RAM. */

@@ -93,22 +93,20 @@ class _Lines:
 
 
 def _examine(scratch: Path, lines: _Lines, take: Callable[[str], None]) -> str:
-    """The state of a machine that hangs: an NMI makes the kernel report, if it still can; then the
-    registers of every CPU as QEMU sees them."""
+    """The state of a machine that hangs: the registers of every CPU as QEMU sees them; then an NMI,
+    which makes the kernel report (and end) if it still can."""
+    state = ""
     try:
         qmp = _Qmp(scratch / "qmp")
+        state = qmp.command("human-monitor-command", **{"command-line": "info registers -a"})
         qmp.command("inject-nmi")
         end = time.monotonic() + NMI_PATIENCE
-        while time.monotonic() < end:
-            for line in lines.read(end - time.monotonic()) or []:
+        while (left := end - time.monotonic()) > 0 and (got := lines.read(left)) is not None:
+            for line in got:
                 take(line)
-    except (TimeoutError, OSError, ValueError):
-        pass
-    try:
-        return _Qmp(scratch / "qmp").command("human-monitor-command",
-                                             **{"command-line": "info registers -a"})
-    except (OSError, ValueError) as error:
-        return f"QEMU does not answer either: {error}"
+    except (TimeoutError, OSError, ValueError) as error:
+        state = state or f"QEMU does not answer either: {error}"
+    return state
 
 
 def _follow(lines: _Lines, take: Callable[[str], None], patience: float) -> bool:
