@@ -30,7 +30,6 @@
 #define SYSCALL_FLAGS (BIT(8) | BIT(9) | BIT(10) | BIT(12) | BIT(13) | BIT(14) | BIT(18))
 
 #define IST_STACK_SIZE 4096
-enum { IST_NMI = 1, IST_DF, IST_MC, NR_IST = IST_MC };
 
 struct tss {
 	u32 reserved0;

@@ -10,6 +10,9 @@
 #define USER_DS 0x1b
 #define USER_CS 0x23
 
+/* Slots of the interrupt stack table: exceptions that come on a stack of their own. */
+enum ist { IST_NMI = 1, IST_DF, IST_MC, IST_DB, NR_IST = IST_DB };
+
 /* Features that Pteron uses where the CPU has them; set once by cpu_detect(). */
 struct cpu_features {
 	bool smep, smap, umip, fsgsbase, pcid, x2apic;

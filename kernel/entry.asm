@@ -1,8 +1,9 @@
 ; Entries to the kernel on native hardware: exceptions, interrupts, system calls, and the way back.
 ;
 ; Every entry builds a struct pt_regs (kernel/ptregs.h). In the kernel GS base is the per-CPU offset;
-; entries from user mode swap it in. NMI, double fault and machine check come on stacks of their own
-; at any moment, also before the swap, so they load GS base from the top of that stack.
+; entries from user mode swap it in. Debug exception, NMI, double fault and machine check come on stacks
+; of their own at any moment, also before the swap, so they load GS base from the top of that stack.
+; (A debug exception too: `mov ss` in user mode delays one into the first instruction of the kernel.)
 
 default rel
 
@@ -79,7 +80,7 @@ trap_stubs:
         push    0
   %endif
         push    strict dword vec
-  %if vec == 2 || vec == 8 || vec == 18
+  %if vec == 1 || vec == 2 || vec == 8 || vec == 18
         jmp     near ist_entry
   %else
         jmp     near trap_entry
@@ -127,6 +128,24 @@ ist_entry:
         xchg    rdi, [rsp]
         PUSH_REGS
         mov     r13d, edi
+        test    byte [rsp + PT_REGS_CS], 3
+        jz      .from_kernel
+        ; From user mode it may end the task: go on as any other exception, on the task's stack.
+        swapgs
+        cld
+        mov     rsi, rsp
+        mov     rsp, [rel gs:cpu_tss + TSS_SP0]
+        sub     rsp, PT_REGS_SIZE
+        mov     rdi, rsp
+        mov     ecx, PT_REGS_SIZE / 8
+        rep movsq
+        PV_CALL PV_CPU_UACCESS_END
+        mov     esi, r13d
+        mov     rdi, rsp
+        xor     ebp, ebp
+        call    trap_dispatch
+        jmp     return_to_user
+.from_kernel:
         mov     ecx, MSR_GS_BASE
         rdmsr
         mov     ebx, eax                ; GS base as it was found

@@ -57,9 +57,10 @@ void idt_init(void)
 {
 	for (unsigned v = 0; v < ARRAY_SIZE(idt); v++)
 		set_gate(v, 0, GATE_INTERRUPT);
-	set_gate(TRAP_NMI, 1, GATE_INTERRUPT);
-	set_gate(TRAP_DF, 2, GATE_INTERRUPT);
-	set_gate(TRAP_MC, 3, GATE_INTERRUPT);
+	set_gate(TRAP_NMI, IST_NMI, GATE_INTERRUPT);
+	set_gate(TRAP_DF, IST_DF, GATE_INTERRUPT);
+	set_gate(TRAP_MC, IST_MC, GATE_INTERRUPT);
+	set_gate(TRAP_DB, IST_DB, GATE_INTERRUPT);
 	set_gate(TRAP_BP, 0, GATE_INTERRUPT | GATE_DPL3);
 }
 
@@ -118,6 +119,8 @@ static void do_exception(struct pt_regs *regs, unsigned vector)
 	}
 	if (vector == TRAP_GP && fixup_exception(regs))
 		return;
+	if (vector == TRAP_DB)
+		return; /* of a user instruction, delayed into our entry; nothing is lost */
 	if (vector == TRAP_DF && kstack_is_guard(pv_read_cr2()))
 		panic_regs(regs, pv_read_cr2(), "kernel stack overflow");
 	panic_regs(regs, 0, "%s in the kernel, error code %#lx", name, regs->orig_ax);

@@ -101,15 +101,16 @@ static enum fault_result shared_fault(const struct fault *f)
 }
 
 /*
- * Another page takes the place of the one that this entry maps read-only. Where another CPU may
- * have the mm loaded the entry is cleared and the TLBs are flushed before the new one is set: else
- * a CPU that already sees the new page could write, and another one still read the old.
+ * Another page takes the place of the one that this entry maps read-only. If the mm has other
+ * threads the entry is cleared and the TLBs are flushed before the new one is set: else a thread
+ * that already sees the new page could write it, and another one still read the old. Only this
+ * thread could start a second one, so the count of users tells.
  */
 static void replace_page(const struct fault *f, pte_t *ptep, pte_t pte) __must_hold(ptl_role)
 {
 	struct mm *mm = f->vma->mm;
 
-	if (mm_is_loaded_here_only(mm)) {
+	if (atomic_read(&mm->users) == 1) {
 		set_pte_at(mm, f->addr, ptep, pte);
 		flush_tlb_page(mm, f->addr);
 	} else {

@@ -26,16 +26,11 @@ static pte_t moved_entry(pte_t pte)
 	return pte_write(pte) ? pte_mkdirty(pte) : pte;
 }
 
-/* [addr, end) and its image each lie in one PTE page. */
-static void move_ptes(struct mm *mm, pmd_t *pmd, unsigned long addr, unsigned long end,
-		      pmd_t *new_pmd, unsigned long new_addr) __no_thread_safety
+/* The section: [addr, end) lies in one PTE page, its image in the same one or in another. */
+static void move_ptes(struct mm *mm, pte_t *ptep, unsigned long addr, unsigned long end,
+		      pte_t *new_ptep, unsigned long new_addr) __must_hold(ptl_role)
 {
-	bool two = pmd->v != new_pmd->v;
 	unsigned long start = addr;
-	struct spinlock *ptl, *new_ptl;
-	pte_t *ptep = pte_offset_map_lock(pmd, addr, &ptl);
-	pte_t *new_ptep = two ? pte_offset_map_lock_nested(new_pmd, new_addr, &new_ptl)
-			      : pte_offset(*new_pmd, new_addr);
 	lazy_mmu_state_t state = arch_enter_lazy_mmu_mode();
 
 	for (; addr != end; ptep++, new_ptep++, addr += PAGE_SIZE, new_addr += PAGE_SIZE) {
@@ -45,9 +40,22 @@ static void move_ptes(struct mm *mm, pmd_t *pmd, unsigned long addr, unsigned lo
 	}
 	flush_tlb_range(mm, start, end);
 	arch_leave_lazy_mmu_mode(state);
+}
+
+/* The locks of one page or of two, which clang's analysis cannot follow. */
+static void lock_and_move(struct mm *mm, pmd_t *pmd, unsigned long addr, unsigned long end,
+			  pmd_t *new_pmd, unsigned long new_addr) __no_thread_safety
+{
+	bool two = pmd->v != new_pmd->v;
+	struct spinlock *ptl, *new_ptl;
+	pte_t *ptep = pte_offset_map_lock(pmd, addr, &ptl);
+	pte_t *new_ptep = two ? pte_offset_map_lock_nested(new_pmd, new_addr, &new_ptl)
+			      : pte_offset(*new_pmd, new_addr);
+
+	move_ptes(mm, ptep, addr, end, new_ptep, new_addr);
 	if (two)
-		pte_unmap_unlock_nested(new_ptep - 1, new_ptl);
-	pte_unmap_unlock(ptep - 1, ptl);
+		pte_unmap_unlock_nested(new_ptep, new_ptl);
+	pte_unmap_unlock(ptep, ptl);
 }
 
 static int move_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
@@ -62,7 +70,7 @@ static int move_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsig
 
 		if (!new_pmd || !pte_alloc(vma->mm, new_pmd))
 			return -ENOMEM;
-		move_ptes(vma->mm, pmd, addr, addr + len, new_pmd, new_addr);
+		lock_and_move(vma->mm, pmd, addr, addr + len, new_pmd, new_addr);
 		addr += len;
 		*m->moved = addr - m->old;
 	}

@@ -169,14 +169,6 @@ void flush_tlb_mm(struct mm *mm)
 	flush_tlb_range(mm, 0, TLB_FLUSH_ALL);
 }
 
-bool mm_is_loaded_here_only(const struct mm *mm)
-{
-	for_each_cpu_in(cpu, &mm->tlb.cpus)
-		if (cpu != smp_processor_id())
-			return false;
-	return true;
-}
-
 static void evict_on_this_cpu(void *arg)
 {
 	struct cpu_tlb *c = this_cpu_ptr(cpu_tlb);

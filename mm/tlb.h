@@ -25,9 +25,6 @@ void flush_tlb_mm(struct mm *mm);
 /* The invalidation itself. Preemption off, interrupts on. Fills f->generation. */
 void tlb_flush_now(struct tlb_flush *f);
 
-/* True if no CPU but this one has @mm loaded; it may become wrong only by CPUs that load it afresh.
- */
-bool mm_is_loaded_here_only(const struct mm *mm);
 /* Make every CPU that still has @mm loaded load the kernel's tables instead. @mm has no users. */
 void tlb_evict_mm(struct mm *mm);
 void tlb_init_mm(struct mm *mm);

@@ -200,6 +200,26 @@ static void undefined(void)
 	__asm__ volatile("ud2");
 }
 
+#define SET_TRAP_FLAG "pushfq; orl $0x100, (%%rsp); popfq\n\t"
+
+static void single_step(void)
+{
+	__asm__ volatile(SET_TRAP_FLAG "nop" ::: "memory", "cc");
+}
+
+/* The debug exception is held back over `mov ss`, and then over the entry to the kernel. */
+static void single_step_into_the_kernel(void)
+{
+	unsigned ss;
+	long ret;
+
+	__asm__ volatile("mov %%ss, %0" : "=r"(ss));
+	__asm__ volatile(SET_TRAP_FLAG "mov %1, %%ss\n\tsyscall"
+			 : "=a"(ret)
+			 : "r"(ss), "a"(SYS_getpid)
+			 : "rcx", "r11", "memory", "cc");
+}
+
 static void deaths(void)
 {
 	dies("write to a hole", write_null, 11);
@@ -210,6 +230,8 @@ static void deaths(void)
 	dies("write to a read-only page", write_read_only, 11);
 	dies("privileged instruction", privileged, 11);
 	dies("undefined instruction", undefined, 4);
+	dies("single step", single_step, 5);
+	dies("single step over mov ss and syscall", single_step_into_the_kernel, 5);
 }
 
 static void children(void)
