@@ -37,16 +37,7 @@ start32:
         call    check_long_mode
         call    build_tables
 
-        mov     eax, CR4_PAE | CR4_PGE | CR4_OSFXSR_OSXMMEXCPT
-        mov     cr4, eax
-        mov     eax, PHYS(boot_pml4)
-        mov     cr3, eax
-        mov     ecx, MSR_EFER
-        mov     eax, EFER_SCE_LME_NXE
-        xor     edx, edx
-        wrmsr
-        mov     eax, CR0_PE_MP_NE_WP_AM_PG
-        mov     cr0, eax
+        ENABLE_LONG_MODE PHYS(boot_pml4)
         lgdt    [PHYS(boot_gdt_desc)]
         jmp     0x08:PHYS(long_mode)
 

@@ -29,16 +29,7 @@ protected:
         mov     ds, ax
         mov     es, ax
         mov     ss, ax
-        mov     eax, CR4_PAE | CR4_PGE | CR4_OSFXSR_OSXMMEXCPT
-        mov     cr4, eax
-        mov     eax, [AT(trampoline_cr3)]
-        mov     cr3, eax
-        mov     ecx, MSR_EFER
-        mov     eax, EFER_SCE_LME_NXE
-        xor     edx, edx
-        wrmsr
-        mov     eax, CR0_PE_MP_NE_WP_AM_PG
-        mov     cr0, eax
+        ENABLE_LONG_MODE [AT(trampoline_cr3)]
         jmp     0x18:AT(long_mode)
 
 bits 64

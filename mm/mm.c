@@ -83,7 +83,6 @@ void mm_put(struct mm *mm)
 	spin_unlock(&mm_list_lock);
 	tlb_evict_mm(mm);
 	unmap_everything(mm);
-	memset(mm->pgd + PTRS_PER_TABLE / 2, 0, PAGE_SIZE / 2);
 	table_free(virt_to_page(mm->pgd));
 	kmem_cache_free(&mm_cache, mm);
 }

@@ -32,7 +32,7 @@ typedef struct {
 #define _PAGE_DIRTY BIT(6)
 #define _PAGE_PSE BIT(7)
 #define _PAGE_GLOBAL BIT(8)
-#define _PAGE_PROTNONE BIT(8) /* software, only where not present: no rights, but a frame */
+#define _PAGE_PROTNONE BIT(10) /* software, only where not present: no rights, but a frame */
 #define _PAGE_SPECIAL BIT(9)  /* software: the frame is not reference counted */
 #define _PAGE_NX BIT(63)
 
