@@ -88,27 +88,44 @@ static bool set_disable(const char *v)
 	return copy_text(boot_params.disable, sizeof(boot_params.disable), v);
 }
 
-static void plus_to_space(char *s)
+static int hex_digit(char c)
 {
-	for (; *s; s++)
-		if (*s == '+')
-			*s = ' ';
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* In place: + is a space, %XX the character with that number. False: a bad %XX. */
+static bool url_decode(char *s)
+{
+	char *out = s;
+
+	for (; *s; s++) {
+		if (*s == '+') {
+			*out++ = ' ';
+		} else if (*s != '%') {
+			*out++ = *s;
+		} else {
+			int high = hex_digit(s[1]), low = high < 0 ? -1 : hex_digit(s[2]);
+
+			if (low < 0)
+				return false;
+			*out++ = high << 4 | low;
+			s += 2;
+		}
+	}
+	*out = 0;
+	return true;
 }
 
 static bool set_replay(const char *v)
 {
-	bool ok = copy_text(boot_params.replay, sizeof(boot_params.replay), v);
-
-	plus_to_space(boot_params.replay);
-	return ok;
+	return copy_text(boot_params.replay, sizeof(boot_params.replay), v) &&
+	       url_decode(boot_params.replay);
 }
 
 static bool set_init(const char *v)
 {
-	bool ok = copy_text(boot_params.init, sizeof(boot_params.init), v);
-
-	plus_to_space(boot_params.init);
-	return ok;
+	return copy_text(boot_params.init, sizeof(boot_params.init), v) &&
+	       url_decode(boot_params.init);
 }
 
 static bool set_panic(const char *v)
@@ -128,7 +145,7 @@ static const struct param {
 	{"lazy", "on or off", set_lazy},
 	{"disable", "CPU features separated by commas: smep smap umip fsgsbase pcid x2apic",
 	 set_disable},
-	{"replay", "arguments of ./pteron run, + for a space", set_replay},
+	{"replay", "arguments of ./pteron run, quoted as in a URL", set_replay},
 	{"panic", "the name of a rule to break", set_panic},
 	{"init", "a program of the boot module and its arguments, + for a space", set_init},
 };

@@ -14,7 +14,7 @@ struct boot_params {
 	unsigned maxcpus;
 	bool lazy;
 	char disable[64];  /* CPU features to leave unused */
-	char replay[1024]; /* the arguments of ./pteron run, '+' for a space */
+	char replay[1024]; /* the arguments of ./pteron run; quoted as in a URL on the line */
 	char panic[32];	   /* a rule to break instead of running suites; tests/panics.c */
 	char init[128];	   /* a program of the module to run instead of suites, '+' for a space */
 };

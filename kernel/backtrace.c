@@ -85,9 +85,3 @@ void backtrace_from(unsigned long ip, unsigned long bp)
 		bp = frame[0];
 	}
 }
-
-void __noinline backtrace_here(void)
-{
-	backtrace_from((unsigned long)__builtin_return_address(0),
-		       *(unsigned long *)__builtin_frame_address(0));
-}

@@ -7,6 +7,5 @@
 void symbol_name(unsigned long addr, char *buf, size_t size);
 /* Print @ip and then the callers that the frame chain @bp leads to. */
 void backtrace_from(unsigned long ip, unsigned long bp);
-void backtrace_here(void);
 /* The address of the function named @name, or 0. */
 unsigned long symbol_address(const char *name);

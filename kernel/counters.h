@@ -31,6 +31,7 @@
 	X(SYSCALLS, syscalls, "system calls")                                                      \
 	X(LOCK_CONTENDED, lock_contended, "spinlock acquisitions that had to wait")                \
 	X(PAGES_ALLOCATED, pages_allocated, "page frames allocated")                               \
+	X(DEVICE_PAGES, device_pages, "entries that map fixed frames")                             \
 	X(COW_COPIES, cow_copies, "copy-on-write faults that copied")                              \
 	X(COW_REUSES, cow_reuses, "copy-on-write faults that reused the page")                     \
 	X(FORKS, forks, "address spaces copied")

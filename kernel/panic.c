@@ -92,12 +92,9 @@ static void __noreturn vpanic(const struct pt_regs *regs, unsigned long addr, co
 	printk("\n# panic: %s\n", msg);
 	printk("# cpu %u task %d %s preempt %#x\n", smp_processor_id(), current->tid, current->name,
 	       preempt_count());
-	if (regs)
-		print_regs(regs);
-	if (regs && !user_mode(regs))
+	print_regs(regs);
+	if (!user_mode(regs))
 		backtrace_from(regs->ip, regs->bp);
-	else
-		backtrace_here();
 	if (addr)
 		page_walk_print(current->mm, addr);
 	print_locks();
@@ -109,12 +106,33 @@ static void __noreturn vpanic(const struct pt_regs *regs, unsigned long addr, co
 	machine_shutdown(SHUTDOWN_CRASHED);
 }
 
+/* The registers of a panic that no trap caused: where it was called, and what they hold by now. */
+#define CAPTURE_REGS(r)                                                                            \
+	__asm__ volatile(                                                                          \
+		"mov %%rax, %c[ax](%0); mov %%rbx, %c[bx](%0); mov %%rcx, %c[cx](%0);"             \
+		"mov %%rdx, %c[dx](%0); mov %%rsi, %c[si](%0); mov %%rbp, %c[bp](%0);"             \
+		"mov %%r8, %c[r8](%0); mov %%r9, %c[r9](%0); mov %%r10, %c[r10](%0);"              \
+		"mov %%r11, %c[r11](%0); mov %%r12, %c[r12](%0);"                                  \
+		"mov %%r13, %c[r13](%0); mov %%r14, %c[r14](%0); mov %%r15, %c[r15](%0);"          \
+		"mov %%rsp, %c[sp](%0); pushfq; popq %c[flags](%0); mov %%cs, %c[cs](%0);"         \
+		"mov %%ss, %c[ss](%0)"                                                             \
+		:                                                                                  \
+		: "D"(r), OFFSET(ax), OFFSET(bx), OFFSET(cx), OFFSET(dx), OFFSET(si), OFFSET(bp),  \
+		  OFFSET(r8), OFFSET(r9), OFFSET(r10), OFFSET(r11), OFFSET(r12), OFFSET(r13),      \
+		  OFFSET(r14), OFFSET(r15), OFFSET(sp), OFFSET(flags), OFFSET(cs), OFFSET(ss)      \
+		: "memory")
+#define OFFSET(reg) [reg] "i"(offsetof(struct pt_regs, reg))
+
 void panic(const char *fmt, ...)
 {
+	struct pt_regs regs = {0};
 	va_list args;
 
+	CAPTURE_REGS(&regs);
+	regs.ip = (unsigned long)__builtin_return_address(0);
+	regs.bp = *(unsigned long *)__builtin_frame_address(0);
 	va_start(args, fmt);
-	vpanic(NULL, 0, fmt, args);
+	vpanic(&regs, 0, fmt, args);
 }
 
 void panic_regs(const struct pt_regs *regs, unsigned long addr, const char *fmt, ...)

@@ -33,7 +33,7 @@ typedef struct {
 #define _PAGE_PSE BIT(7)
 #define _PAGE_GLOBAL BIT(8)
 #define _PAGE_PROTNONE BIT(10) /* software, only where not present: no rights, but a frame */
-#define _PAGE_SPECIAL BIT(9)  /* software: the frame is not reference counted */
+#define _PAGE_SPECIAL BIT(9)   /* software: the frame is not reference counted */
 #define _PAGE_NX BIT(63)
 
 #define _PAGE_AD (_PAGE_ACCESSED | _PAGE_DIRTY)

@@ -17,6 +17,7 @@ static int remap_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsi
 
 	for (; addr != end; ptep++, addr += PAGE_SIZE, frame->v++) {
 		BUG_ON(!pte_none(ptep_get(ptep)));
+		count(CNT_DEVICE_PAGES);
 		set_pte_at(vma->mm, addr, ptep,
 			   pte_mkspecial(pfn_pte(*frame, vm_page_prot(vma->flags))));
 	}

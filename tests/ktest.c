@@ -9,8 +9,6 @@
 #include "kernel/printk.h"
 #include "kernel/string.h"
 
-#define PROGRESS_STEPS 20
-
 extern const struct ktest_suite *const __ktests_start[], *const __ktests_end[];
 
 static const char *selection;
@@ -88,14 +86,6 @@ void ktest_skip(struct ktest *t, const char *why)
 {
 	t->skipped = true;
 	printk("    # skipped: %s\n", why);
-}
-
-void ktest_progress(const struct ktest *t, u64 done, u64 total)
-{
-	u64 step = max(total / PROGRESS_STEPS, 1UL);
-
-	if (done % step == 0 || done == total)
-		printk("# progress %s %lu/%lu\n", t->suite->name, done, total);
 }
 
 static u64 name_hash(const char *s)

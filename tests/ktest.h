@@ -3,7 +3,7 @@
  *
  * A suite is one file. It defines its cases as functions and ends with KTEST_SUITE(...), which puts
  * a pointer into the section .ktests; no list has to be edited. A case that returns without a
- * failed KEXPECT has passed; a suite that runs no case has failed.
+ * failed KEXPECT has passed; a suite without cases has failed.
  */
 #pragma once
 
@@ -51,9 +51,6 @@ bool ktest_run_selected(void);
 void ktest_fail(struct ktest *t, const char *file, int line, const char *fmt, ...) __printf(4, 5);
 /* This case cannot run here; @why is printed. */
 void ktest_skip(struct ktest *t, const char *why);
-/* Progress of long work, for the reader and for the watchdog: prints at most about 20 lines. */
-void ktest_progress(const struct ktest *t, u64 done, u64 total);
-
 #define KEXPECT(t, cond)                                                                           \
 	do {                                                                                       \
 		if (!(cond))                                                                       \

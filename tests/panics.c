@@ -12,6 +12,7 @@
 #include "kernel/process.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
+#include "kernel/uaccess.h"
 #include "mm/lazy_mmu.h"
 #include "mm/mmap.h"
 #include "mm/mmu_gather.h"
@@ -183,6 +184,35 @@ static void lazy_at_exit(void) __no_thread_safety
 	lazy_mmu_assert_clean();
 }
 
+static void lazy_queue_at_exit(void) __no_thread_safety
+{
+	struct mm *mm = test_mm_enter();
+
+	preempt_disable();
+	batch_owe_flush(&(struct tlb_flush){.mm = mm, .start = ADDR, .end = ADDR + PAGE_SIZE});
+	lazy_mmu_assert_clean();
+}
+
+static void lock_at_exit(void) __no_thread_safety
+{
+	spin_lock_preemptible(&other_ptl, 0);
+	task_exit();
+}
+
+static void fault_in_section(void) __no_thread_safety
+{
+	struct spinlock *ptl;
+	struct mm *mm;
+	long m;
+	u32 v;
+
+	mm = test_mm_enter();
+	m = do_mmap(0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, NULL, 0);
+	pte_offset_map_lock(test_pte_page(mm, m), m, &ptl);
+	arch_enter_lazy_mmu_mode();
+	get_user32(m, &v);
+}
+
 static void kernel_map_in_section(void) __no_thread_safety
 {
 	struct spinlock *ptl;
@@ -301,6 +331,9 @@ static const struct {
 	V(leave_twice),
 	V(resume_without_pause),
 	V(lazy_at_exit),
+	V(lazy_queue_at_exit),
+	V(lock_at_exit),
+	V(fault_in_section),
 	V(kernel_map_in_section),
 	V(free_unflushed),
 	V(free_twice),

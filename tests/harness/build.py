@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,8 +62,11 @@ def _grub_config(cmdline: str) -> str:
 
 def make_iso(build: Build, target: Path, cmdline: str) -> None:
     """One hybrid image that boots on BIOS and on UEFI."""
-    tree = target.with_suffix(".d")
-    shutil.rmtree(tree, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="pteron-iso-") as staging:
+        _fill_iso(build, Path(staging), target, cmdline)
+
+
+def _fill_iso(build: Build, tree: Path, target: Path, cmdline: str) -> None:
     (tree / "boot/grub").mkdir(parents=True)
     shutil.copy(build.image, tree / "boot/pteron.elf")
     subprocess.run(["strip", "-d", tree / "boot/pteron.elf"], check=False)
@@ -72,4 +76,3 @@ def make_iso(build: Build, target: Path, cmdline: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildError(f"{shlex.join(command)}\n{done.stdout}{done.stderr}")
-    shutil.rmtree(tree)

@@ -4,8 +4,10 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from . import catalogue
@@ -19,6 +21,15 @@ MIN_MEM, MAX_MEM = 48, 1 << 20
 MAX_TCG_CPUS, MAX_CPUS = 64, 255
 
 EPILOG = """exit status: 0 passed, 1 a test failed, 2 usage, 3 the kernel crashed, hung or gave no verdict"""
+
+
+class UsageError(Exception):
+    """Something that the caller asked for cannot be; the text says what can."""
+
+
+def _callers_path(text: str) -> Path:
+    """A path as the caller meant it: ./pteron changes to its own folder."""
+    return Path(os.environ.get("PTERON_CALLER", ".")) / text
 
 
 def _number(low: int, high: int):
@@ -70,12 +81,19 @@ def _config(args: argparse.Namespace, say=print) -> Config:
         build=Build(cc=args.cc, debug=not args.release), on=args.on, backend=args.backend,
         cpus=args.cpus, mem=args.mem, boot=args.boot, cpu=args.cpu, suite=args.suite, seed=args.seed,
         rounds=args.rounds, lazy=args.lazy, append=args.append)
+    if args.accel == "tcg":
+        _check_tcg_cpus(config)
+    say(f"pteron: building {config.build.directory.relative_to(catalogue.ROOT)}")
     config.build.make()
     config.accel = choose_accel(config, args.accel, say)
-    if config.accel == "tcg" and config.cpus > MAX_TCG_CPUS:
-        print(f"pteron: --cpus {config.cpus}: TCG takes 1 to {MAX_TCG_CPUS}", file=sys.stderr)
-        sys.exit(2)
+    if config.accel == "tcg":
+        _check_tcg_cpus(config)
     return config
+
+
+def _check_tcg_cpus(config: Config) -> None:
+    if config.cpus > MAX_TCG_CPUS:
+        raise UsageError(f"--cpus {config.cpus}: TCG takes 1 to {MAX_TCG_CPUS}")
 
 
 def _to_stderr(text: str) -> None:
@@ -84,6 +102,7 @@ def _to_stderr(text: str) -> None:
 
 def command_run(args: argparse.Namespace) -> int:
     """Build, boot, run suites, print KTAP and a summary."""
+    report = _open_report(args.json) if args.json else None
     config = _config(args, _to_stderr)
     printer = Printer()
     result = run(config, printer.line)
@@ -91,9 +110,18 @@ def command_run(args: argparse.Namespace) -> int:
     print("\n" + summary(result))
     if result.verdict != "passed":
         print("\n" + advice(result))
-    if args.json:
-        Path(args.json).write_text(json.dumps(result.as_json(), indent=2) + "\n", encoding="utf-8")
+    if report:
+        with report:
+            report.write(json.dumps(result.as_json(), indent=2) + "\n")
     return result.exit_code
+
+
+def _open_report(name: str):
+    """Before the run, so that a bad path costs no time, and no old report is taken for this run's."""
+    try:
+        return _callers_path(name).open("w", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--json {name}: {error.strerror}") from error
 
 
 def command_list(_: argparse.Namespace) -> int:
@@ -119,8 +147,11 @@ def command_gdb(args: argparse.Namespace) -> int:
                 qemu_command(config, scratch, extra), stdout=console, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL, start_new_session=True) as qemu:
             _to_stderr(f"pteron: the console is in {scratch}/console")
-            while not sock.exists() and qemu.poll() is None:
-                pass
+            while not sock.exists():
+                if qemu.poll() is not None:
+                    raise UsageError("QEMU does not start:\n" + (scratch / "console").read_text())
+                time.sleep(0.02)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is gdb's, to stop the kernel
             try:
                 done = subprocess.run(["gdb", "-q", *args.gdb_args, "-ex", f"target remote {sock}",
                                        "-ex", "hbreak kernel_entry", str(config.build.image)],
@@ -136,7 +167,7 @@ def command_iso(args: argparse.Namespace) -> int:
     """Leave one hybrid GRUB image, for BIOS and UEFI."""
     build = Build(debug=not args.release)
     build.make()
-    target = Path(args.output)
+    target = _callers_path(args.output) if args.output else catalogue.ROOT / "build/pteron.iso"
     target.parent.mkdir(parents=True, exist_ok=True)
     make_iso(build, target, args.append)
     print(target)
@@ -147,10 +178,11 @@ def command_test(args: argparse.Namespace) -> int:
     """Everything that CI runs; JUnit XML is left in build/report/."""
     report = catalogue.ROOT / "build/report"
     report.mkdir(parents=True, exist_ok=True)
-    return subprocess.run(
+    status = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", "tests/pytest.ini",
          "tests/system", f"--junitxml={report}/junit.xml", *args.pytest_args],
-        cwd=catalogue.ROOT, env={**os.environ, "PYTHONPATH": "tests"}, check=False).returncode and 1
+        cwd=catalogue.ROOT, env={**os.environ, "PYTHONPATH": "tests"}, check=False).returncode
+    return {0: 0, 1: 1, 4: 2}.get(status, 3)  # pytest: 1 is a failed test, 4 bad usage
 
 
 def command_clean(_: argparse.Namespace) -> int:
@@ -169,36 +201,53 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, function) -> argparse.ArgumentParser:
         p = commands.add_parser(name, help=function.__doc__, description=function.__doc__,
                                 epilog=EPILOG)
-        p.set_defaults(function=function)
+        p.set_defaults(function=function, parser=p)
         return p
 
     p = command("run", command_run)
     _run_options(p)
     p.add_argument("--json", metavar="FILE", help="write the result as one JSON object")
     p = command("test", command_test)
-    p.add_argument("pytest_args", nargs=argparse.REMAINDER, metavar="...", help="arguments for pytest")
+    p.epilog = "what is not known here goes to pytest, such as -k EXPRESSION; " + EPILOG
     command("list", command_list)
     p = command("gdb", command_gdb)
     _run_options(p)
     p.add_argument("--gdb-arg", dest="gdb_args", action="append", default=[], metavar="ARG",
                    help="an argument for gdb")
     p = command("iso", command_iso)
-    p.add_argument("--output", default="build/pteron.iso", metavar="FILE")
+    p.add_argument("--output", metavar="FILE", help="where to leave it (default: build/pteron.iso)")
     p.add_argument("--append", default="", metavar='"WORDS"', help="the kernel's command line")
     p.add_argument("--release", action="store_true", help="a build without assertions")
     command("clean", command_clean)
     return parser
 
 
+def _refuse(parser: argparse.ArgumentParser, unknown: list[str]) -> None:
+    options = [o for action in parser._actions for o in action.option_strings if o.startswith("--")]
+    parser.error(f"unrecognized arguments: {' '.join(unknown)}; the options are: {' '.join(options)}")
+
+
 def main(argv: list[str] | None = None) -> int:
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args, unknown = parser.parse_known_args(argv)
+    if args.function is command_test:
+        args.pytest_args = unknown
+    elif unknown:
+        _refuse(args.parser, unknown)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     try:
         return args.function(args)
+    except UsageError as error:
+        print(f"pteron: {error}", file=sys.stderr)
+        return 2
     except BuildError as error:
         print(f"{error}\npteron: the build failed; see above", file=sys.stderr)
         return 3
     except KeyboardInterrupt:
         print("\npteron: interrupted", file=sys.stderr)
+        return 3
+    except OSError as error:
+        print(f"pteron: {error}", file=sys.stderr)
         return 3
 
 

@@ -1,13 +1,16 @@
 """The QEMU command line of a run."""
 
+import shlex
 import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote_plus
 
 from .build import Build, make_iso
 from .catalogue import ROOT
 
+REPLAY_MAX = 1000  # boot/cmdline.h has room for a little more
 OVMF = [Path("/usr/share/OVMF/OVMF_CODE.fd"), Path("/usr/share/OVMF/OVMF_CODE_4M.fd")]
 
 
@@ -38,9 +41,17 @@ class Config:
             args += ["--rounds", str(self.rounds)]
         if not self.build.debug:
             args += ["--release"]
+        if self.cpu != "max":
+            args += ["--cpu", self.cpu]
+        if self.build.cc != "gcc":
+            args += ["--cc", self.build.cc]
         if self.append:
-            args += ["--append", "'" + self.append + "'"]
+            args += ["--append", self.append]
         return args
+
+    def replay(self) -> str:
+        """The shell command that repeats this run."""
+        return "./pteron run " + shlex.join(self.arguments())
 
     def cmdline(self) -> str:
         """The kernel's command line."""
@@ -50,8 +61,10 @@ class Config:
             words.append(f"rounds={self.rounds}")
         if self.append:
             words.append(self.append)
-        # A word cannot hold a space; the kernel prints + as one.
-        words.append("replay=" + "+".join(self.arguments()).replace(" ", "+"))
+        # A word cannot hold a space: the kernel decodes what is quoted as in a URL.
+        replay = "replay=" + quote_plus(shlex.join(self.arguments()), safe="-,=./")
+        if len(replay) < REPLAY_MAX:
+            words.append(replay)
         return " ".join(words)
 
 

@@ -80,7 +80,7 @@ def _batches(histogram: dict[str, int]) -> str:
 
 def advice(result: Result) -> str:
     """After a run that did not pass: what happened, and what to do next."""
-    replay = "./pteron run " + " ".join(result.config.arguments())
+    replay = result.config.replay()
     if result.verdict == "hung":
         return (f"pteron: hung: no output for too long. The machine's state:\n{result.state}\n"
                 f"replay: {replay}\nor look inside: ./pteron gdb {replay.split(' ', 2)[2]}")

@@ -1,8 +1,10 @@
 """Running a machine: output line by line, a watchdog on progress, a verdict."""
 
+import ctypes
 import json
 import os
 import selectors
+import signal
 import socket
 import subprocess
 import time
@@ -13,10 +15,12 @@ from pathlib import Path
 from .ktap import Output
 from .machine import Config, drop_scratch, make_scratch, qemu_command
 
-# Seconds without a line of output after which a run counts as hung. Every suite says more often how
-# far it is; the value only has to be far above what a loaded host can delay that.
+# Seconds without a line of output after which a run counts as hung. The stress programs say how far
+# they are after each twentieth of their work, and unit suites take a second or two; the value only has
+# to be far above what a loaded host can delay that.
 PATIENCE = 180
 NMI_PATIENCE = 10
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # What the kernel leaves in the exit device (drivers/shutdown.c), as QEMU's status.
 STATUS = {"passed": 33, "failed": 35}
 EXIT_CODE = {"passed": 0, "failed": 1, "usage": 2}
@@ -65,6 +69,11 @@ class _Qmp:
             answer = json.loads(self.file.readline() or '{"error": "closed"}')
             if "return" in answer or "error" in answer:
                 return str(answer.get("return", answer.get("error")))
+
+
+def _die_with_parent() -> None:
+    """In the child: a QEMU whose front door is killed must not go on."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class _Lines:
@@ -120,10 +129,10 @@ def _follow(lines: _Lines, take: Callable[[str], None], patience: float) -> bool
     return True
 
 
-def _judge(output: Output, status: int, hung: bool) -> str:
+def _judge(config: Config, output: Output, status: int, hung: bool) -> str:
     if hung:
         return "hung"
-    verdict = output.verdict()
+    verdict = output.verdict(suites_expected="init=" not in config.append)
     if verdict in STATUS and status != STATUS[verdict]:
         return "none"
     return verdict
@@ -142,7 +151,8 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
 
     try:
         with subprocess.Popen(qemu_command(config, scratch), stdout=subprocess.PIPE,
-                              stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT) as qemu:
+                              stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
+                              preexec_fn=_die_with_parent) as qemu:
             lines = _Lines(qemu.stdout)
             state = ""
             try:
@@ -156,6 +166,6 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
                     except subprocess.TimeoutExpired:
                         qemu.kill()
                 status = qemu.wait()
-        return Result(config, output, _judge(output, status, not ended), status, state)
+        return Result(config, output, _judge(config, output, status, not ended), status, state)
     finally:
         drop_scratch(scratch)

@@ -37,6 +37,8 @@ static void good_lines(struct ktest *t)
 	KEXPECT(t, !strcmp(boot_params.backend, "deferred"));
 	KEXPECT(t, cmdline_parse("replay=--cpus+4 lazy=on"));
 	KEXPECT(t, !strcmp(boot_params.replay, "--cpus 4") && boot_params.lazy);
+	KEXPECT(t, cmdline_parse("replay=a%2Bb%27c"));
+	KEXPECT(t, !strcmp(boot_params.replay, "a+b'c"));
 }
 
 static void bad_lines(struct ktest *t)
@@ -55,6 +57,9 @@ static void bad_lines(struct ktest *t)
 		"seed=1 foo",
 		"=",
 		"backend=a-name-that-is-much-too-long",
+		"replay=%",
+		"replay=%2",
+		"replay=%G0",
 	};
 	static char line[3000];
 

@@ -13,7 +13,7 @@ static void run(struct ktest *t)
 		.processes = 3,
 		.pages = 512,
 		.rounds = 150,
-		.must_count = {CNT_LAZY_SECTIONS},
+		.must_count = {CNT_DEVICE_PAGES},
 		.nr_must_count = 1,
 	};
 

@@ -13,8 +13,8 @@ static void run(struct ktest *t)
 		.processes = 2,
 		.pages = 256,
 		.rounds = 60,
-		.must_count = {CNT_SPURIOUS_FAULTS},
-		.nr_must_count = 1,
+		.must_count = {CNT_SPURIOUS_FAULTS, CNT_REFUSED_FAULTS},
+		.nr_must_count = 2,
 	};
 
 	stress_run(t, &s);

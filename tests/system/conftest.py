@@ -28,7 +28,7 @@ def boot(debug, capsys):
     def do_boot(patience: float = 180, **options) -> Result:
         options.setdefault("build", debug)
         result = run(Config(**options), patience=patience)
-        print("$ ./pteron run " + " ".join(result.config.arguments()))
+        print("$ " + result.config.replay())
         print("\n".join(line for line in result.output.lines
                         if not line.startswith(("# batch ", "# counter ", "# progress "))))
         return result

@@ -5,6 +5,10 @@ Rounds are few here: each entry shows that this configuration works. test_stress
 
 import pytest
 
+from harness.build import Build
+from harness.kvm import kvm_works
+from harness.machine import Config
+
 STRESS = "fault,mprotect,zap,mremap,fork,remap,spurious,mix,switch"
 UNIT = "alloc,lazy_mmu,locks,pgtable,pv,uaccess,vma"
 
@@ -49,6 +53,7 @@ def test_lazy_off(boot, backend):
     """Every update at once: nothing may be batched, and everything must still be right."""
     result = boot(backend=backend, lazy="off", cpus=4, suite="all", rounds=6)
     passes(result)
+    assert result.output.counters["batches"] == 0 and not result.output.histogram
 
 
 @pytest.mark.parametrize("cpu", ["max", "qemu64", "Haswell-noTSX"])
@@ -70,6 +75,23 @@ def test_features_can_be_disabled(boot):
 
 def test_many_cpus(boot):
     passes(boot(cpus=64, mem=512, suite="locks,lazy_mmu,fault", rounds=2), 64)
+
+
+def test_clang_build(boot):
+    build = Build(cc="clang")
+    build.make()
+    for backend in ("native", "deferred"):
+        passes(boot(build=build, backend=backend, cpus=4, suite="all", rounds=6))
+
+
+def test_kvm(boot):
+    """PCID and x2APIC, which TCG does not have; only where KVM truly works."""
+    if not kvm_works(Config()):
+        pytest.skip("KVM does not run Pteron here")
+    result = boot(accel="kvm", cpus=4, suite="all", rounds=6)
+    passes(result)
+    line = next(line for line in result.output.lines if line.startswith("# cpu: "))
+    assert "x2apic" in line
 
 
 def test_release_build(boot, release):

@@ -23,7 +23,8 @@ def test_help(args):
 
 @pytest.mark.parametrize("args, names", [
     (["frobnicate"], ["run", "list"]),
-    (["run", "--frobnicate"], ["--frobnicate"]),
+    (["run", "--frobnicate"], ["--suite", "--backend", "--json"]),
+    (["run", "--json", "/nowhere/at/all.json"], ["/nowhere/at/all.json"]),
     (["run", "--suite", "nothing"], ["alloc", "mix", "all"]),
     (["run", "--suite", "mix,nothing"], ["alloc", "mix", "all"]),
     (["run", "--backend", "nothing"], ["native", "deferred"]),
@@ -68,13 +69,28 @@ def test_json_and_status(tmp_path):
         "verdict": "passed", "seed": 5, "on": "qemu", "backend": "deferred", "cpus": 3, "mem_mib": 128,
         "build": "debug"}
     assert got["suites"] == [
-        {"name": "pv", "verdict": "passed", "pass": 5, "fail": 0, "skip": 0},
+        {"name": "pv", "verdict": "passed", "pass": 4, "fail": 0, "skip": 0},
         {"name": "zap", "verdict": "passed", "pass": 1, "fail": 0, "skip": 0}]
     for name in ("page_faults", "spurious_faults", "pte_updates", "lazy_sections", "batches",
                  "shootdowns", "ipis", "hypercalls"):
         assert isinstance(got["counters"][name], int)
     assert sum(got["counters"]["batch_histogram"].values()) == got["counters"]["batches"] > 0
     assert "KTAP version 1" in done.stdout and "PASSED" in done.stdout
+
+
+def test_paths_are_the_callers(tmp_path):
+    """--json and --output are relative to where the caller stands, also through a symbolic link."""
+    (tmp_path / "pteron").symlink_to(ROOT / "pteron")
+    done = subprocess.run(["./pteron", "run", "--accel", "tcg", "--suite", "vma", "--json", "r.json"],
+                          cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((tmp_path / "r.json").read_text())["verdict"] == "passed"
+
+
+def test_one_program():
+    """--append init=: the program's end decides."""
+    assert pteron("run", "--accel", "tcg", "--append", "init=syscalls").returncode == 0
+    assert pteron("run", "--accel", "tcg", "--append", "init=fault+1+1+2+100").returncode == 1
 
 
 def test_crash_status_and_advice():
@@ -104,7 +120,8 @@ def test_iso(tmp_path):
 
 def test_gdb_sees_symbols():
     done = pteron("gdb", "--accel", "tcg", "--gdb-arg=-batch", "--gdb-arg=-ex", "--gdb-arg=info line main_task")
-    assert "kernel/main.c" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "kernel/main.c" in done.stdout, done.stdout + done.stderr
+    assert "0x000000000000fff0 in" in done.stdout, "the CPU stands at the reset vector"
 
 
 def test_setup_prints_the_one_command(tmp_path):

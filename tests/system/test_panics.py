@@ -26,6 +26,9 @@ REPORTS = {
     "leave_twice": "LAZY_DEPTH_MASK",
     "resume_without_pause": "LAZY_PAUSE_MASK",
     "lazy_at_exit": "ends with lazy state 0x1",
+    "lazy_queue_at_exit": "ends with updates in the queue",
+    "lock_at_exit": "a task ends with LOCK_PTE held",
+    "fault_in_section": "do_page_fault: assertion failed: !.*lazy_mmu",
     "kernel_map_in_section": "kernel_map: .*is_lazy_mmu_mode_active",
     "free_unflushed": "assert_flushed",
     "free_twice": "PAGE_FREE",
@@ -54,7 +57,7 @@ def test_report_is_complete(boot):
     """Everything that a panic promises to print."""
     result = boot(backend="deferred", cpus=3, mem=128, append="panic=read_hazard")
     text = "\n".join(result.output.lines)
-    for pattern in (r"# cpu \d task \d+ main", r"\] ptep_assert_not_queued\+0x", r"\] read_hazard\+0x",
+    for pattern in (r"# cpu \d task \d+ main", r"# rip 0008:[0-9a-f]{16} ptep_assert", r"# rsp 0010:", r"\] ptep_assert_not_queued\+0x", r"\] read_hazard\+0x",
                     r"# holds LOCK_PTE at ", r"# lazy: word 0?x?1: depth 1", r"# queue: 1 updates",
                     r"maddr .* <- .* by deferred_set_pte", r"# cpu \d: stopped in task idle/\d",
                     r"# replay: \./pteron run .*--backend deferred --cpus 3 .*--append"):

@@ -1,9 +1,9 @@
 /*
  * Suite `pv`: the patching of the pv call sites.
  *
- * Oracle: the bytes of the code. Each recorded site holds exactly what its slot of the table stands
- * for (the inlined instruction, or a direct call to the body and a NOP), and no indirect call
- * through the table is left anywhere in the kernel's text.
+ * Oracle: the bytes of the code. Each recorded site holds a direct call that reaches the body which
+ * its slot of the table names, or the instruction that stands for it, by the bytes written out
+ * here; and nowhere in the kernel's text is there an indirect call or jump through the table.
  */
 #include "kernel/irqflags.h"
 #include "kernel/string.h"
@@ -12,45 +12,66 @@
 
 extern const u8 __text_start[], __text_end[];
 
+/* What the sites of some slots must hold natively, whatever patch.c believes. */
+static const struct {
+	const void *slot, *body;
+	unsigned len;
+	u8 code[PV_SITE_LEN];
+} inlined[] = {
+	{&pv_ops.irq.irq_disable, native_irq_disable, 1, {0xfa}},
+	{&pv_ops.irq.irq_enable, native_irq_enable, 1, {0xfb}},
+	{&pv_ops.irq.save_fl, native_save_fl, 2, {0x9c, 0x58}},
+	{&pv_ops.mmu.set_pte, native_set_pte, 3, {0x48, 0x89, 0x37}},
+	{&pv_ops.mmu.pfn_to_mfn, native_identity, 3, {0x48, 0x89, 0xf8}},
+	{&pv_ops.mmu.read_cr2, native_read_cr2, 3, {0x0f, 0x20, 0xd0}},
+	{&pv_ops.cpu.uaccess_begin, native_stac, 3, {0x0f, 0x01, 0xcb}},
+	{&pv_ops.cpu.uaccess_end, native_clac, 3, {0x0f, 0x01, 0xca}},
+};
+
+static bool is_direct_call(const struct pv_site *s)
+{
+	int rel;
+
+	memcpy(&rel, s->addr + 1, sizeof(rel));
+	return s->addr[0] == 0xe8 && s->addr + 5 + rel == *s->slot && s->addr[5] == 0x90;
+}
+
 static void sites_hold_what_they_should(struct ktest *t)
 {
+	unsigned calls = 0;
+
 	for (const struct pv_site *s = __pv_sites_start; s < __pv_sites_end; s++) {
 		u8 expected[PV_SITE_LEN];
 
 		pv_expected_code(s, expected);
 		KEXPECT(t, !memcmp(s->addr, expected, PV_SITE_LEN));
 		KEXPECT(t, s->addr >= __text_start && s->addr + PV_SITE_LEN <= __text_end);
+		KEXPECT(t, is_direct_call(s) || s->addr[0] != 0xe8);
+		calls += is_direct_call(s);
+		for (unsigned i = 0; i < ARRAY_SIZE(inlined); i++)
+			if (s->slot == inlined[i].slot && *s->slot == inlined[i].body)
+				KEXPECT(t, !memcmp(s->addr, inlined[i].code, inlined[i].len));
 	}
-	KEXPECT(t, __pv_sites_end - __pv_sites_start > 100);
+	KEXPECT(t, calls > 20 && __pv_sites_end - __pv_sites_start > 100);
 }
 
-/* `call *disp(%rip)` and `jmp *disp(%rip)` whose operand lies in the table, at any offset. */
+/* call and jmp through memory, RIP-relative (15, 25) or absolute (14 25, 24 25), into the table. */
 static void no_indirect_call_is_left(struct ktest *t)
 {
 	const u8 *table = (const u8 *)&pv_ops, *table_end = table + sizeof(pv_ops);
 
-	for (const u8 *p = __text_start; p + PV_SITE_LEN <= __text_end; p++) {
+	for (const u8 *p = __text_start; p + 7 <= __text_end; p++) {
+		bool relative = p[0] == 0xff && (p[1] == 0x15 || p[1] == 0x25);
+		bool absolute = p[0] == 0xff && (p[1] == 0x14 || p[1] == 0x24) && p[2] == 0x25;
 		const u8 *operand;
 		int disp;
 
-		if (p[0] != 0xff || (p[1] != 0x15 && p[1] != 0x25))
+		if (!relative && !absolute)
 			continue;
-		memcpy(&disp, p + 2, sizeof(disp));
-		operand = p + PV_SITE_LEN + disp;
+		memcpy(&disp, p + (relative ? 2 : 3), sizeof(disp));
+		operand = (relative ? p + 6 : NULL) + disp;
 		KEXPECT(t, operand < table || operand >= table_end);
 	}
-}
-
-/* Sites of this very function: what the templates say, read back from the code around. */
-static void interrupts_are_one_instruction(struct ktest *t)
-{
-	unsigned cli = 0, sti = 0;
-
-	for (const struct pv_site *s = __pv_sites_start; s < __pv_sites_end; s++) {
-		cli += s->slot == (void **)&pv_ops.irq.irq_disable && s->addr[0] == 0xfa;
-		sti += s->slot == (void **)&pv_ops.irq.irq_enable && s->addr[0] == 0xfb;
-	}
-	KEXPECT(t, cli > 0 && sti > 0);
 }
 
 static void patched_ops_work(struct ktest *t)
@@ -79,7 +100,6 @@ static void every_slot_has_a_body(struct ktest *t)
 static const struct ktest_case cases[] = {
 	{"sites_hold_what_they_should", sites_hold_what_they_should},
 	{"no_indirect_call_is_left", no_indirect_call_is_left},
-	{"interrupts_are_one_instruction", interrupts_are_one_instruction},
 	{"patched_ops_work", patched_ops_work},
 	{"every_slot_has_a_body", every_slot_has_a_body},
 };

@@ -55,7 +55,7 @@ static void child_body(u32 parent, unsigned depth, struct rng *rng)
 		unsigned p = (first + i) % work.pages;
 
 		stamp_write(page_at(p), page_at(p), 1000000 + i);
-		stamp_check(page_at(p), page_at(p), 1000000 + i, self);
+		stamp_check(page_at(p), page_at(p), 1000000 + i, self, self);
 		__atomic_add_fetch(shared_count, 1, __ATOMIC_RELAXED);
 	}
 	if (rng_below(rng, 4) == 0) {
@@ -96,8 +96,8 @@ static void thread_main(unsigned i)
 	while (!smp_load_acquire(&stop)) {
 		for (unsigned p = i - 1; p < work.pages && !READ_ONCE(stop);
 		     p += work.threads - 1) {
-			stamp_check(page_at(p), page_at(p), stamp_of(page_at(p))->generation, self);
-			stamp_write(page_at(p), page_at(p), stamp_of(page_at(p))->generation + 1);
+			stamp_check(page_at(p), page_at(p), generation, self, 0);
+			stamp_write(page_at(p), page_at(p), generation + 1);
 		}
 		generation++;
 	}

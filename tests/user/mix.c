@@ -14,6 +14,7 @@ enum { HOLE, NONE, RO, RW };
 
 struct model_page {
 	u8 rights;
+	bool shared;	/* MADV_DONTNEED keeps it, and a child must leave it alone */
 	u32 generation; /* 0: zeros */
 };
 
@@ -21,6 +22,7 @@ static unsigned long area;
 static unsigned long scratch; /* as large as the area, and unmapped: where moves go and come back */
 static struct barrier barrier;
 static struct model_page *model;
+static bool in_child;
 
 struct arena {
 	unsigned first, n; /* pages of the area */
@@ -42,10 +44,10 @@ static void pick_range(struct arena *a, unsigned *first, unsigned *n)
 	*first = a->first + rng_below(&a->rng, a->n - *n + 1);
 }
 
-static void set_model(unsigned first, unsigned n, u8 rights, u32 generation)
+static void set_model(unsigned first, unsigned n, u8 rights, bool shared)
 {
 	for (unsigned p = first; p < first + n; p++)
-		model[p] = (struct model_page){rights, generation};
+		model[p] = (struct model_page){rights, shared, 0};
 }
 
 static bool all_mapped(unsigned first, unsigned n)
@@ -63,7 +65,7 @@ static void check_page(unsigned p, bool rights_too)
 	long read, wrote;
 
 	if (m->rights >= RO && m->generation)
-		stamp_check(addr, addr, m->generation, 0);
+		stamp_check(addr, addr, m->generation, 0, 0);
 	else if (m->rights >= RO)
 		stamp_check_zero(addr);
 	if (!rights_too)
@@ -78,27 +80,28 @@ static void check_page(unsigned p, bool rights_too)
 
 static void op_map(struct arena *a, unsigned first, unsigned n)
 {
-	int flags = MAP_PRIVATE | MAP_ANON | MAP_FIXED;
+	bool shared = rng_below(&a->rng, 4) == 0;
+	int flags = (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANON | MAP_FIXED;
 	long ret;
 
 	if (rng_below(&a->rng, 3) == 0)
 		flags |= MAP_POPULATE;
 	ret = sys_mmap(page_at(first), n * PAGE_SIZE, PROT_RW, flags, -1, 0);
 	CHECK(ret == (long)page_at(first), "mmap answers %ld", ret);
-	set_model(first, n, RW, 0);
+	set_model(first, n, RW, shared);
 }
 
 static void op_unmap(struct arena *a __unused, unsigned first, unsigned n)
 {
 	CHECK(!sys_munmap(page_at(first), n * PAGE_SIZE), "munmap of %u pages", n);
-	set_model(first, n, HOLE, 0);
+	set_model(first, n, HOLE, false);
 }
 
 static void op_write(struct arena *a, unsigned first, unsigned n)
 {
 	a->generation++;
 	for (unsigned p = first; p < first + n; p++) {
-		if (model[p].rights != RW)
+		if (model[p].rights != RW || (in_child && model[p].shared))
 			continue;
 		check_page(p, false);
 		stamp_write(page_at(p), page_at(p), a->generation);
@@ -134,7 +137,8 @@ static void op_dontneed(struct arena *a __unused, unsigned first, unsigned n)
 
 	CHECK(ret == (all_mapped(first, n) ? 0 : -ENOMEM), "madvise answers %ld", ret);
 	for (unsigned p = first; p < first + n; p++)
-		model[p].generation = 0;
+		if (!model[p].shared)
+			model[p].generation = 0;
 }
 
 static void op_populate(struct arena *a, unsigned first, unsigned n)
@@ -168,6 +172,23 @@ static void op_move(struct arena *a __unused, unsigned first, unsigned n)
 	CHECK(ret == (long)page_at(first), "mremap back answers %ld", ret);
 }
 
+/* Fixed frames, in this range's place in the scratch area; where there is no such device, nothing.
+ */
+static void op_device(struct arena *a, unsigned first, unsigned n)
+{
+	unsigned frame = rng_below(&a->rng, FRAMES_COUNT - min(n, FRAMES_COUNT - 1u));
+	size_t len = min(n, FRAMES_COUNT - 1u) * PAGE_SIZE;
+	unsigned long at = scratch + first * PAGE_SIZE;
+	long ret = sys_mmap(at, len, PROT_RW, MAP_SHARED | MAP_FIXED, FRAMES_FD, frame * PAGE_SIZE);
+
+	if (ret == -EBADF)
+		return;
+	CHECK(ret == (long)at, "mapping frames answers %ld", ret);
+	for (unsigned i = 0; i < len / PAGE_SIZE; i++)
+		CHECK(*(volatile u64 *)(at + i * PAGE_SIZE) == frame + i, "frame %u", frame + i);
+	CHECK(!sys_munmap(at, len), "munmap of frames");
+}
+
 static void op_fork(struct arena *a, unsigned first, unsigned n)
 {
 	int child = sys_fork();
@@ -177,6 +198,7 @@ static void op_fork(struct arena *a, unsigned first, unsigned n)
 		CHECK(wait_for(child) == 0, "child %d failed", child);
 		return;
 	}
+	in_child = true;
 	/* Only this thread's arena is certain: the others were interrupted anywhere. */
 	for (unsigned p = a->first; p < a->first + a->n; p++)
 		check_page(p, false);
@@ -189,8 +211,8 @@ static void op_fork(struct arena *a, unsigned first, unsigned n)
 static void step(struct arena *a)
 {
 	static void (*const ops[])(struct arena * a, unsigned first, unsigned n) = {
-		op_map,	     op_write,	  op_write, op_write, op_protect, op_protect,
-		op_dontneed, op_populate, op_move,  op_unmap, op_map,	  op_write,
+		op_map,	     op_write, op_write,  op_write, op_protect, op_protect, op_dontneed,
+		op_populate, op_move,  op_device, op_unmap, op_map,	op_write,
 	};
 	unsigned first, n;
 

@@ -66,7 +66,7 @@ static void check_pages(unsigned first, unsigned n)
 {
 	for (unsigned p = first; p < first + n; p++)
 		if (generation[p])
-			stamp_check(page_at(p), page_at(p), generation[p], 0);
+			stamp_check(page_at(p), page_at(p), generation[p], sys_getpid(), 0);
 }
 
 static void write_pages(unsigned first, unsigned n)

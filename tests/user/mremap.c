@@ -2,10 +2,11 @@
  * mremap: threads move their pages about in one large area, where they share PTE pages with each
  * other.
  *
- * Each thread has a window of the area to itself, twice as large as its pages, and moves a block to
- * a random place in it; windows are odd in size. Every page carries its own number and generation,
- * which must survive every move; what was left behind must be gone: a probe answers EFAULT. That is
- * the oracle, with the kernel's dirty ledger and reference counts.
+ * Each thread has a window of the area to itself, three times as large as its block of pages, which
+ * it moves to random places; windows are odd in size, and a page that stays free lies between them.
+ * Every page carries its own number and generation, which must survive every move; what was left
+ * behind must be gone: a probe answers EFAULT. That is the oracle, with the kernel's dirty ledger
+ * and reference counts.
  */
 #include "tests/user/lib/user.h"
 
@@ -27,7 +28,8 @@ static void stamp_block(const struct block *b, u64 generation)
 static void check_block(const struct block *b, u64 generation)
 {
 	for (unsigned p = 0; p < b->n; p++)
-		stamp_check(b->addr + p * PAGE_SIZE, b->id + p, generation, 0);
+		stamp_check(b->addr + p * PAGE_SIZE, b->id + p, generation, sys_getpid(),
+			    sys_gettid());
 }
 
 static void move(struct block *b, unsigned long to)
@@ -61,13 +63,13 @@ static void grow_and_shrink(struct block *b)
 static void thread_main(unsigned i)
 {
 	unsigned n = work.pages / work.threads / 3 | 1, window = 3 * n;
-	unsigned long base = area + (unsigned long)i * window * PAGE_SIZE;
+	unsigned long base = area + (unsigned long)i * (window + 1) * PAGE_SIZE;
 	struct block b = {base, n, ((u64)i + 1) << 32};
 	long ret;
 
 	/* From here on nobody asks the kernel for a place, so what is unmapped stays free. */
 	barrier_wait(&barrier, work.threads);
-	CHECK(!sys_munmap(base, window * PAGE_SIZE), "munmap");
+	CHECK(!sys_munmap(base, (window + 1) * PAGE_SIZE), "munmap");
 	ret = sys_mmap(base, n * PAGE_SIZE, PROT_RW, MAP_PRIVATE | MAP_ANON | MAP_FIXED, -1, 0);
 	CHECK(ret == (long)base, "mmap answers %ld", ret);
 	for (u64 round = 0; round < work.rounds; round++) {
@@ -91,7 +93,7 @@ static void thread_main(unsigned i)
 
 void program_main(void)
 {
-	size_t len = ((work.pages / work.threads / 3 | 1) * 3 * work.threads + 1) * PAGE_SIZE;
+	size_t len = ((work.pages / work.threads / 3 | 1) * 3 + 1) * work.threads * PAGE_SIZE;
 
 	area = must_map(len, MAP_PRIVATE);
 	run_threads(work.threads, thread_main);

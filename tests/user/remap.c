@@ -8,7 +8,6 @@
  */
 #include "tests/user/lib/user.h"
 
-#define FRAMES 512
 #define WORDS_USED 1
 
 static volatile u64 *frame_words(unsigned long map, unsigned i)
@@ -69,7 +68,8 @@ static void thread_main(unsigned i)
 
 	for (u64 round = 0; round < work.rounds; round++) {
 		struct rng rng = thread_rng(i, round);
-		unsigned n = 1 + rng_below(&rng, FRAMES), first = rng_below(&rng, FRAMES - n + 1);
+		unsigned n = 1 + rng_below(&rng, FRAMES_COUNT),
+			 first = rng_below(&rng, FRAMES_COUNT - n + 1);
 
 		exchange(first, n, slot % 500, round << 16 | i);
 		if (rng_below(&rng, 8) == 0)
@@ -83,12 +83,13 @@ void program_main(void)
 {
 	long addr = sys_mmap(0, PAGE_SIZE, PROT_READ, MAP_SHARED, FRAMES_FD, 0);
 
-	if (addr < 0) {
+	if (addr == -EBADF) { /* the kernel's suite counts pages, and so notices if it has none */
 		say("# remap: no device of frames here\n");
 		return;
 	}
+	CHECK(addr > 0, "mapping a frame answers %ld", addr);
 	CHECK(sys_mmap(0, 2 * PAGE_SIZE, PROT_READ, MAP_SHARED, FRAMES_FD,
-		       (FRAMES - 1) * PAGE_SIZE) == -EINVAL,
+		       (FRAMES_COUNT - 1) * PAGE_SIZE) == -EINVAL,
 	      "more frames than there are");
 	run_threads(work.threads, thread_main);
 }

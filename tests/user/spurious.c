@@ -67,6 +67,12 @@ static void check_own_words(unsigned thread, u64 value)
 		      "page %u: a write of thread %u is lost", p, thread);
 }
 
+static void read_new_pages(void)
+{
+	for (unsigned p = 0; p < work.pages; p++)
+		CHECK(!((volatile u64 *)page_at(p))[0], "page %u: a new page is not zero", p);
+}
+
 static void thread_main(unsigned i)
 {
 	for (u64 round = 0; round < work.rounds; round++) {
@@ -83,9 +89,9 @@ static void thread_main(unsigned i)
 		if (i == 0)
 			make_copy_on_write();
 		barrier_wait(&barrier, work.threads);
-		write_own_words(i, round + 1);
+		write_own_words(i, 2 * round + 1);
 		barrier_wait(&barrier, work.threads);
-		check_own_words(i, round + 1);
+		check_own_words(i, 2 * round + 1);
 		barrier_wait(&barrier, work.threads);
 		if (i == 0) {
 			CHECK(!sys_madvise(region, work.pages * PAGE_SIZE, MADV_DONTNEED),
@@ -93,8 +99,10 @@ static void thread_main(unsigned i)
 			progress(round + 1);
 		}
 		barrier_wait(&barrier, work.threads);
-		(void)((volatile u64 *)page_at(rng_below(&rng, work.pages)))[0];
-		write_own_words(i, round + 2);
+		read_new_pages();
+		write_own_words(i, 2 * round + 2);
+		barrier_wait(&barrier, work.threads);
+		check_own_words(i, 2 * round + 2);
 	}
 }
 

@@ -7,7 +7,6 @@
 #define BAD_POINTER 0x10UL
 #define KERNEL_POINTER 0xffffffff80200000UL
 #define NON_CANONICAL 0x8000000000000000UL
-#define EBADF 9
 #define EPERM 1
 #define EEXIST 17
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -79,7 +78,7 @@ static void mprotect_arguments(void)
 	expect("read of none", probe_read(m), -EFAULT);
 	expect("mprotect read", sys_mprotect(m, PAGE_SIZE, PROT_READ), 0);
 	expect("write of read-only", probe_write(m), -EFAULT);
-	stamp_check(m, m, 1, 0);
+	stamp_check(m, m, 1, sys_getpid(), sys_gettid());
 	expect("mprotect write", sys_mprotect(m, PAGE_SIZE, PROT_RW), 0);
 	expect("munmap", sys_munmap(m + PAGE_SIZE, PAGE_SIZE), 0);
 	expect("mprotect over a hole", sys_mprotect(m, 4 * PAGE_SIZE, PROT_RW), -ENOMEM);
@@ -102,7 +101,7 @@ static void mremap_arguments(void)
 	stamp_write(m, 42, 7);
 	ret = sys_mremap(m, 4 * PAGE_SIZE, 600 * PAGE_SIZE, MREMAP_MAYMOVE, 0);
 	CHECK(ret > 0, "mremap to 600 pages answers %ld", ret);
-	stamp_check(ret, 42, 7, 0);
+	stamp_check(ret, 42, 7, sys_getpid(), sys_gettid());
 	stamp_check_zero(ret + 599 * PAGE_SIZE);
 	expect("munmap", sys_munmap(ret, 600 * PAGE_SIZE), 0);
 	expect("mremap of a hole", sys_mremap(ret, 4096, 4096, MREMAP_MAYMOVE, 0), -EFAULT);

@@ -9,6 +9,7 @@
 #include "tests/user/lib/user.h"
 
 static unsigned long region;
+static u32 self;
 static u64 *oldest; /* per page: the lowest generation that may be seen from now on */
 
 static unsigned long page_at(unsigned p)
@@ -21,11 +22,13 @@ static void read_page(unsigned p)
 	u64 least = smp_load_acquire(&oldest[p]);
 	const volatile struct stamp *s = stamp_of(page_at(p));
 	u64 generation = s->generation, address = s->address;
+	u32 mm = s->mm;
 
 	CHECK(!generation || generation >= least,
 	      "page %u: generation %lu, though %lu was dropped before: a stale translation", p,
 	      generation, least);
 	CHECK(!address || address == page_at(p), "page %u carries the address %#lx", p, address);
+	CHECK(!mm || mm == self, "page %u was written by process %u", p, mm);
 }
 
 /* Drop [first, first + n) pages, all of which are this thread's to drop. */
@@ -82,6 +85,7 @@ void program_main(void)
 	CHECK(work.pages / STRIPE >= work.threads, "%u pages for %u threads", work.pages,
 	      work.threads);
 	region = must_map(work.pages * PAGE_SIZE, MAP_PRIVATE);
+	self = sys_getpid();
 	oldest = (u64 *)must_map(work.pages * sizeof(*oldest), MAP_PRIVATE);
 	run_threads(work.threads, thread_main);
 }

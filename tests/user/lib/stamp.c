@@ -16,18 +16,19 @@ void stamp_write(unsigned long page, u64 address, u64 generation)
 	s->tail = generation;
 }
 
-void stamp_check(unsigned long page, u64 address, u64 generation, u32 mm)
+void stamp_check(unsigned long page, u64 address, u64 generation, u32 mm, u32 writer)
 {
 	const volatile struct stamp *s = stamp_of(page);
 
 	if (s->magic == PAGE_STAMP_MAGIC && s->address == address && s->generation == generation &&
-	    s->tail == generation && (!mm || s->mm == mm))
+	    s->tail == generation && (!mm || s->mm == mm) && (!writer || s->writer == writer))
 		return;
-	fail("page %#lx: expected {address %#lx generation %lu mm %u}, found {magic %#lx address "
+	fail("page %#lx: expected {address %#lx generation %lu mm %u writer %u}, found {magic %#lx "
+	     "address "
 	     "%#lx "
 	     "generation %lu tail %lu mm %u writer %u}",
-	     page, address, generation, mm, s->magic, s->address, s->generation, s->tail, s->mm,
-	     s->writer);
+	     page, address, generation, mm, writer, s->magic, s->address, s->generation, s->tail,
+	     s->mm, s->writer);
 }
 
 void stamp_check_zero(unsigned long page)

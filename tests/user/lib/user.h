@@ -54,8 +54,10 @@ enum {
 #define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
 #define FRAMES_FD 3 /* Pteron's device of fixed frames */
+#define FRAMES_COUNT 512
 
 #define EINTR 4
+#define EBADF 9
 #define ECHILD 10
 #define EAGAIN 11
 #define ENOMEM 12
@@ -142,7 +144,7 @@ static inline struct stamp *stamp_of(unsigned long page)
 
 /* Stamp @page, which this thread alone writes. @address: what the stamp shall say. */
 void stamp_write(unsigned long page, u64 address, u64 generation);
-/* The page carries exactly this; @mm 0: any. */
-void stamp_check(unsigned long page, u64 address, u64 generation, u32 mm);
+/* The page carries exactly this; @mm and @writer 0: any. */
+void stamp_check(unsigned long page, u64 address, u64 generation, u32 mm, u32 writer);
 /* The page is zero where a stamp would be. */
 void stamp_check_zero(unsigned long page);
