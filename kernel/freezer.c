@@ -2,8 +2,9 @@
  * The freezer; see freezer.h. One user at a time (a suite's auditor).
  *
  * A task counts as frozen if it is parked, or if it sleeps interruptibly: when it is woken it still
- * has its work flag, and parks before user mode. A task born while freezing is asked in the next
- * round over all tasks. A task that ends has its process until its mm is gone.
+ * has its work flag, and parks before it touches user memory (freezer_checkpoint) or returns to it.
+ * A task born while freezing is asked in the next round over all tasks. A task that ends has its
+ * process until its mm is gone.
  */
 #include "kernel/freezer.h"
 
@@ -19,8 +20,23 @@ static struct wait_queue thawed = {
 
 void freezer_park(void)
 {
-	wait_event_state(&thawed, !READ_ONCE(freezing), TASK_INTERRUPTIBLE);
+	struct waiter w;
+
+	for (;;) {
+		wait_enqueue(&thawed, &w, TASK_INTERRUPTIBLE);
+		if (!READ_ONCE(freezing))
+			break;
+		schedule();
+		wait_dequeue(&thawed, &w);
+	}
+	wait_dequeue(&thawed, &w);
 	__atomic_and_fetch(&current->work, ~(u32)TASK_WORK_FREEZE, __ATOMIC_SEQ_CST);
+}
+
+void freezer_checkpoint(void)
+{
+	if (READ_ONCE(current->work) & TASK_WORK_FREEZE)
+		freezer_park();
 }
 
 struct census {
@@ -38,8 +54,10 @@ static void ask_and_check(struct task *t, void *arg)
 		__atomic_or_fetch(&t->work, TASK_WORK_FREEZE, __ATOMIC_SEQ_CST);
 		kick_task(t);
 	}
-	/* on_cpu: it has set its state and may still find that it need not sleep. */
-	if (state != TASK_INTERRUPTIBLE || READ_ONCE(t->on_rq) || READ_ONCE(t->on_cpu))
+	/* on_cpu: it has set its state and may still find that it need not sleep. The state again,
+	 * last: it may have run and gone to another sleep between these reads. */
+	if (state != TASK_INTERRUPTIBLE || READ_ONCE(t->on_rq) || READ_ONCE(t->on_cpu) ||
+	    READ_ONCE(t->state) != TASK_INTERRUPTIBLE)
 		c->all_at_rest = false;
 }
 

@@ -10,12 +10,16 @@
 #include "kernel/sched.h"
 #include "kernel/uaccess.h"
 #include "kernel/wait.h"
+#include "mm/shmem.h"
 #include "mm/vma.h"
 
 #define NR_BUCKETS 64
 
+/* Of a shared object the key holds a reference, so that no other object gets its address meanwhile.
+ */
 struct futex_key {
 	const void *space; /* an mm or a shared object */
+	struct shmem *shmem;
 	unsigned long offset;
 };
 
@@ -45,11 +49,20 @@ static int get_key(unsigned long addr, struct futex_key *key)
 	if (!v || v->start > addr)
 		err = -EFAULT;
 	else if (v->shmem)
-		*key = (struct futex_key){v->shmem, (v->pgoff << PAGE_SHIFT) + (addr - v->start)};
+		*key = (struct futex_key){v->shmem, v->shmem,
+					  (v->pgoff << PAGE_SHIFT) + (addr - v->start)};
 	else
-		*key = (struct futex_key){mm, addr};
+		*key = (struct futex_key){mm, NULL, addr};
+	if (!err && key->shmem)
+		shmem_get(key->shmem);
 	up_read(&mm->mmap_lock);
 	return err;
+}
+
+static void put_key(const struct futex_key *key)
+{
+	if (key->shmem)
+		shmem_put(key->shmem);
 }
 
 static struct bucket *bucket_of(const struct futex_key *key) __no_thread_safety
@@ -106,8 +119,10 @@ long futex_wait(unsigned long addr, u32 val)
 		return err;
 	b = bucket_of(&w.key);
 	err = enqueue_if_equal(b, &w, addr, val);
-	if (err)
+	if (err) {
+		put_key(&w.key);
 		return err;
+	}
 	if (!READ_ONCE(w.woken) && !(READ_ONCE(current->work) & TASK_WORK_EXIT))
 		schedule();
 	set_current_state(TASK_RUNNING);
@@ -116,6 +131,7 @@ long futex_wait(unsigned long addr, u32 val)
 	if (!woken)
 		list_del(&w.node);
 	spin_unlock(&b->lock);
+	put_key(&w.key);
 	exiting = READ_ONCE(current->work) & TASK_WORK_EXIT;
 	return woken ? 0 : exiting ? -EINTR : 0; /* a wake without reason is allowed */
 }
@@ -143,5 +159,6 @@ long futex_wake(unsigned long addr, u32 n)
 		woken++;
 	}
 	spin_unlock(&b->lock);
+	put_key(&key);
 	return woken;
 }

@@ -5,7 +5,7 @@
  *
  * irq says who takes the lock: NEVER in an interrupt, or ALSO in one (then always with interrupts
  * off). A PTE-page lock may be held twice, old before new in mremap and parent before child in
- * fork; the second is taken with spin_lock_nested and counts half a step higher.
+ * fork; the second is taken with subclass 1 and counts half a step higher.
  */
 #pragma once
 

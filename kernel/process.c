@@ -131,10 +131,9 @@ static long clone_task(const struct pt_regs *regs, const struct clone_args *args
 	task_user_regs(t)->orig_ax = args->flags & CLONE_CHILD_SETTID ? args->child_tid : 0;
 	t->mm = mm;
 	tid = t->tid;
-	if ((args->flags & CLONE_PARENT_SETTID) && put_user32(args->parent_tid, tid)) {
-		task_free(t);
-		return -EFAULT;
-	}
+	if (args->flags & CLONE_PARENT_SETTID)
+		put_user32(args->parent_tid,
+			   tid); /* as on Linux a bad address is the caller's affair */
 	attach(t, p, p == current->process ? NULL : current->process);
 	wake_up_new_task(t);
 	return tid;
@@ -170,6 +169,8 @@ long do_clone(const struct pt_regs *regs, const struct clone_args *args)
 {
 	if (args->flags & ~(unsigned long)CLONE_KNOWN)
 		return -EINVAL;
+	if ((args->flags & CLONE_SETTLS) && args->tls >= USER_END)
+		return -EPERM; /* the CPU refuses a base that is not canonical */
 	if ((args->flags & CLONE_THREAD_FLAGS) == CLONE_THREAD_FLAGS)
 		return args->stack ? clone_thread(regs, args) : -EINVAL;
 	if (args->flags & CLONE_THREAD_FLAGS)
@@ -282,11 +283,12 @@ static void detach(int status)
 	free_processes(&reap);
 }
 
+/* Tell whoever joins this thread; with nobody left in the mm nobody looks. */
 static void clear_child_tid(void)
 {
 	unsigned long addr = current->clear_child_tid;
 
-	if (addr && !put_user32(addr, 0))
+	if (addr && atomic_read(&current->mm->users) > 1 && !put_user32(addr, 0))
 		futex_wake(addr, 1);
 }
 
@@ -437,7 +439,7 @@ long do_sched_setaffinity(int tid, size_t len, unsigned long mask)
 	if (copy_from_user(&want, mask, min(len, sizeof(want))))
 		return -EFAULT;
 	if (!tid || tid == current->tid)
-		return sched_setaffinity(current, &want);
+		return sched_setaffinity(current, &want); /* may switch: not under a lock */
 	spin_lock(&process_lock);
 	t = find_thread(tid);
 	if (t)

@@ -58,7 +58,6 @@ void do_exit_thread(int code) __noreturn;
 void do_exit_group(int status) __noreturn;
 long do_wait4(int pid, unsigned long status, int options, unsigned long rusage);
 int current_ppid(void);
-/* The task with this tid in the current process, or NULL; 0 is the caller. process_lock not needed:
- * callers only change what the task itself reads later. */
+/* @tid: a thread of the current process, 0: the caller. -ESRCH, -EINVAL, -EFAULT. */
 long do_sched_setaffinity(int tid, size_t len, unsigned long mask);
 long do_sched_getaffinity(int tid, size_t len, unsigned long mask);

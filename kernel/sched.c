@@ -201,7 +201,7 @@ static int choose_migration(struct task *t, unsigned this_cpu)
 	    rng_below(this_cpu_rng(), 1000) < sched_tuning.migrate_permille)
 		to = cpumask_next(&t->cpus_allowed,
 				  rng_below(this_cpu_rng(), cpumask_weight(&cpu_online_mask)));
-	if (to < 0 || to == (int)this_cpu || to >= MAX_CPUS || !cpumask_test(&cpu_online_mask, to))
+	if (to < 0 || to == (int)this_cpu || to >= MAX_CPUS || !cpumask_test(&t->cpus_allowed, to))
 		return -1;
 	return to;
 }
@@ -383,9 +383,12 @@ void sched_ipi(void)
 	set_need_resched();
 }
 
-int sched_setaffinity(struct task *t, const cpumask_t *mask)
+int sched_setaffinity(struct task *t, const cpumask_t *mask) __no_thread_safety
 {
+	unsigned long flags;
+	bool must_move, requeue;
 	cpumask_t allowed;
+	struct rq *rq;
 	unsigned cpu;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(allowed.bits); i++)
@@ -393,14 +396,22 @@ int sched_setaffinity(struct task *t, const cpumask_t *mask)
 	cpu = cpumask_next(&allowed, 0);
 	if (cpu == MAX_CPUS)
 		return -EINVAL;
+	rq = lock_task_rq(t, &flags);
 	t->cpus_allowed = allowed;
-	if (!cpumask_test(&allowed, READ_ONCE(t->cpu))) {
-		WRITE_ONCE(t->migrate_to, cpu);
-		if (t == current)
-			sched_yield();
-		else
-			kick_task(t);
+	must_move = !cpumask_test(&allowed, t->cpu);
+	requeue = must_move && t->on_rq && !t->on_cpu && !list_empty(&t->rq_node);
+	WRITE_ONCE(t->migrate_to, must_move && !requeue ? (int)cpu : -1);
+	if (requeue) {
+		dequeue(rq, t);
+		WRITE_ONCE(t->cpu, cpu);
 	}
+	unlock_task_rq(rq, flags);
+	if (requeue)
+		enqueue_remote(t);
+	else if (must_move && t == current)
+		sched_yield();
+	else if (must_move)
+		kick_task(t);
 	return 0;
 }
 

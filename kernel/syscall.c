@@ -8,6 +8,7 @@
 #include "kernel/counters.h"
 #include "kernel/errno.h"
 #include "kernel/futex.h"
+#include "kernel/irqflags.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/process.h"
@@ -21,7 +22,6 @@
 #define WRITE_CHUNK 256
 #define WRITE_MAX (1UL << 20)
 #define IOV_MAX 1024
-#define ARCH_SET_GS 0x1001
 #define ARCH_SET_FS 0x1002
 #define ARCH_GET_FS 0x1003
 #define NR_CLOCKS 12
@@ -200,24 +200,37 @@ static long sys_sched_getaffinity(struct pt_regs *r)
 	return do_sched_getaffinity(r->di, r->si, r->dx);
 }
 
+/* Saving and loading use swapgs, between which no interrupt may come. */
+static unsigned long exchange_fs_base(bool set, unsigned long base)
+{
+	unsigned long flags = local_irq_save(), old;
+
+	pv_save_user_bases(current);
+	old = current->fs_base;
+	if (set) {
+		current->fs_base = base;
+		pv_load_user_bases(current);
+	}
+	local_irq_restore(flags);
+	return old;
+}
+
 static long sys_arch_prctl(struct pt_regs *r)
 {
-	if (r->di == ARCH_GET_FS) {
-		preempt_disable();
-		pv_save_user_bases(current);
-		preempt_enable();
-		return copy_to_user(r->si, &current->fs_base, sizeof(current->fs_base));
-	}
-	if (r->di != ARCH_SET_FS)
+	unsigned long base;
+
+	switch (r->di) {
+	case ARCH_GET_FS:
+		base = exchange_fs_base(false, 0);
+		return copy_to_user(r->si, &base, sizeof(base));
+	case ARCH_SET_FS:
+		if (r->si >= USER_END)
+			return -EPERM;
+		exchange_fs_base(true, r->si);
+		return 0;
+	default:
 		return -EINVAL;
-	if (r->si > USER_END)
-		return -EPERM;
-	preempt_disable();
-	pv_save_user_bases(current);
-	current->fs_base = r->si;
-	pv_load_user_bases(current);
-	preempt_enable();
-	return 0;
+	}
 }
 
 static long sys_set_tid_address(struct pt_regs *r)

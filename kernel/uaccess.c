@@ -50,3 +50,38 @@ int clear_user(unsigned long dst, size_t n)
 	pv_uaccess_end();
 	return n ? -EFAULT : 0;
 }
+
+/* One instruction that, when it faults, leaves err at -EFAULT. */
+#define MOVE_MAY_FAULT(insn, err, ...)                                                             \
+	__asm__ volatile("1: " insn "\n\t"                                                         \
+			 "xor %0, %0\n"                                                            \
+			 "2:\n"                                                                    \
+			 ".pushsection .ex_table, \"a\"\n.balign 8\n.quad 1b, 2b\n.popsection\n"   \
+			 : "+r"(err), __VA_ARGS__                                                  \
+			 : "memory", "cc")
+
+int put_user32(unsigned long dst, u32 v)
+{
+	int err = -EFAULT;
+
+	if (!access_ok(dst, sizeof(v)))
+		return -EFAULT;
+	pv_uaccess_begin();
+	MOVE_MAY_FAULT("movl %1, (%2)", err, "+r"(v) : "r"(dst));
+	pv_uaccess_end();
+	return err;
+}
+
+int get_user32(unsigned long src, u32 *v)
+{
+	int err = -EFAULT;
+	u32 got = 0;
+
+	if (!access_ok(src, sizeof(got)))
+		return -EFAULT;
+	pv_uaccess_begin();
+	MOVE_MAY_FAULT("movl (%2), %1", err, "+r"(got) : "r"(src));
+	pv_uaccess_end();
+	*v = got;
+	return err;
+}

@@ -13,15 +13,9 @@ int copy_from_user(void *dst, unsigned long src, size_t n);
 int copy_to_user(unsigned long dst, const void *src, size_t n);
 int clear_user(unsigned long dst, size_t n);
 
-static inline int put_user32(unsigned long dst, u32 v)
-{
-	return copy_to_user(dst, &v, sizeof(v));
-}
-
-static inline int get_user32(unsigned long src, u32 *v)
-{
-	return copy_from_user(v, src, sizeof(*v));
-}
+/* Words in one access, as futexes need them. */
+int put_user32(unsigned long dst, u32 v);
+int get_user32(unsigned long src, u32 *v);
 
 /* Until enabled again a fault on user memory is not resolved but fails: for use under spinlocks. */
 static inline void pagefault_disable(void)

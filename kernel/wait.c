@@ -3,7 +3,8 @@
  *
  * rwsem: a waiter is *granted* the semaphore by whoever releases it, in order of arrival, so nobody
  * starves. While RWSEM_WAITERS is set every fast path fails, so the state then changes only under
- * wq.lock, except that readers leave (which only makes it freer; the last one calls rwsem_wake).
+ * wq.lock, except that holders leave or downgrade (which only makes it freer, and calls
+ * rwsem_wake).
  */
 #include "kernel/wait.h"
 

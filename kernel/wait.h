@@ -23,6 +23,10 @@ void wait_dequeue(struct wait_queue *wq, struct waiter *w);
 /* Wake every waiter; the condition they wait for must be visible already. */
 void wake_up_all(struct wait_queue *wq);
 
+/* An interruptible sleeper counts as frozen: once woken it goes on only after the thaw. freezer.c.
+ */
+void freezer_checkpoint(void);
+
 /*
  * Sleep until @cond holds. With TASK_INTERRUPTIBLE also returns when the task has work pending; the
  * caller looks at current->work.
@@ -38,6 +42,8 @@ void wake_up_all(struct wait_queue *wq);
 				break;                                                             \
 			schedule();                                                                \
 			wait_dequeue(wq, &__w);                                                    \
+			if ((st) == TASK_INTERRUPTIBLE)                                            \
+				freezer_checkpoint();                                              \
 		}                                                                                  \
 		wait_dequeue(wq, &__w);                                                            \
 	} while (0)

@@ -5,6 +5,10 @@
 
 #include "mm/mm.h"
 
+/* Where mmap and mremap look for a place. */
+#define MMAP_CEILING 0x00007f0000000000UL
+#define MMAP_FLOOR 0x10000UL
+
 void mm_insert_vma(struct mm *mm, struct vma *v);
 void mm_remove_vma(struct mm *mm, struct vma *v);
 /* Let VMA borders fall on @start and @end. -ENOMEM: nothing observable has changed. */

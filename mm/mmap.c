@@ -16,9 +16,6 @@
 #include "mm/vma.h"
 #include "mm/zap.h"
 
-#define MMAP_CEILING 0x00007f0000000000UL
-#define MMAP_FLOOR 0x10000UL
-
 static KMEM_CACHE(vma_cache, struct vma);
 
 struct vma *vma_alloc(struct mm *mm, unsigned long start, unsigned long end, unsigned long flags)
@@ -184,7 +181,7 @@ long do_munmap(unsigned long addr, unsigned long len) __no_thread_safety
 	struct mm *mm = current->mm;
 	long err;
 
-	len = ALIGN_UP(len, PAGE_SIZE);
+	len = ALIGN_UP(len, PAGE_SIZE); /* 0 if it wraps, which is refused too */
 	if (!user_range_ok(addr, len))
 		return -EINVAL;
 	down_write(&mm->mmap_lock);
@@ -202,8 +199,10 @@ static long place(struct mm *mm, unsigned long addr, unsigned long len, unsigned
 	const struct vma *next;
 
 	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
-		if (!user_range_ok(addr, len))
+		if (addr & ~PAGE_MASK)
 			return -EINVAL;
+		if (!user_range_ok(addr, len))
+			return -ENOMEM;
 		if (addr < MMAP_FLOOR)
 			return -EPERM;
 		next = vma_find(&mm->vmas, addr);
@@ -281,7 +280,7 @@ long do_mmap(unsigned long addr, unsigned long len, unsigned long prot, unsigned
 	struct mm *mm = current->mm;
 	unsigned long vm_flags = prot_to_vm_flags(prot);
 
-	if (!len || (prot & ~(unsigned long)VM_ACCESS))
+	if (!len)
 		return -EINVAL;
 	if (len > USER_END)
 		return -ENOMEM;

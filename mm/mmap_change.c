@@ -10,16 +10,24 @@
 #include "mm/mprotect.h"
 #include "mm/mremap.h"
 #include "mm/populate.h"
+#include "mm/shmem.h"
 #include "mm/vma.h"
 #include "mm/zap.h"
 
+/* The end of what VMAs cover without a hole from @start on, at most @end. */
+static unsigned long covered_end(const struct mm *mm, unsigned long start, unsigned long end)
+{
+	const struct vma *v = vma_find(&mm->vmas, start);
+
+	for (; v && v->start <= start && start < end; v = v->next)
+		start = v->end;
+	return min(start, end);
+}
+
 static int set_flags(struct mm *mm, unsigned long start, unsigned long end, unsigned long access)
 {
-	int err;
+	int err = split_around(mm, start, end);
 
-	if (!vma_covered(&mm->vmas, start, end))
-		return -ENOMEM;
-	err = split_around(mm, start, end);
 	if (err)
 		return err;
 	for (struct vma *v = vma_find(&mm->vmas, start); v && v->start < end; v = v->next)
@@ -28,22 +36,28 @@ static int set_flags(struct mm *mm, unsigned long start, unsigned long end, unsi
 	return 0;
 }
 
+/* Page-align a length that is not 0; 0 if that wraps. */
+static unsigned long align_len(unsigned long len)
+{
+	return ALIGN_UP(len, PAGE_SIZE);
+}
+
+/* As on Linux, what lies before a hole is changed, and the hole is an error in the end. */
 long do_mprotect(unsigned long addr, unsigned long len, unsigned long prot) __no_thread_safety
 {
 	struct mm *mm = current->mm;
 	unsigned long end;
 	int err;
 
-	len = ALIGN_UP(len, PAGE_SIZE);
 	if ((addr & ~PAGE_MASK) || (prot & ~(unsigned long)VM_ACCESS))
 		return -EINVAL;
 	if (!len)
 		return 0;
-	if (!user_range_ok(addr, len))
+	if (!user_range_ok(addr, align_len(len)))
 		return -ENOMEM;
-	end = addr + len;
 	down_write(&mm->mmap_lock);
-	err = set_flags(mm, addr, end, prot_to_vm_flags(prot));
+	end = covered_end(mm, addr, addr + align_len(len));
+	err = end > addr ? set_flags(mm, addr, end, prot_to_vm_flags(prot)) : -ENOMEM;
 	if (err) {
 		up_write(&mm->mmap_lock);
 		return err;
@@ -52,7 +66,7 @@ long do_mprotect(unsigned long addr, unsigned long len, unsigned long prot) __no
 	for (struct vma *v = vma_find(&mm->vmas, addr); v && v->start < end; v = v->next)
 		change_protection(v, max(v->start, addr), min(v->end, end));
 	up_read(&mm->mmap_lock);
-	return 0;
+	return end == addr + align_len(len) ? 0 : -ENOMEM;
 }
 
 /* Move [old, old + len) of @v to [new, new + new_len), which is free. */
@@ -60,7 +74,6 @@ static long move_vma(struct mm *mm, struct vma *v, unsigned long old, unsigned l
 		     unsigned long new, unsigned long new_len)
 {
 	struct vma *target = vma_clone(v, mm, old, old + len);
-	unsigned long moved, back;
 	int err;
 
 	if (!target)
@@ -68,14 +81,12 @@ static long move_vma(struct mm *mm, struct vma *v, unsigned long old, unsigned l
 	target->start = new;
 	target->end = new + new_len;
 	mm_insert_vma(mm, target);
-	err = move_page_tables(v, old, new, len, &moved);
-	if (err) {
-		/* The old tables are all there: moving back needs no memory. */
-		BUG_ON(move_page_tables(target, new, old, moved, &back));
+	err = move_page_tables(v, old, new, len);
+	/* The one range or the other goes; its ends are ends of VMAs, so this needs no memory. */
+	if (err)
 		BUG_ON(unmap_range_locked(mm, new, new + new_len, false));
-		return err;
-	}
-	err = unmap_range_locked(mm, old, old + len, false);
+	else
+		BUG_ON(unmap_range_locked(mm, old, old + len, false));
 	if (err)
 		return err;
 	merge_around(mm, new, new + new_len);
@@ -89,30 +100,56 @@ static bool can_grow_in_place(const struct mm *mm, const struct vma *v, unsigned
 	       vma_covered(&mm->vmas, v->start, end);
 }
 
+/* Whether @v may map @new_len bytes from @old on: a device's frames cannot grow, objects have an
+ * end. */
+static int check_growth(const struct vma *v, unsigned long old, unsigned long old_len,
+			unsigned long new_len)
+{
+	unsigned long index = v->pgoff + ((old - v->start) >> PAGE_SHIFT);
+
+	if (new_len <= old_len)
+		return 0;
+	if (v->flags & VM_PFNMAP)
+		return -EFAULT;
+	if (v->shmem && index + (new_len >> PAGE_SHIFT) > SHMEM_MAX_PAGES)
+		return -ENOMEM;
+	return 0;
+}
+
+/* Make room at the target and cut off the tail; then old_len <= new_len. */
+static int unmap_for_remap(struct mm *mm, unsigned long old, unsigned long *old_len,
+			   unsigned long new_len, unsigned long flags, unsigned long new)
+{
+	int err = 0;
+
+	if (flags & MREMAP_FIXED)
+		err = unmap_range_locked(mm, new, new + new_len, false);
+	if (!err && new_len < *old_len) {
+		err = unmap_range_locked(mm, old + new_len, old + *old_len, false);
+		*old_len = new_len;
+	}
+	return err;
+}
+
 static long remap_locked(struct mm *mm, unsigned long old, unsigned long old_len,
 			 unsigned long new_len, unsigned long flags, unsigned long new)
 {
-	struct vma *v;
-	long err = 0;
+	struct vma *v = vma_find(&mm->vmas, old);
+	long err;
 
-	if ((flags & MREMAP_FIXED) || new_len < old_len) {
-		if (flags & MREMAP_FIXED)
-			err = unmap_range_locked(mm, new, new + new_len, false);
-		if (!err && new_len < old_len)
-			err = unmap_range_locked(mm, old + new_len, old + old_len, false);
-		if (err)
-			return err;
-		old_len = min(old_len, new_len);
-	}
+	if (!v || v->start > old)
+		return -EFAULT;
+	err = check_growth(v, old, old_len, new_len);
+	if (!err)
+		err = unmap_for_remap(mm, old, &old_len, new_len, flags, new);
+	if (err)
+		return err;
+	if (!(flags & MREMAP_FIXED) && new_len == old_len)
+		return old;
 	v = vma_find(&mm->vmas, old);
-	if (!v || v->start > old || v->end < old + old_len)
-		return -EFAULT;
-	/* A device's frames cannot grow, and nothing grows beyond what can be shared. */
-	if (new_len > old_len && (v->flags & VM_PFNMAP))
-		return -EFAULT;
+	if (v->end < old + old_len)
+		return -EFAULT; /* several VMAs */
 	if (!(flags & MREMAP_FIXED)) {
-		if (new_len <= old_len)
-			return old;
 		if (can_grow_in_place(mm, v, old + old_len, old + new_len)) {
 			mm->mapped_pages += (new_len - old_len) >> PAGE_SHIFT;
 			v->end = old + new_len;
@@ -121,7 +158,7 @@ static long remap_locked(struct mm *mm, unsigned long old, unsigned long old_len
 		}
 		if (!(flags & MREMAP_MAYMOVE))
 			return -ENOMEM;
-		new = vma_find_gap(&mm->vmas, new_len, PAGE_SIZE, 0x00007f0000000000UL);
+		new = vma_find_gap(&mm->vmas, new_len, MMAP_FLOOR, MMAP_CEILING);
 		if (!new)
 			return -ENOMEM;
 	}
@@ -144,7 +181,7 @@ long do_mremap(unsigned long old, unsigned long old_len, unsigned long new_len, 
 		return -EINVAL;
 	if (flags & MREMAP_FIXED) {
 		if (!(flags & MREMAP_MAYMOVE) || !user_range_ok(new_addr, new_len) ||
-		    new_addr < PAGE_SIZE || (old < new_addr + new_len && new_addr < old + old_len))
+		    new_addr < MMAP_FLOOR || (old < new_addr + new_len && new_addr < old + old_len))
 			return -EINVAL;
 	}
 	down_write(&mm->mmap_lock);
@@ -162,10 +199,11 @@ static int advise_vma(struct mmu_gather *tlb, struct vma *v, unsigned long start
 		zap_page_range(tlb, v, start, end);
 		return 0;
 	}
-	if (advice == MADV_POPULATE_WRITE && !(v->flags & VM_WRITE))
-		return -EFAULT;
-	if (advice == MADV_POPULATE_READ && !(v->flags & VM_ACCESS))
-		return -EFAULT;
+	if (advice != MADV_POPULATE_READ && advice != MADV_POPULATE_WRITE)
+		return 0; /* a hint */
+	if ((v->flags & VM_PFNMAP) ||
+	    !(v->flags & (advice == MADV_POPULATE_WRITE ? VM_WRITE : VM_ACCESS)))
+		return -EINVAL;
 	return populate_range(v, start, end, advice == MADV_POPULATE_WRITE);
 }
 
@@ -182,29 +220,24 @@ static int advise_range(struct mm *mm, unsigned long addr, unsigned long end, in
 	return err ? err : hole;
 }
 
+static bool advice_known(int advice)
+{
+	return (advice >= MADV_NORMAL && advice <= MADV_DONTNEED) || advice == MADV_POPULATE_READ ||
+	       advice == MADV_POPULATE_WRITE;
+}
+
 long do_madvise(unsigned long addr, unsigned long len, int advice)
 {
 	struct mm *mm = current->mm;
 	int err;
 
-	len = ALIGN_UP(len, PAGE_SIZE);
-	switch (advice) {
-	case MADV_NORMAL:
-	case MADV_RANDOM:
-	case MADV_SEQUENTIAL:
-	case MADV_WILLNEED:
-		return (addr & ~PAGE_MASK) ? -EINVAL : 0;
-	case MADV_DONTNEED:
-	case MADV_POPULATE_READ:
-	case MADV_POPULATE_WRITE:
-		break;
-	default:
-		return -EINVAL;
-	}
-	if (addr & ~PAGE_MASK)
+	if (!advice_known(advice) || (addr & ~PAGE_MASK))
 		return -EINVAL;
 	if (!len)
 		return 0;
+	len = align_len(len);
+	if (!len || addr + len < addr)
+		return -EINVAL;
 	if (!user_range_ok(addr, len))
 		return -ENOMEM;
 	down_read(&mm->mmap_lock);

@@ -46,7 +46,9 @@ void tlb_remove_table(struct mmu_gather *tlb, unsigned long addr, struct page *t
 
 void tlb_flush_mmu(struct mmu_gather *tlb)
 {
-	if (tlb->start < tlb->end)
+	if (tlb->start < tlb->end && tlb->tables)
+		flush_tlb_tables(tlb->mm, tlb->start, tlb->end);
+	else if (tlb->start < tlb->end)
 		flush_tlb_range(tlb->mm, tlb->start, tlb->end);
 	tlb->start = ~0UL;
 	tlb->end = 0;

@@ -14,7 +14,6 @@
 
 struct move {
 	unsigned long old, new; /* starts of the two ranges */
-	unsigned long *moved;
 };
 
 /*
@@ -58,30 +57,47 @@ static void lock_and_move(struct mm *mm, pmd_t *pmd, unsigned long addr, unsigne
 	pte_unmap_unlock(ptep, ptl);
 }
 
-static int move_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
-			  void *arg)
+/* The end of the part of [addr, end) whose image lies in the same PTE page as that of @addr. */
+static unsigned long part_end(const struct move *m, unsigned long addr, unsigned long end)
 {
-	struct move *m = arg;
+	unsigned long new_addr = m->new + (addr - m->old);
 
-	while (addr < end) {
-		unsigned long new_addr = m->new + (addr - m->old);
-		unsigned long len = pmd_addr_end(new_addr, new_addr + (end - addr)) - new_addr;
-		pmd_t *new_pmd = pmd_alloc(vma->mm, new_addr);
+	return addr + (pmd_addr_end(new_addr, new_addr + (end - addr)) - new_addr);
+}
+
+/* First pass: make the tables that the images need, so that the second cannot fail. */
+static int prepare_pte_range(struct vma *vma, pmd_t *pmd __unused, unsigned long addr,
+			     unsigned long end, void *arg)
+{
+	const struct move *m = arg;
+
+	for (; addr < end; addr = part_end(m, addr, end)) {
+		pmd_t *new_pmd = pmd_alloc(vma->mm, m->new + (addr - m->old));
 
 		if (!new_pmd || !pte_alloc(vma->mm, new_pmd))
 			return -ENOMEM;
-		lock_and_move(vma->mm, pmd, addr, addr + len, new_pmd, new_addr);
-		addr += len;
-		*m->moved = addr - m->old;
 	}
 	return 0;
 }
 
-int move_page_tables(struct vma *vma, unsigned long old, unsigned long new, unsigned long len,
-		     unsigned long *moved)
+static int move_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
+			  void *arg)
 {
-	struct move m = {old, new, moved};
+	const struct move *m = arg;
 
-	*moved = 0;
-	return walk_pte_ranges(vma, old, old + len, move_pte_range, &m);
+	for (unsigned long next; addr < end; addr = next) {
+		unsigned long new_addr = m->new + (addr - m->old);
+
+		next = part_end(m, addr, end);
+		lock_and_move(vma->mm, pmd, addr, next, pmd_find(vma->mm, new_addr), new_addr);
+	}
+	return 0;
+}
+
+int move_page_tables(struct vma *vma, unsigned long old, unsigned long new, unsigned long len)
+{
+	struct move m = {old, new};
+	int err = walk_pte_ranges(vma, old, old + len, prepare_pte_range, &m);
+
+	return err ? err : walk_pte_ranges(vma, old, old + len, move_pte_range, &m);
 }

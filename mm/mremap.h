@@ -5,7 +5,7 @@
 
 /*
  * Move the entries of [old, old + len) of @vma to [new, new + len), which has none, in the same mm.
- * mmap_lock held for writing. -ENOMEM: what was moved stays moved, and *moved says how many bytes.
+ * mmap_lock held for writing. -ENOMEM: nothing was moved; empty tables may be left at the new
+ * place.
  */
-int move_page_tables(struct vma *vma, unsigned long old, unsigned long new, unsigned long len,
-		     unsigned long *moved);
+int move_page_tables(struct vma *vma, unsigned long old, unsigned long new, unsigned long len);

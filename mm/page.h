@@ -23,7 +23,8 @@ enum page_kind {
 #define PG_DIRTY BIT(0) /* user pages: a D bit was harvested from an entry that mapped the page */
 
 struct page {
-	/* User pages: one for each present PTE that maps the page, one for a shared object's hold.
+	/* User pages: one for each PTE that maps the page (PROT_NONE too), one for a shared
+	 * object's hold.
 	 */
 	atomic_t refcount;
 	u8 kind;  /* enum page_kind */
@@ -69,7 +70,8 @@ static inline struct page *virt_to_page(const void *va)
 void page_alloc_init(void);
 
 /*
- * One frame with reference count 1, its contents undefined; NULL when memory is exhausted.
+ * One frame with reference count 1, its contents undefined; NULL when memory is exhausted, but for
+ * what other CPUs have in their caches and quarantines.
  * Task context. LOCK_PAGE_ALLOC may be taken.
  */
 struct page *alloc_page(enum page_kind kind);

@@ -48,13 +48,14 @@ static void load(struct cpu_tlb *c, struct mm *next)
 	u64 generation;
 	bool flush;
 
+	/* An interrupt meant for prev is harmless by now: this CPU has interrupts off. */
+	WRITE_ONCE(c->lazy, false);
 	cpumask_set(&next->tlb.cpus, smp_processor_id()); /* a full barrier */
 	generation = READ_ONCE(next->tlb.generation.v);
 	flush = asid_choose(&c->asids, next->tlb.context, generation);
 	if (flush)
 		count(CNT_TLB_GENERATION_FLUSHES);
 	c->mm = next;
-	WRITE_ONCE(c->lazy, false);
 	pv_load_pgd(next, virt_to_pfn(next->pgd), c->asids.active, flush);
 	cpumask_clear(&prev->tlb.cpus, smp_processor_id());
 }
@@ -91,6 +92,13 @@ void switch_mm(struct mm *next)
 		leave_lazy(c);
 }
 
+/* Nothing of the mm's tables may stay in this CPU, not even in the caches of its page walks. */
+static void load_kernel_tables(struct cpu_tlb *c)
+{
+	load(c, &init_mm);
+	WRITE_ONCE(c->lazy, true);
+}
+
 /* Bring this CPU's TLB up to date with @arg; interrupts are off. */
 static void flush_on_this_cpu(void *arg)
 {
@@ -99,6 +107,8 @@ static void flush_on_this_cpu(void *arg)
 	u64 *followed = &c->asids.slot[c->asids.active].generation;
 	u64 generation;
 
+	if (c->mm == f->mm && c->lazy && f->freed_tables)
+		load_kernel_tables(c);
 	if (c->mm != f->mm || c->lazy)
 		return; /* it will see the generation when it comes back to this mm */
 	generation = READ_ONCE(f->mm->tlb.generation.v);
@@ -114,15 +124,19 @@ static void flush_on_this_cpu(void *arg)
 	*followed = f->generation;
 }
 
-/* The CPUs that must be interrupted: those that have the mm loaded and in use. */
-static bool cpus_to_interrupt(const struct mm *mm, cpumask_t *cpus)
+/*
+ * The CPUs that must be interrupted: those that have the mm loaded and in use; and where tables are
+ * about to be freed, those that only have it loaded too, because they may still walk it
+ * speculatively.
+ */
+static bool cpus_to_interrupt(const struct tlb_flush *f, cpumask_t *cpus)
 {
 	unsigned self = smp_processor_id();
 	bool any = false;
 
 	*cpus = (cpumask_t){0};
-	for_each_cpu_in(cpu, &mm->tlb.cpus) {
-		if (cpu == self || READ_ONCE(per_cpu(cpu_tlb, cpu).lazy))
+	for_each_cpu_in(cpu, &f->mm->tlb.cpus) {
+		if (cpu == self || (READ_ONCE(per_cpu(cpu_tlb, cpu).lazy) && !f->freed_tables))
 			continue;
 		cpus->bits[cpu / 64] |= BIT(cpu % 64);
 		any = true;
@@ -140,23 +154,32 @@ void tlb_flush_now(struct tlb_flush *f)
 	flags = local_irq_save();
 	flush_on_this_cpu(f);
 	local_irq_restore(flags);
-	if (cpus_to_interrupt(f->mm, &cpus)) {
+	if (cpus_to_interrupt(f, &cpus)) {
 		count(CNT_SHOOTDOWNS);
 		pv_flush_tlb_others(&cpus, flush_on_this_cpu, f);
 	}
 }
 
-void flush_tlb_range(struct mm *mm, unsigned long start, unsigned long end)
+static void flush_or_owe(struct tlb_flush *f)
 {
-	struct tlb_flush f = {.mm = mm, .start = start, .end = end};
-
 	if (is_lazy_mmu_mode_active()) {
-		batch_owe_flush(&f);
+		batch_owe_flush(f);
 		return;
 	}
 	preempt_disable();
-	tlb_flush_now(&f);
+	tlb_flush_now(f);
 	preempt_enable();
+}
+
+void flush_tlb_range(struct mm *mm, unsigned long start, unsigned long end)
+{
+	flush_or_owe(&(struct tlb_flush){.mm = mm, .start = start, .end = end});
+}
+
+void flush_tlb_tables(struct mm *mm, unsigned long start, unsigned long end)
+{
+	flush_or_owe(
+		&(struct tlb_flush){.mm = mm, .start = start, .end = end, .freed_tables = true});
 }
 
 void flush_tlb_page(struct mm *mm, unsigned long addr)
@@ -176,8 +199,7 @@ static void evict_on_this_cpu(void *arg)
 	if (c->mm != arg)
 		return;
 	BUG_ON(!c->lazy);
-	load(c, &init_mm);
-	WRITE_ONCE(c->lazy, true);
+	load_kernel_tables(c);
 }
 
 void tlb_evict_mm(struct mm *mm)

@@ -19,6 +19,8 @@ void switch_mm(struct mm *next);
  * pays after its updates, at the latest in its leave; else it has happened on return.
  */
 void flush_tlb_range(struct mm *mm, unsigned long start, unsigned long end);
+/* The same, where tables that covered the range were unlinked and will be freed. */
+void flush_tlb_tables(struct mm *mm, unsigned long start, unsigned long end);
 void flush_tlb_page(struct mm *mm, unsigned long addr);
 void flush_tlb_mm(struct mm *mm);
 

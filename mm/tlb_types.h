@@ -12,6 +12,7 @@ struct mm;
 struct tlb_flush {
 	struct mm *mm;
 	unsigned long start, end; /* [start, end); end == TLB_FLUSH_ALL: everything */
+	bool freed_tables;	  /* also from CPUs that have the mm loaded without using it */
 	u64 generation;		  /* filled by the flush itself */
 };
 

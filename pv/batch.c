@@ -131,6 +131,7 @@ void batch_owe_flush(const struct tlb_flush *f)
 	} else {
 		b->flush.start = min(b->flush.start, f->start);
 		b->flush.end = max(b->flush.end, f->end);
+		b->flush.freed_tables |= f->freed_tables;
 	}
 	preempt_enable();
 }

@@ -18,10 +18,10 @@
 /* One update, as Xen's do_mmu_update() would carry it out. */
 static void apply(const struct pt_update *u)
 {
-	pte_t *ptep = __va(u->ptr & ~7UL);
+	pte_t *ptep = __va(u->ptr & ~7UL), old = *(volatile pte_t *)ptep;
 
 	if (u->ptr & PT_PRESERVE_AD)
-		native_ptep_modify(ptep, *ptep, (pte_t){u->val | (ptep->v & _PAGE_AD)});
+		native_ptep_modify(ptep, old, (pte_t){u->val | (old.v & _PAGE_AD)});
 	else
 		native_set_pte(ptep, (pte_t){u->val});
 }

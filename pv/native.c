@@ -14,6 +14,7 @@
 #include "kernel/interrupt.h"
 #include "kernel/io.h"
 #include "kernel/panic.h"
+#include "kernel/preempt.h"
 #include "kernel/task.h"
 #include "mm/addr.h"
 #include "pv/batch.h"
@@ -174,7 +175,8 @@ static void native_lock_wait(const u16 *head, u16 ticket)
 		return;
 	}
 	native_irq_disable();
-	if (READ_ONCE(*head) != ticket)
+	/* Not if another task is wanted here: it may be the lock's holder. */
+	if (READ_ONCE(*head) != ticket && !need_resched())
 		native_safe_halt();
 	else
 		native_irq_enable();

@@ -81,7 +81,10 @@ static void mprotect_arguments(void)
 	stamp_check(m, m, 1, sys_getpid(), sys_gettid());
 	expect("mprotect write", sys_mprotect(m, PAGE_SIZE, PROT_RW), 0);
 	expect("munmap", sys_munmap(m + PAGE_SIZE, PAGE_SIZE), 0);
-	expect("mprotect over a hole", sys_mprotect(m, 4 * PAGE_SIZE, PROT_RW), -ENOMEM);
+	expect("mprotect over a hole", sys_mprotect(m, 4 * PAGE_SIZE, PROT_READ), -ENOMEM);
+	expect("write before the hole, which was protected", probe_write(m), -EFAULT);
+	expect("write behind the hole, which was not", probe_write(m + 2 * PAGE_SIZE), 0);
+	expect("mprotect of everything", sys_mprotect(m, ~0UL, PROT_READ), -ENOMEM);
 	expect("munmap", sys_munmap(m, 4 * PAGE_SIZE), 0);
 }
 
@@ -104,6 +107,12 @@ static void mremap_arguments(void)
 	stamp_check(ret, 42, 7, sys_getpid(), sys_gettid());
 	stamp_check_zero(ret + 599 * PAGE_SIZE);
 	expect("munmap", sys_munmap(ret, 600 * PAGE_SIZE), 0);
+	m = must_map(PAGE_SIZE, MAP_PRIVATE);
+	stamp_write(m, m, 9);
+	expect("mremap of a hole onto it",
+	       sys_mremap(ret, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, m), -EFAULT);
+	stamp_check(m, m, 9, sys_getpid(), sys_gettid());
+	expect("munmap", sys_munmap(m, PAGE_SIZE), 0);
 	expect("mremap of a hole", sys_mremap(ret, 4096, 4096, MREMAP_MAYMOVE, 0), -EFAULT);
 }
 
@@ -113,6 +122,7 @@ static void madvise_arguments(void)
 
 	expect("madvise unaligned", sys_madvise(m + 1, 4096, MADV_DONTNEED), -EINVAL);
 	expect("madvise 9999", sys_madvise(m, 4096, 9999), -EINVAL);
+	expect("madvise of everything", sys_madvise(m, ~0UL, MADV_DONTNEED), -EINVAL);
 	expect("madvise of 0", sys_madvise(m, 0, MADV_DONTNEED), 0);
 	expect("populate", sys_madvise(m, 4 * PAGE_SIZE, MADV_POPULATE_WRITE), 0);
 	stamp_check_zero(m);
@@ -121,6 +131,10 @@ static void madvise_arguments(void)
 	stamp_check_zero(m);
 	expect("munmap", sys_munmap(m + PAGE_SIZE, PAGE_SIZE), 0);
 	expect("madvise over a hole", sys_madvise(m, 4 * PAGE_SIZE, MADV_DONTNEED), -ENOMEM);
+	expect("a hint over a hole", sys_madvise(m, 4 * PAGE_SIZE, MADV_WILLNEED), -ENOMEM);
+	expect("mprotect", sys_mprotect(m, PAGE_SIZE, PROT_READ), 0);
+	expect("populate of what is read-only", sys_madvise(m, PAGE_SIZE, MADV_POPULATE_WRITE),
+	       -EINVAL);
 	expect("munmap", sys_munmap(m, 4 * PAGE_SIZE), 0);
 }
 
@@ -248,6 +262,15 @@ static void children(void)
 	expect("gettid", sys_gettid(), sys_getpid());
 }
 
+#define CLONE_SETTLS 0x80000
+
+static void clone_arguments(void)
+{
+	expect("clone with a base that is not canonical",
+	       syscall6(SYS_clone, CLONE_SETTLS | 17, 0, 0, 0, NON_CANONICAL, 0), -EPERM);
+	expect("arch_prctl with such a base", syscall3(158, 0x1002, NON_CANONICAL, 0), -EPERM);
+}
+
 static void affinity(void)
 {
 	u64 mask[4] = {0}, one[4] = {0};
@@ -274,5 +297,6 @@ void program_main(void)
 	brk_moves();
 	deaths();
 	children();
+	clone_arguments();
 	affinity();
 }

@@ -31,6 +31,16 @@ static void read_page(unsigned p)
 	CHECK(!mm || mm == self, "page %u was written by process %u", p, mm);
 }
 
+/*
+ * The magic number is the same in every stamp, so any thread may write it at any time: a page that
+ * its owner has only populated becomes dirty while it is dropped, and the kernel's ledger must
+ * know.
+ */
+static void make_dirty(unsigned p)
+{
+	((volatile struct stamp *)stamp_of(page_at(p)))->magic = PAGE_STAMP_MAGIC;
+}
+
 /* Drop [first, first + n) pages, all of which are this thread's to drop. */
 static void drop(unsigned first, unsigned n, u64 generation, struct rng *rng)
 {
@@ -74,6 +84,7 @@ static void thread_main(unsigned i)
 			own_stripe(s, round + 1, &rng);
 			for (unsigned k = 0; k < STRIPE; k++)
 				read_page(rng_below(&rng, stripes * STRIPE));
+			make_dirty(rng_below(&rng, stripes * STRIPE));
 		}
 		if (i == 0)
 			progress(round + 1);
