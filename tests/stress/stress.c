@@ -196,7 +196,6 @@ static bool must_have_moved(const struct ktest *t, enum counter c)
 	switch (c) {
 	case CNT_LAZY_SECTIONS:
 	case CNT_PAGE_FAULTS:
-	case CNT_FORKS:
 	case CNT_DEVICE_PAGES:
 		return true;
 	case CNT_SHOOTDOWNS:
