@@ -23,12 +23,12 @@ WARNINGS := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes \
 CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone \
 	-mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing \
 	-fno-asynchronous-unwind-tables -fno-common -fcf-protection=none \
-	-fno-optimize-sibling-calls -I. $(WARNINGS) $(if $(filter 1,$(DEBUG)),-DCONFIG_DEBUG)
+	-fno-optimize-sibling-calls -I. -D__XEN_INTERFACE_VERSION__=0x00040d00 $(WARNINGS) $(if $(filter 1,$(DEBUG)),-DCONFIG_DEBUG)
 NASMFLAGS := -f elf64 -g -F dwarf
 LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments
 
-SRC := $(wildcard boot/*.c kernel/*.c mm/*.c pv/*.c drivers/*.c tests/*.c tests/unit/*.c tests/stress/*.c)
-ASM := $(wildcard boot/*.asm kernel/*.asm)
+SRC := $(wildcard boot/*.c kernel/*.c mm/*.c pv/*.c pv/xen/*.c drivers/*.c tests/*.c tests/unit/*.c tests/stress/*.c)
+ASM := $(wildcard boot/*.asm kernel/*.asm pv/xen/*.asm)
 OBJ := $(SRC:%=$(BUILD)/%.o) $(ASM:%=$(BUILD)/%.o)
 
 # Programs for ring 3: each tests/user/*.c is one, linked with the runtime in tests/user/lib.

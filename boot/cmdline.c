@@ -137,7 +137,7 @@ static const struct param {
 	const char *name, *values;
 	bool (*set)(const char *value);
 } params[] = {
-	{"backend", "native or deferred", set_backend},
+	{"backend", "native, deferred, or on Xen xen", set_backend},
 	{"suite", "names separated by commas, default, or all", set_suites},
 	{"seed", "a number", set_seed},
 	{"rounds", "a number from 1", set_rounds},

@@ -7,12 +7,14 @@
 
 #include "kernel/io.h"
 #include "kernel/printk.h"
+#include "pv/pv_ops.h"
 
 #define DEBUG_EXIT_PORT 0xf4
 #define DEBUG_EXIT_BASE 0x10 /* far from the values by which QEMU itself may end */
 
 void machine_shutdown(enum shutdown_reason why)
 {
+	pv_prepare_exit();
 	outl(DEBUG_EXIT_PORT, DEBUG_EXIT_BASE + why);
 	printk("# the machine can be switched off now\n");
 	for (;;)

@@ -64,7 +64,7 @@ void clock_init(void)
 	pr_info("clock: TSC at %lu.%03lu MHz\n", khz / 1000, khz % 1000);
 }
 
-u64 clock_ns(void)
+u64 native_clock_ns(void)
 {
 	return (unsigned __int128)(rdtsc() - tsc_start) * ns_mult >> SHIFT;
 }

@@ -12,6 +12,7 @@
 #include "kernel/cpu.h"
 #include "kernel/futex.h"
 #include "kernel/irqflags.h"
+#include "kernel/main.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/process.h"
@@ -63,7 +64,7 @@ static void __noreturn refuse(void)
 	machine_shutdown(SHUTDOWN_CRASHED);
 }
 
-static void parse_params(void)
+void boot_parse_params(void)
 {
 	if (boot_info.cmdline_truncated) {
 		pr_err("command line: longer than %d characters\n", BOOT_CMDLINE_MAX - 1);
@@ -74,7 +75,7 @@ static void parse_params(void)
 	boot_seed = boot_params.seed;
 	lazy_mmu_enabled = boot_params.lazy;
 	if (!pv_select_backend(boot_params.backend)) {
-		pr_err("command line: backend=%s: there are native and deferred\n",
+		pr_err("command line: backend=%s: there are native and deferred, and xen on Xen\n",
 		       boot_params.backend);
 		refuse();
 	}
@@ -84,7 +85,7 @@ static void parse_params(void)
 		refuse();
 }
 
-static void report_boot(void)
+void boot_report(void)
 {
 	u64 bytes = 0;
 
@@ -131,6 +132,19 @@ static void main_task(void *unused __unused)
 	machine_shutdown(why);
 }
 
+void start_kernel(void (*start_cpus)(void))
+{
+	frames_device_init();
+	page_alloc_init();
+	zero_page_init();
+	futex_init();
+	start_cpus();
+	kthread_run("main", main_task, NULL);
+	preempt_enable_no_resched();
+	local_irq_enable();
+	cpu_idle();
+}
+
 void kernel_entry(enum boot_protocol protocol, paddr_t info)
 {
 	percpu_init_boot_cpu();
@@ -138,10 +152,10 @@ void kernel_entry(enum boot_protocol protocol, paddr_t info)
 	idt_init();
 	parse_boot(protocol, info);
 	cpu_detect("");
-	parse_params();
+	boot_parse_params();
 	cpu_detect(boot_params.disable);
 	pv_select_backend(boot_params.backend);
-	report_boot();
+	boot_report();
 	acpi_init(boot_info.rsdp);
 	early_init();
 	cpu_init(0);
@@ -154,13 +168,5 @@ void kernel_entry(enum boot_protocol protocol, paddr_t info)
 	clock_init();
 	lapic_init_cpu();
 	smp_prepare(boot_params.maxcpus);
-	frames_device_init();
-	page_alloc_init();
-	zero_page_init();
-	futex_init();
-	smp_start_all();
-	kthread_run("main", main_task, NULL);
-	preempt_enable_no_resched();
-	local_irq_enable();
-	cpu_idle();
+	start_kernel(smp_start_all);
 }

@@ -129,6 +129,7 @@ void panic(const char *fmt, ...)
 	va_list args;
 
 	CAPTURE_REGS(&regs);
+	regs.cs &= ~3UL; /* a PV kernel runs in ring 3, but it is the kernel */
 	regs.ip = (unsigned long)__builtin_return_address(0);
 	regs.bp = *(unsigned long *)__builtin_frame_address(0);
 	va_start(args, fmt);

@@ -12,6 +12,7 @@
 
 static DEFINE_SPINLOCK(console_lock, LOCK_CONSOLE);
 static bool console_lock_busted;
+void (*console_out)(const char *s, size_t n) = serial_write;
 
 void console_bust_lock(void)
 {
@@ -25,7 +26,7 @@ void console_write(const char *s, size_t n) __no_thread_safety
 
 	if (locked)
 		flags = spin_lock_irqsave(&console_lock);
-	serial_write(s, n);
+	console_out(s, n);
 	if (locked)
 		spin_unlock_irqrestore(&console_lock, flags);
 }

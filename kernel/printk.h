@@ -20,6 +20,9 @@ void printk(const char *fmt, ...) __printf(1, 2);
 /* Raw bytes, for user writes; @n of them, in one piece. */
 void console_write(const char *s, size_t n);
 
+/* Where the bytes go: the serial port, unless the boot path has something else. */
+extern void (*console_out)(const char *s, size_t n);
+
 /* Diagnostics are KTAP comments, so that the test output stays parseable. */
 #define pr_info(fmt, ...) printk("# " fmt, ##__VA_ARGS__)
 #define pr_warn(fmt, ...) printk("# warning: " fmt, ##__VA_ARGS__)

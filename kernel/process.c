@@ -46,8 +46,6 @@ static struct process kernel_process = {
 };
 static atomic_t nr_user_tasks;
 
-void task_enter_user(void *regs); /* entry.asm */
-
 unsigned user_task_count(void)
 {
 	return atomic_read(&nr_user_tasks);
@@ -115,7 +113,7 @@ static void child_start(void *regs)
 	/* orig_ax is free: clone left the address for CLONE_CHILD_SETTID there. */
 	if (r->orig_ax)
 		put_user32(r->orig_ax, current->tid);
-	task_enter_user(regs);
+	pv_enter_user(regs);
 }
 
 static long clone_task(const struct pt_regs *regs, const struct clone_args *args, struct mm *mm,
@@ -186,7 +184,7 @@ static void spawned_start(void *arg)
 	kmem_cache_free(&exec_args_cache, args);
 	if (err)
 		do_exit_group(STATUS_EXITED(127));
-	task_enter_user(task_user_regs(current));
+	pv_enter_user(task_user_regs(current));
 }
 
 int process_spawn(const char *const argv[])

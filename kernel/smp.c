@@ -67,7 +67,7 @@ void smp_prepare(unsigned max)
 		make_trampoline_tables();
 }
 
-static void init_this_cpu(unsigned cpu)
+void smp_init_this_cpu(unsigned cpu)
 {
 	*this_cpu_rng() = rng_stream(boot_seed, cpu);
 	sched_init_cpu(cpu);
@@ -82,7 +82,7 @@ static void __noreturn ap_main(void)
 	write_cr3(__pa(init_mm.pgd));
 	cpu_init(cpu);
 	this_cpu_write(current_task, starting_idle);
-	init_this_cpu(cpu);
+	smp_init_this_cpu(cpu);
 	pv_load_sp0(current->stack + KSTACK_SIZE);
 	lapic_init_cpu();
 	cpumask_set(&cpu_online_mask, cpu);
@@ -126,7 +126,7 @@ void smp_start_all(void)
 		memcpy(trampoline_pgd + 256, init_mm.pgd + 256, 256 * sizeof(pgd_t));
 		*trampoline_word(&trampoline_cr3) = __pa(trampoline_pgd);
 	}
-	init_this_cpu(0);
+	smp_init_this_cpu(0);
 	this_cpu_write(current_task, sched_alloc_idle(0));
 	pv_load_sp0(current->stack + KSTACK_SIZE);
 	for (unsigned cpu = 1; cpu < nr_cpus; cpu++)

@@ -133,7 +133,7 @@ static void do_nmi(struct pt_regs *regs)
 	panic_regs(regs, 0, "NMI: somebody outside wants to know what this CPU does");
 }
 
-static void do_interrupt(struct pt_regs *regs, unsigned vector)
+void handle_vector(unsigned vector)
 {
 	irq_enter();
 	switch (vector) {
@@ -150,16 +150,25 @@ static void do_interrupt(struct pt_regs *regs, unsigned vector)
 		break;
 	case VECTOR_KICK:
 		break;
-	case VECTOR_SPURIOUS: /* not acknowledged: Intel SDM vol. 3, 11.9 */
-		irq_exit();
-		return;
 	default:
 		pr_warn("interrupt %#x on CPU %u has no handler\n", vector, smp_processor_id());
 	}
 	pv_eoi();
 	irq_exit();
-	if (!user_mode(regs) && this_cpu_read(preempt_word) == 0)
+}
+
+void interrupt_return(const struct pt_regs *regs)
+{
+	if (!user_mode(regs) && (regs->flags & FLAGS_IF) && this_cpu_read(preempt_word) == 0)
 		preempt_schedule_irq();
+}
+
+static void do_interrupt(const struct pt_regs *regs, unsigned vector)
+{
+	if (vector == VECTOR_SPURIOUS)
+		return; /* not acknowledged: Intel SDM vol. 3, 11.9 */
+	handle_vector(vector);
+	interrupt_return(regs);
 }
 
 void trap_dispatch(struct pt_regs *regs, unsigned vector)

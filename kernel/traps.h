@@ -31,6 +31,9 @@ enum trap {
 void trap_dispatch(struct pt_regs *regs, unsigned vector);
 /* The way to user mode: runs pending work, returns with interrupts off. */
 void exit_to_user_mode(struct pt_regs *regs);
+/* One interrupt, with interrupts off; then, after the last, perhaps another task. */
+void handle_vector(unsigned vector);
+void interrupt_return(const struct pt_regs *regs);
 void do_page_fault(struct pt_regs *regs, unsigned long addr);
 
 void idt_init(void);

@@ -27,7 +27,7 @@ static void add_range(paddr_t start, paddr_t end)
 }
 
 /* Take [start, end) out of the free ranges, splitting them where it must. */
-static void reserve(paddr_t start, paddr_t end)
+void early_reserve(paddr_t start, paddr_t end)
 {
 	unsigned n = nr_free;
 
@@ -55,7 +55,7 @@ static void hold(paddr_t start, paddr_t end)
 		BUG_ON(nr_held == ARRAY_SIZE(held_ranges));
 		held_ranges[nr_held++] = r;
 	}
-	reserve(start, end);
+	early_reserve(start, end);
 }
 
 void early_release_image_tail(void)
@@ -71,9 +71,9 @@ void early_init(void)
 {
 	for (unsigned i = 0; i < boot_info.nr_ram; i++)
 		add_range(boot_info.ram[i].start, boot_info.ram[i].end);
-	reserve(0, LOW_MEMORY_END);
-	reserve(__pa_symbol(__text_start), __pa_symbol(__image_end));
-	reserve(boot_info.module.start, boot_info.module.end);
+	early_reserve(0, LOW_MEMORY_END);
+	early_reserve(__pa_symbol(__text_start), __pa_symbol(__image_end));
+	early_reserve(boot_info.module.start, boot_info.module.end);
 	hold(ALIGN_DOWN(__pa_symbol(__text_start), PMD_SIZE),
 	     ALIGN_UP(__pa_symbol(__rodata_end), PMD_SIZE));
 }

@@ -13,6 +13,8 @@ void early_init(void);
  * final direct map is loaded, because the boot tables do not let it be written.
  */
 void early_release_image_tail(void);
+/* What a boot path knows to be in use besides: [start, end). */
+void early_reserve(paddr_t start, paddr_t end);
 /* @size zeroed bytes of the direct map, @align a power of two; panics when there is not enough. */
 void *early_alloc(size_t size, size_t align);
 /* One past the last page frame of RAM. */

@@ -44,7 +44,11 @@ static pgd_t *pgd_alloc(struct mm *mm)
 	page->table_mm = mm;
 	pgd = page_to_virt(page);
 	memcpy(pgd + PTRS_PER_TABLE / 2, init_mm.pgd + PTRS_PER_TABLE / 2, PAGE_SIZE / 2);
-	pv_alloc_table(mm, page_to_pfn(page), 4);
+	page->backend = 0;
+	if (!pv_alloc_table(mm, page_to_pfn(page), 4)) {
+		free_page(page);
+		return NULL;
+	}
 	return pgd;
 }
 

@@ -38,7 +38,8 @@ struct page {
 	struct spinlock ptl;
 	/* Audits only, while everything is frozen: mappings found by walking all tables. */
 	u32 audit_mappings;
-	u32 reserved[5];
+	/* L4 tables: the backend's; on Xen the frame of user mode's L4. */
+	u64 backend;
 } __aligned(64);
 
 static_assert(sizeof(struct page) == 64, "one cache line");

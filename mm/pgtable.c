@@ -18,7 +18,10 @@ struct page *table_alloc(struct mm *mm, unsigned level)
 	page->level = level;
 	page->table_mm = mm;
 	spin_lock_init(&page->ptl, LOCK_PTE);
-	pv_alloc_table(mm, page_to_pfn(page), level);
+	if (!pv_alloc_table(mm, page_to_pfn(page), level)) {
+		free_page(page);
+		return NULL;
+	}
 	return page;
 }
 

@@ -10,6 +10,7 @@
 #include "pv/native.h"
 
 #include "drivers/lapic.h"
+#include "kernel/clock.h"
 #include "kernel/cpu.h"
 #include "kernel/interrupt.h"
 #include "kernel/io.h"
@@ -19,9 +20,12 @@
 #include "mm/addr.h"
 #include "pv/batch.h"
 
+#define CR0_WP BIT(16)
 #define CR3_NOFLUSH BIT(63)
 #define MSR_FS_BASE 0xc0000100
 #define MSR_KERNEL_GS_BASE 0xc0000102
+
+void task_enter_user(struct pt_regs *regs); /* entry.asm */
 
 __callee_save unsigned long native_save_fl(void)
 {
@@ -130,7 +134,10 @@ void native_set_pgd(pgd_t *pgdp, pgd_t pgd)
 	WRITE_ONCE(pgdp->v, pgd.v);
 }
 
-static void native_alloc_table(struct mm *mm __unused, u64 p __unused, unsigned level __unused) {}
+static bool native_alloc_table(struct mm *mm __unused, u64 p __unused, unsigned level __unused)
+{
+	return true;
+}
 
 static void native_release_table(u64 p __unused, unsigned level __unused) {}
 
@@ -187,6 +194,16 @@ static void native_lock_kick(unsigned cpu)
 	lapic_send_ipi(cpu, VECTOR_KICK);
 }
 
+/* The kernel's text is read-only: without CR0.WP the kernel may write it all the same. */
+static void native_text_writable(bool on)
+{
+	u64 cr0 = read_cr0();
+
+	write_cr0(on ? cr0 & ~CR0_WP : cr0 | CR0_WP);
+}
+
+static void native_prepare_exit(void) {}
+
 struct pv_ops pv_ops = {
 	.name = "native",
 	.irq =
@@ -203,6 +220,8 @@ struct pv_ops pv_ops = {
 			.load_sp0 = native_load_sp0,
 			.save_user_bases = native_save_user_bases,
 			.load_user_bases = native_load_user_bases,
+			.enter_user = task_enter_user,
+			.text_writable = native_text_writable,
 		},
 	.mmu =
 		{
@@ -233,6 +252,8 @@ struct pv_ops pv_ops = {
 			.send_ipi = lapic_send_ipi,
 			.eoi = lapic_eoi,
 			.set_timer = lapic_set_timer,
+			.clock_ns = native_clock_ns,
+			.prepare_exit = native_prepare_exit,
 		},
 };
 

@@ -5,17 +5,16 @@
  * instructions, these go inline; else it becomes a direct call and a NOP. Afterwards no indirect
  * call is left, which tests/unit/pv.c reads back from the code.
  *
- * The kernel's text is read-only; for the moment of the write, with interrupts off and no other CPU
- * running, CR0.WP is clear.
+ * The kernel's text is read-only; the backend makes it writable for the moment of the write, with
+ * interrupts off and no other CPU running.
  */
-#include "kernel/io.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/string.h"
 #include "pv/deferred.h"
 #include "pv/native.h"
+#include "pv/xen/xen.h"
 
-#define CR0_WP BIT(16)
 #define NOP 0x90
 #define CALL_REL32 0xe8
 
@@ -53,6 +52,8 @@ static const struct backend {
 
 bool pv_select_backend(const char *name)
 {
+	if (xen_start_info)
+		return !strcmp(name, "xen"); /* its boot path has filled the table */
 	native_setup();
 	for (unsigned i = 0; i < ARRAY_SIZE(backends); i++) {
 		if (!strcmp(backends[i].name, name)) {
@@ -117,13 +118,13 @@ static void patch_site(const struct pv_site *site)
 
 void pv_patch_all(void)
 {
-	u64 cr0 = read_cr0();
+	/* By value: a call through the table would be left in the code. */
+	void (*text_writable)(bool on) = READ_ONCE(pv_ops.cpu.text_writable);
 
-	native_irq_disable();
-	write_cr0(cr0 & ~CR0_WP);
+	text_writable(true);
 	for (const struct pv_site *s = __pv_sites_start; s < __pv_sites_end; s++)
 		patch_site(s);
-	write_cr0(cr0);
+	text_writable(false);
 	pr_info("pv: backend %s, %lu call sites patched\n", pv_ops.name,
 		__pv_sites_end - __pv_sites_start);
 }

@@ -17,6 +17,7 @@
 struct mm;
 struct batch;
 struct task;
+struct pt_regs;
 struct tlb_flush;
 
 struct pv_irq_ops {
@@ -33,6 +34,11 @@ struct pv_cpu_ops {
 	/* The FS and GS bases of user mode, between the CPU and a task that leaves or gets it. */
 	void (*save_user_bases)(struct task *t);
 	void (*load_user_bases)(const struct task *t);
+	/* The first way to user mode of a new task; does not return. */
+	void (*enter_user)(struct pt_regs *regs);
+	/* Around the patching of the kernel's text. Called through the table, before it is patched.
+	 */
+	void (*text_writable)(bool on);
 };
 
 struct pv_mmu_ops {
@@ -50,8 +56,8 @@ struct pv_mmu_ops {
 	void (*set_pmd)(pmd_t *pmdp, pmd_t pmd);
 	void (*set_pud)(pud_t *pudp, pud_t pud);
 	void (*set_pgd)(pgd_t *pgdp, pgd_t pgd);
-	/* A page becomes, or ceases to be, a page table of @level. */
-	void (*alloc_table)(struct mm *mm, u64 pfn, unsigned level);
+	/* A page becomes, or ceases to be, a page table of @level. False: no memory. */
+	bool (*alloc_table)(struct mm *mm, u64 pfn, unsigned level);
 	void (*release_table)(u64 pfn, unsigned level);
 
 	/* Make the updates that the batch holds effective, in order. */
@@ -78,6 +84,9 @@ struct pv_smp_ops {
 	void (*eoi)(void);
 	/* The next timer interrupt of this CPU, in @ns from now. */
 	void (*set_timer)(u64 ns);
+	u64 (*clock_ns)(void); /* since boot */
+	/* On the CPU that leaves: what it needs to reach the exit device. */
+	void (*prepare_exit)(void);
 };
 
 struct pv_ops {
@@ -185,6 +194,11 @@ static inline void pv_load_user_bases(const struct task *t)
 	PV_CALL1(cpu.load_user_bases, t);
 }
 
+static inline void pv_enter_user(struct pt_regs *regs)
+{
+	PV_CALL1(cpu.enter_user, regs);
+}
+
 static inline unsigned long pv_read_cr2(void)
 {
 	return PV_CS_CALL0(mmu.read_cr2);
@@ -230,9 +244,9 @@ static inline void set_pgd(pgd_t *pgdp, pgd_t pgd)
 	PV_CALL2(mmu.set_pgd, pgdp, pgd.v);
 }
 
-static inline void pv_alloc_table(struct mm *mm, pfn_t p, unsigned level)
+static inline bool pv_alloc_table(struct mm *mm, pfn_t p, unsigned level)
 {
-	PV_CALL3(mmu.alloc_table, mm, p.v, level);
+	return (bool)PV_CALL3(mmu.alloc_table, mm, p.v, level);
 }
 
 static inline void pv_release_table(pfn_t p, unsigned level)
@@ -289,6 +303,16 @@ static inline void pv_eoi(void)
 static inline void pv_set_timer(u64 ns)
 {
 	PV_CALL1(smp.set_timer, ns);
+}
+
+static inline u64 clock_ns(void)
+{
+	return PV_CALL0(smp.clock_ns);
+}
+
+static inline void pv_prepare_exit(void)
+{
+	PV_CALL0(smp.prepare_exit);
 }
 
 /*

@@ -13,6 +13,7 @@ bad=$(
 		grep -v '"kernel/' | grep -v '"mm/' | grep -v '"pv/pv_ops\.h"' |
 		grep -Ev '^mm/(early|init)\.c:.*"boot/boot_info\.h"' || :
 	grep -Hn '^#include "' pv/*.[ch] |
+		grep -v '^pv/patch\.c:.*"pv/xen/' |
 		grep -Ev '"(kernel|pv|drivers)/' | grep -Ev '"mm/([a-z_]*_types|addr|lazy_mmu)\.h"' |
 		grep -Ev '^pv/batch\.c:.*"mm/tlb\.h"' || :
 	grep -Hn '^#include "pv/' kernel/*.[ch] drivers/*.[ch] boot/*.[ch] |

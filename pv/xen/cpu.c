@@ -1,0 +1,236 @@
+/*
+ * Xen PV: descriptor tables and entries by hypercall, the boot path, and the other vCPUs.
+ * Sources: Xen's public/xen.h, public/callback.h, public/vcpu.h, public/physdev.h.
+ */
+#include "kernel/cpu.h"
+
+#include "boot/boot_info.h"
+#include "boot/cmdline.h"
+#include "kernel/clock.h"
+#include "kernel/interrupt.h"
+#include "kernel/main.h"
+#include "kernel/panic.h"
+#include "kernel/preempt.h"
+#include "kernel/printk.h"
+#include "kernel/sched.h"
+#include "kernel/smp.h"
+#include "kernel/string.h"
+#include "kernel/traps.h"
+#include "mm/addr.h"
+#include "mm/early.h"
+#include "mm/pgtable.h"
+#include "pv/xen/xen.h"
+
+#define TRAP_MASK_EVENTS 4 /* trap_info.flags */
+#define START_TIMEOUT_NS 10000000000UL
+
+struct start_info *xen_start_info;
+struct shared_info *xen_shared_info;
+
+/* One page of the image becomes the shared page. */
+static u8 shared_page[PAGE_SIZE] __aligned(PAGE_SIZE);
+
+extern u8 xen_trap_stubs[32][32];
+void xen_event_callback(void);
+void xen_failsafe_callback(void);
+void xen_syscall_callback(void);
+void xen_ap_entry(void);
+void xen_enter_user(struct pt_regs *regs);
+void xen_entry_c(struct start_info *si) __noreturn;
+void xen_ap_main(void) __noreturn;
+
+static void check(const char *what, long err)
+{
+	if (err)
+		panic("xen: %s refused: %ld", what, err);
+}
+
+static void console_write_io(const char *s, size_t n)
+{
+	hypercall(__HYPERVISOR_console_io, CONSOLEIO_write, n, (u64)s, 0);
+}
+
+static const u8 trap_vectors[] = {0, 1, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 16, 17, 18, 19};
+
+static struct trap_info trap_entry(u8 vector)
+{
+	return (struct trap_info){
+		.vector = vector,
+		.flags = TRAP_MASK_EVENTS | (vector == TRAP_BP ? 3 : 0),
+		.cs = FLAT_KERNEL_CS,
+		.address = (unsigned long)xen_trap_stubs[vector],
+	};
+}
+
+static void set_traps(void)
+{
+	static struct trap_info traps[ARRAY_SIZE(trap_vectors) + 1];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(trap_vectors); i++)
+		traps[i] = trap_entry(trap_vectors[i]);
+	check("set_trap_table", hypercall(__HYPERVISOR_set_trap_table, (u64)traps, 0, 0, 0));
+	check("set_callbacks", hypercall(__HYPERVISOR_set_callbacks, (u64)xen_event_callback,
+					 (u64)xen_failsafe_callback, (u64)xen_syscall_callback, 0));
+}
+
+static void xen_load_sp0(unsigned long sp)
+{
+	hypercall(__HYPERVISOR_stack_switch, FLAT_KERNEL_SS, sp, 0, 0);
+}
+
+/* Without FSGSBASE user mode cannot change its bases: the task's copy is always right. */
+static void xen_save_user_bases(struct task *t __unused) {}
+
+static void xen_load_user_bases(const struct task *t)
+{
+	xen_set_segment_base(SEGBASE_FS, t->fs_base);
+	xen_set_segment_base(SEGBASE_GS_USER, t->gs_base);
+}
+
+static __callee_save unsigned long xen_read_cr2(void)
+{
+	return xen_shared_info->vcpu_info[this_cpu_read(cpu_number)].arch.cr2;
+}
+
+/* The image is writable until xen_protect_image(). */
+static void xen_text_writable(bool on __unused) {}
+
+static void xen_prepare_exit(void)
+{
+	struct physdev_set_iopl iopl = {.iopl = 1};
+
+	hypercall(__HYPERVISOR_physdev_op, PHYSDEVOP_set_iopl, (u64)&iopl, 0, 0);
+}
+
+static void fill_pv_ops(void)
+{
+	pv_ops.name = "xen";
+	pv_ops.cpu.load_sp0 = xen_load_sp0;
+	pv_ops.cpu.save_user_bases = xen_save_user_bases;
+	pv_ops.cpu.load_user_bases = xen_load_user_bases;
+	pv_ops.cpu.enter_user = xen_enter_user;
+	pv_ops.cpu.text_writable = xen_text_writable;
+	pv_ops.mmu.read_cr2 = xen_read_cr2;
+	pv_ops.smp.prepare_exit = xen_prepare_exit;
+	cpu_user_cs = FLAT_USER_CS;
+	cpu_user_ss = FLAT_USER_SS;
+}
+
+static void fill_boot_info(void)
+{
+	const struct start_info *si = xen_start_info;
+
+	boot_info.protocol = si->flags & SIF_INITDOMAIN ? "xen (dom0)" : "xen (domU)";
+	boot_set_cmdline((const char *)si->cmd_line);
+	boot_add_ram(0, (paddr_t)si->nr_pages << PAGE_SHIFT);
+	if (si->mod_len)
+		boot_info.module = (struct mem_region){si->mod_start - KERNEL_BASE,
+						       si->mod_start - KERNEL_BASE + si->mod_len};
+}
+
+static unsigned nr_vcpus = 1, starting_vcpu;
+static struct task *starting_idle;
+
+/* As many as Xen has for us: VCPUOP_is_up knows those that exist. */
+static void prepare_vcpus(unsigned max)
+{
+	for (; nr_vcpus < min(max, (unsigned)XEN_MAX_VCPUS); nr_vcpus++) {
+		if (xen_vcpu_op(VCPUOP_is_up, nr_vcpus, NULL) < 0)
+			break;
+		percpu_alloc(nr_vcpus);
+	}
+}
+
+static void init_this_vcpu(unsigned cpu)
+{
+	this_cpu_write(this_cpu_offset, percpu_offset[cpu]);
+	this_cpu_write(cpu_number, cpu);
+	xen_irq_init_cpu(cpu);
+	smp_init_this_cpu(cpu);
+	pv_load_sp0(current->stack + KSTACK_SIZE);
+}
+
+void xen_ap_main(void)
+{
+	unsigned cpu = starting_vcpu;
+
+	this_cpu_write(current_task, starting_idle);
+	init_this_vcpu(cpu);
+	cpumask_set(&cpu_online_mask, cpu);
+	preempt_enable_no_resched();
+	local_irq_enable();
+	cpu_idle();
+}
+
+static void start_vcpu(unsigned cpu)
+{
+	static struct vcpu_guest_context ctx;
+	u64 start = clock_ns();
+
+	starting_vcpu = cpu;
+	starting_idle = sched_alloc_idle(cpu);
+	memset(&ctx, 0, sizeof(ctx));
+	ctx.flags = VGCF_IN_KERNEL;
+	ctx.user_regs.rip = (unsigned long)xen_ap_entry;
+	ctx.user_regs.rsp = starting_idle->stack + KSTACK_SIZE;
+	ctx.user_regs.cs = FLAT_KERNEL_CS;
+	ctx.user_regs.ss = FLAT_KERNEL_SS;
+	ctx.kernel_ss = FLAT_KERNEL_SS;
+	ctx.kernel_sp = starting_idle->stack + KSTACK_SIZE;
+	ctx.ctrlreg[3] = xen_pfn_to_cr3(pfn_to_mfn(virt_to_pfn(init_mm.pgd)).v);
+	ctx.event_callback_eip = (unsigned long)xen_event_callback;
+	ctx.failsafe_callback_eip = (unsigned long)xen_failsafe_callback;
+	ctx.syscall_callback_eip = (unsigned long)xen_syscall_callback;
+	ctx.gs_base_kernel = percpu_offset[cpu];
+	/* A list for set_trap_table, but here a table by vector. */
+	for (unsigned i = 0; i < ARRAY_SIZE(trap_vectors); i++)
+		ctx.trap_ctxt[trap_vectors[i]] = trap_entry(trap_vectors[i]);
+	check("VCPUOP_initialise", xen_vcpu_op(VCPUOP_initialise, cpu, &ctx));
+	check("VCPUOP_up", xen_vcpu_op(VCPUOP_up, cpu, NULL));
+	while (!cpumask_test(&cpu_online_mask, cpu))
+		if (clock_ns() - start > START_TIMEOUT_NS)
+			panic("xen: vCPU %u does not start", cpu);
+}
+
+static void start_vcpus(void)
+{
+	/* The one L4 entry of the kernel stacks, before any mm copies the kernel half. */
+	if (!kernel_map_prepare(KSTACK_AREA))
+		panic("xen: out of memory for the kernel stacks");
+	this_cpu_write(current_task, sched_alloc_idle(0));
+	init_this_vcpu(0);
+	for (unsigned cpu = 1; cpu < nr_vcpus; cpu++)
+		start_vcpu(cpu);
+	pr_info("smp: %u CPUs\n", nr_vcpus);
+}
+
+void xen_entry_c(struct start_info *si)
+{
+	xen_start_info = si;
+	xen_p2m = (const u64 *)si->mfn_list;
+	check("the shared page",
+	      xen_update_va_mapping((unsigned long)shared_page,
+				    si->shared_info | _PAGE_PRESENT | _PAGE_RW | _PAGE_ACCESSED |
+					    _PAGE_DIRTY | _PAGE_NX,
+				    UVMF_INVLPG | UVMF_LOCAL));
+	xen_shared_info = (struct shared_info *)shared_page;
+	fill_pv_ops();
+	xen_mmu_setup();
+	console_out = console_write_io;
+	xen_irq_setup();
+	percpu_init_boot_cpu();
+	set_traps();
+	fill_boot_info();
+	cpu_detect("smep,smap,umip,fsgsbase,pcid,x2apic");
+	boot_parse_params();
+	boot_report();
+	cpu_report();
+	early_init();
+	early_release_image_tail(); /* Xen mapped it writable */
+	early_reserve(0, xen_first_free_pfn() << PAGE_SHIFT);
+	xen_direct_map_init();
+	pv_patch_all();
+	xen_protect_image();
+	prepare_vcpus(boot_params.maxcpus);
+	start_kernel(start_vcpus);
+}

@@ -1,0 +1,168 @@
+; Xen PV: the ELF notes, the first instructions, and the entries that Xen calls.
+;
+; Xen enters with rcx and r11 pushed on top of the usual frame, on the kernel stack, with the kernel's
+; GS base, and leaves masking of events to flags in shared memory. The way back is the iret hypercall.
+; Sources: Xen's public/elfnote.h and public/arch-x86/xen-x86_64.h (struct iret_context).
+
+default rel
+
+extern xen_entry_c, xen_ap_main, trap_dispatch, syscall_dispatch, exit_to_user_mode, xen_upcall
+extern boot_stack_top, xen_task_enter_user
+
+global xen_trap_stubs, xen_event_callback, xen_failsafe_callback, xen_syscall_callback
+global xen_ap_entry, xen_enter_user, xen_hypercall_page
+
+%define KERNEL_BASE 0xffffffff80000000
+PT_REGS_CS      equ 17 * 8
+HYPERVISOR_IRET equ 23
+
+%macro NOTE 2+                          ; type, descriptor
+        dd      4, %%end - %%desc, %1
+        db      "Xen", 0
+%%desc: %2
+%%end:  align   4, db 0
+%endmacro
+
+section .note.xen note alloc noexec nowrite align=4
+        NOTE 6, db "Pteron", 0          ; GUEST_OS
+        NOTE 5, db "xen-3.0", 0         ; XEN_VERSION
+        NOTE 8, db "generic", 0         ; LOADER
+        NOTE 9, db "yes", 0             ; PAE_MODE
+        NOTE 1, dq xen_start            ; ENTRY
+        NOTE 2, dq xen_hypercall_page   ; HYPERCALL_PAGE
+        NOTE 3, dq KERNEL_BASE          ; VIRT_BASE
+        NOTE 4, dq 0                    ; PADDR_OFFSET
+        NOTE 10, db "!writable_page_tables|pae_pgdir_above_4gb", 0      ; FEATURES
+
+%macro PUSH_REGS 0                      ; rdi is on the stack already
+        push    rsi
+        push    rdx
+        push    rcx
+        push    rax
+        push    r8
+        push    r9
+        push    r10
+        push    r11
+        push    rbx
+        push    rbp
+        push    r12
+        push    r13
+        push    r14
+        push    r15
+%endmacro
+
+section .text
+align 4096
+xen_hypercall_page:
+        times   4096 db 0xcc            ; filled by Xen; we make hypercalls ourselves
+
+xen_start:
+        cld
+        mov     rsp, boot_stack_top
+        mov     rdi, rsi                ; struct start_info
+        xor     ebp, ebp
+        call    xen_entry_c
+        ud2
+
+xen_ap_entry:
+        xor     ebp, ebp
+        call    xen_ap_main
+        ud2
+
+; 32 stubs of 32 bytes: what Xen adds comes off, then error code (or 0), vector, jump.
+align 32
+xen_trap_stubs:
+%assign vec 0
+%rep 32
+        pop     rcx
+        pop     r11
+  %if vec == 8 || (vec >= 10 && vec <= 14) || vec == 17
+  %else
+        push    0
+  %endif
+        push    strict dword vec
+        jmp     near xen_trap_entry
+        align   32
+  %assign vec vec + 1
+%endrep
+
+xen_trap_entry:
+        xchg    rdi, [rsp]
+        PUSH_REGS
+        cld
+        mov     esi, edi
+        mov     rdi, rsp
+        xor     ebp, ebp
+        test    byte [rsp + PT_REGS_CS], 3
+        jnz     .from_user
+        mov     rbp, [rsp + 4 * 8]
+        call    trap_dispatch
+        jmp     xen_restore
+.from_user:
+        call    trap_dispatch
+xen_return_to_user:
+        mov     rdi, rsp
+        call    exit_to_user_mode
+
+xen_restore:
+        pop     r15
+        pop     r14
+        pop     r13
+        pop     r12
+        pop     rbp
+        pop     rbx
+        pop     r11
+        pop     r10
+        pop     r9
+        pop     r8
+        pop     rax
+        pop     rcx
+        pop     rdx
+        pop     rsi
+        pop     rdi
+        mov     qword [rsp], 0          ; orig_ax becomes iret_context.flags
+        push    rcx
+        push    r11
+        push    rax
+        mov     eax, HYPERVISOR_IRET
+        syscall
+        ud2
+
+xen_event_callback:
+        pop     rcx
+        pop     r11
+        push    -1
+        push    rdi
+        PUSH_REGS
+        cld
+        mov     rdi, rsp
+        xor     ebp, ebp
+        test    byte [rsp + PT_REGS_CS], 3
+        jnz     .from_user
+        mov     rbp, [rsp + 4 * 8]
+        call    xen_upcall
+        jmp     xen_restore
+.from_user:
+        call    xen_upcall
+        jmp     xen_return_to_user
+
+xen_syscall_callback:
+        pop     rcx
+        pop     r11
+        push    rax
+        push    rdi
+        PUSH_REGS
+        xor     ebp, ebp
+        mov     rdi, rsp
+        mov     rsi, rax
+        call    syscall_dispatch
+        jmp     xen_return_to_user
+
+; Xen could not load a segment register of ours; there are none but its own flat ones.
+xen_failsafe_callback:
+        ud2
+
+; void xen_enter_user(struct pt_regs *regs): the first way to user mode of a new task.
+xen_enter_user:
+        mov     rsp, rdi
+        jmp     xen_return_to_user

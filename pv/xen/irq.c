@@ -1,0 +1,197 @@
+/*
+ * Xen PV: interrupts are event channels; masking, pending bits and the time are in shared memory.
+ * Sources: Xen's public/event_channel.h, public/xen.h (struct vcpu_info), public/vcpu.h.
+ *
+ * Each vCPU has four ports: the timer and three IPIs. Its handlers run with events masked.
+ */
+#include "kernel/interrupt.h"
+#include "kernel/io.h"
+#include "kernel/panic.h"
+#include "kernel/preempt.h"
+#include "kernel/traps.h"
+#include "pv/pv_ops.h"
+#include "pv/xen/xen.h"
+
+enum { PORT_TIMER, PORT_RESCHED, PORT_CALL, PORT_KICK, NR_PORTS };
+static const u8 port_vector[NR_PORTS] = {VECTOR_TIMER, VECTOR_RESCHED, VECTOR_CALL, VECTOR_KICK};
+
+static u32 ports[XEN_MAX_VCPUS][NR_PORTS];
+static u8 vector_of_port[4096];
+static DEFINE_PER_CPU(struct vcpu_info *, vcpu);
+/* The ports of this vCPU: the pending bits of all vCPUs lie in the same words. */
+static DEFINE_PER_CPU(u64, own_ports[ARRAY_SIZE(vector_of_port) / 64]);
+
+void xen_upcall(struct pt_regs *regs);
+
+__callee_save static unsigned long xen_save_fl(void)
+{
+	return this_cpu_read(vcpu)->evtchn_upcall_mask ? 0 : BIT(9);
+}
+
+__callee_save static void xen_irq_disable(void)
+{
+	this_cpu_read(vcpu)->evtchn_upcall_mask = 1;
+	barrier();
+}
+
+/* Any hypercall delivers what is pending on its way back. */
+static __noinline void deliver_pending(void)
+{
+	hypercall(__HYPERVISOR_xen_version, 0, 0, 0, 0);
+}
+
+__callee_save static void xen_irq_enable(void)
+{
+	struct vcpu_info *v = this_cpu_read(vcpu);
+
+	/* With the mask off a task may migrate at any moment; what is pending then was seen here.
+	 */
+	barrier();
+	WRITE_ONCE(v->evtchn_upcall_mask, 0);
+	barrier();
+	if (READ_ONCE(v->evtchn_upcall_pending))
+		deliver_pending();
+}
+
+static void xen_safe_halt(void)
+{
+	xen_sched_op(SCHEDOP_block, NULL);
+}
+
+static void xen_lock_wait(const u16 *head, u16 ticket)
+{
+	if (this_cpu_read(vcpu)->evtchn_upcall_mask) {
+		cpu_relax();
+		return;
+	}
+	xen_irq_disable();
+	if (READ_ONCE(*head) != ticket)
+		xen_safe_halt(); /* unmasks */
+	else
+		xen_irq_enable();
+}
+
+static void xen_send_ipi(unsigned cpu, u8 vector)
+{
+	struct evtchn_send send = {0};
+
+	count(CNT_IPIS);
+	for (unsigned i = 1; i < NR_PORTS; i++)
+		if (port_vector[i] == vector)
+			send.port = ports[cpu][i];
+	if (send.port)
+		xen_event_channel_op(EVTCHNOP_send, &send);
+}
+
+static void xen_lock_kick(unsigned cpu)
+{
+	xen_send_ipi(cpu, VECTOR_KICK);
+}
+
+static void xen_eoi(void) {}
+
+/* Xen's clock: nanoseconds since Xen's boot, from the page that it keeps up to date (xen.h). */
+u64 xen_clock_ns(void)
+{
+	const volatile struct vcpu_time_info *t;
+	u64 ns;
+	u32 version;
+
+	preempt_disable();
+	t = &this_cpu_read(vcpu)->time;
+	do {
+		u64 delta;
+
+		version = t->version;
+		barrier();
+		delta = rdtsc() - t->tsc_timestamp;
+		delta = t->tsc_shift < 0 ? delta >> -t->tsc_shift : delta << t->tsc_shift;
+		ns = t->system_time + ((unsigned __int128)delta * t->tsc_to_system_mul >> 32);
+		barrier();
+	} while ((version & 1) || version != t->version);
+	preempt_enable_no_resched();
+	return ns;
+}
+
+static void xen_set_timer(u64 ns)
+{
+	struct vcpu_set_singleshot_timer timer = {.timeout_abs_ns = xen_clock_ns() + ns};
+
+	xen_vcpu_op(VCPUOP_set_singleshot_timer, smp_processor_id(), &timer);
+}
+
+static void handle_ports(u64 *word, unsigned first)
+{
+	u64 pending = READ_ONCE(*word) & ~READ_ONCE(xen_shared_info->evtchn_mask[first / 64]) &
+		      this_cpu_ptr(own_ports)[0][first / 64];
+
+	for (; pending; pending &= pending - 1) {
+		unsigned port = first + __builtin_ctzll(pending);
+
+		clear_bit_atomic((u64 *)xen_shared_info->evtchn_pending, port);
+		if (vector_of_port[port])
+			handle_vector(vector_of_port[port]);
+	}
+}
+
+/* All that is pending for this vCPU; then, as after any interrupt, perhaps another task. */
+void xen_upcall(struct pt_regs *regs)
+{
+	struct vcpu_info *v = this_cpu_read(vcpu);
+
+	while (v->evtchn_upcall_pending) {
+		u64 words;
+
+		WRITE_ONCE(v->evtchn_upcall_pending, 0);
+		words = xchg(&v->evtchn_pending_sel, 0);
+		for (; words; words &= words - 1) {
+			unsigned w = __builtin_ctzll(words);
+
+			handle_ports((u64 *)&xen_shared_info->evtchn_pending[w], w * 64);
+		}
+	}
+	interrupt_return(regs);
+}
+
+static u32 bind(unsigned cpu, unsigned i)
+{
+	struct evtchn_bind_virq virq = {.virq = VIRQ_TIMER, .vcpu = cpu};
+	struct evtchn_bind_ipi ipi = {.vcpu = cpu};
+	long err = i == PORT_TIMER ? xen_event_channel_op(EVTCHNOP_bind_virq, &virq)
+				   : xen_event_channel_op(EVTCHNOP_bind_ipi, &ipi);
+	u32 port = i == PORT_TIMER ? virq.port : ipi.port;
+
+	if (err)
+		panic("xen: event channel %u of CPU %u: error %ld", i, cpu, err);
+	return port;
+}
+
+void xen_irq_init_cpu(unsigned cpu)
+{
+	per_cpu(vcpu, cpu) = &xen_shared_info->vcpu_info[cpu];
+	for (unsigned i = 0; i < NR_PORTS; i++) {
+		u32 port = bind(cpu, i);
+
+		ports[cpu][i] = port;
+		BUG_ON(port >= ARRAY_SIZE(vector_of_port));
+		vector_of_port[port] = port_vector[i];
+		per_cpu(own_ports, cpu)[port / 64] |= BIT(port % 64);
+		clear_bit_atomic((u64 *)xen_shared_info->evtchn_mask, port);
+	}
+	xen_vcpu_op(VCPUOP_stop_periodic_timer, cpu, NULL);
+}
+
+void xen_irq_setup(void)
+{
+	this_cpu_write(vcpu, &xen_shared_info->vcpu_info[0]);
+	pv_ops.irq.save_fl = xen_save_fl;
+	pv_ops.irq.irq_disable = xen_irq_disable;
+	pv_ops.irq.irq_enable = xen_irq_enable;
+	pv_ops.irq.safe_halt = xen_safe_halt;
+	pv_ops.lock.wait = xen_lock_wait;
+	pv_ops.lock.kick = xen_lock_kick;
+	pv_ops.smp.send_ipi = xen_send_ipi;
+	pv_ops.smp.eoi = xen_eoi;
+	pv_ops.smp.set_timer = xen_set_timer;
+	pv_ops.smp.clock_ns = xen_clock_ns;
+}
