@@ -11,9 +11,10 @@ BOOT_PATHS = {
     "bios": "GRUB on SeaBIOS, Multiboot2",
     "uefi": "GRUB on OVMF, Multiboot2",
 }
-MACHINES = {"qemu": "plain QEMU"}
+MACHINES = {"qemu": "plain QEMU", "xen": "real Xen in QEMU, as its PV dom0"}
 BACKENDS = {
     "native": "the CPU walks the guest's tables; sections batch TLB invalidations",
+    "xen": "direct page tables of a Xen PV guest; sections batch into mmu_update (--on xen)",
     "deferred": "updates wait in the queue until the section is left, as on Xen",
 }
 

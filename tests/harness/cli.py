@@ -18,7 +18,7 @@ from .report import Printer, advice, summary
 from .runner import run
 
 MIN_MEM, MAX_MEM = 48, 1 << 20
-MAX_TCG_CPUS, MAX_CPUS = 64, 255
+MAX_TCG_CPUS, MAX_XEN_CPUS, MAX_CPUS = 64, 32, 255
 
 EPILOG = """exit status: 0 passed, 1 a test failed, 2 usage, 3 the kernel crashed, hung or gave no verdict"""
 
@@ -53,8 +53,8 @@ def _suites(text: str) -> str:
 def _run_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--on", choices=catalogue.MACHINES, default="qemu", help="where to boot (default: %(default)s)")
-    add("--backend", choices=catalogue.BACKENDS, default="native",
-        help="who changes the page tables (default: %(default)s)")
+    add("--backend", choices=catalogue.BACKENDS,
+        help="who changes the page tables (default: native, and xen on Xen)")
     add("--cpus", type=_number(1, MAX_CPUS), default=2, metavar="N",
         help="virtual CPUs, 1 to 64 under TCG (default: %(default)s)")
     add("--mem", type=_number(MIN_MEM, MAX_MEM), default=256, metavar="MIB",
@@ -77,8 +77,16 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _config(args: argparse.Namespace, say=print) -> Config:
+    backend = args.backend or ("xen" if args.on == "xen" else "native")
+    if (backend == "xen") != (args.on == "xen"):
+        raise UsageError(f"--backend {backend} does not go with --on {args.on}: on xen there is xen, "
+                         "on qemu there are native and deferred")
+    if args.on == "xen":
+        args.accel = "tcg"
+        if args.cpus > MAX_XEN_CPUS:
+            raise UsageError(f"--cpus {args.cpus}: on Xen 1 to {MAX_XEN_CPUS}")
     config = Config(
-        build=Build(cc=args.cc, debug=not args.release), on=args.on, backend=args.backend,
+        build=Build(cc=args.cc, debug=not args.release), on=args.on, backend=backend,
         cpus=args.cpus, mem=args.mem, boot=args.boot, cpu=args.cpu, suite=args.suite, seed=args.seed,
         rounds=args.rounds, lazy=args.lazy, append=args.append)
     if args.accel == "tcg":

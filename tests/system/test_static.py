@@ -60,4 +60,4 @@ def test_image_has_its_notes_and_segments(debug):
     loads = [line.split() for line in out.splitlines() if line.strip().startswith("LOAD")]
     rights = ["".join(words[6:-1]) for words in loads]
     assert rights == ["RE", "R", "RW"], "one segment for each right, and none writable and executable"
-    assert "Xen" in out and "0x00000012" in out, "the PVH note (type 18)"
+    assert "Xen" in out and "0x00000012" in out, "the PVH note (type 18), beside those of Xen PV"
