@@ -8,7 +8,7 @@ from .machine import Config
 from .runner import run
 
 # A KVM that runs guest code by itself boots Pteron and runs these in a fraction of a second.
-PROBE_SUITES = "pv,pgtable,vma"
+PROBE_SUITES = "pv,pgtable,vma,fault,zap"
 PROBE_PATIENCE = 4
 
 
@@ -21,10 +21,10 @@ def kvm_works(config: Config) -> bool:
     """Boot a probe under KVM. A success is remembered until the host boots again."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
-    memo = ROOT / "build" / f"kvm-{_boot_id()}"
+    memo = ROOT / "build" / f"kvm-works-{_boot_id()}"
     if not memo.exists():
-        probe = replace(config, accel="kvm", boot="pvh", cpu="max", cpus=1, mem=128, append="",
-                        rounds=None, suite=PROBE_SUITES, backend="native", initrd=None)
+        probe = replace(config, accel="kvm", boot="pvh", cpu="max", cpus=2, mem=128, append="",
+                        rounds=2, suite=PROBE_SUITES, backend="native", initrd=None)
         if run(probe, patience=PROBE_PATIENCE).verdict != "passed":
             return False
         memo.touch()
