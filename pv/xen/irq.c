@@ -23,15 +23,25 @@ static DEFINE_PER_CPU(u64, own_ports[ARRAY_SIZE(vector_of_port) / 64]);
 
 void xen_upcall(struct pt_regs *regs);
 
+/*
+ * The mask is in memory, found through a per-CPU pointer: no preemption between reading the pointer
+ * and using it, or the task acts on the vCPU that it has left.
+ */
 __callee_save static unsigned long xen_save_fl(void)
 {
-	return this_cpu_read(vcpu)->evtchn_upcall_mask ? 0 : BIT(9);
+	unsigned long flags;
+
+	preempt_disable();
+	flags = this_cpu_read(vcpu)->evtchn_upcall_mask ? 0 : BIT(9);
+	preempt_enable_no_resched();
+	return flags;
 }
 
 __callee_save static void xen_irq_disable(void)
 {
-	this_cpu_read(vcpu)->evtchn_upcall_mask = 1;
-	barrier();
+	preempt_disable();
+	WRITE_ONCE(this_cpu_read(vcpu)->evtchn_upcall_mask, 1);
+	preempt_enable_no_resched();
 }
 
 /* Any hypercall delivers what is pending on its way back. */
@@ -60,7 +70,7 @@ static void xen_safe_halt(void)
 
 static void xen_lock_wait(const u16 *head, u16 ticket)
 {
-	if (this_cpu_read(vcpu)->evtchn_upcall_mask) {
+	if (this_cpu_read(vcpu)->evtchn_upcall_mask) { /* preemption is off */
 		cpu_relax();
 		return;
 	}
