@@ -7,6 +7,8 @@
 
 default rel
 
+%include "kernel/ptregs.inc"
+
 extern trap_dispatch, syscall_dispatch, exit_to_user_mode, pv_ops
 extern cpu_tss, syscall_user_sp
 
@@ -15,7 +17,6 @@ global trap_stubs, syscall_entry, task_enter_user
 USER_DS         equ 0x1b
 USER_CS         equ 0x23
 MSR_GS_BASE     equ 0xc0000101
-PT_REGS_CS      equ 17 * 8
 PT_REGS_IP      equ 16 * 8
 PT_REGS_CX      equ 11 * 8
 PT_REGS_R11     equ 6 * 8
@@ -31,41 +32,6 @@ PV_CPU_UACCESS_END equ 8 * 6            ; kernel/entry_check.c asserts these off
         [section .pv_sites progbits alloc noexec nowrite align=8]
         dq      %%site, pv_ops + %1
         __?SECT?__
-%endmacro
-
-%macro PUSH_REGS 0                      ; rdi is on the stack already
-        push    rsi
-        push    rdx
-        push    rcx
-        push    rax
-        push    r8
-        push    r9
-        push    r10
-        push    r11
-        push    rbx
-        push    rbp
-        push    r12
-        push    r13
-        push    r14
-        push    r15
-%endmacro
-
-%macro POP_REGS 0
-        pop     r15
-        pop     r14
-        pop     r13
-        pop     r12
-        pop     rbp
-        pop     rbx
-        pop     r11
-        pop     r10
-        pop     r9
-        pop     r8
-        pop     rax
-        pop     rcx
-        pop     rdx
-        pop     rsi
-        pop     rdi
 %endmacro
 
 section .text
@@ -160,7 +126,7 @@ ist_entry:
         PV_CALL PV_CPU_UACCESS_END
         mov     esi, r13d
         mov     rdi, rsp
-        mov     rbp, [rsp + 4 * 8]
+        mov     rbp, [rsp + PT_REGS_BP]
         call    trap_dispatch
         mov     ecx, MSR_GS_BASE
         mov     eax, ebx

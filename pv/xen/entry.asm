@@ -6,14 +6,15 @@
 
 default rel
 
+%include "kernel/ptregs.inc"
+
 extern xen_entry_c, xen_ap_main, trap_dispatch, syscall_dispatch, exit_to_user_mode, xen_upcall
-extern boot_stack_top, xen_task_enter_user
+extern boot_stack_top
 
 global xen_trap_stubs, xen_event_callback, xen_failsafe_callback, xen_syscall_callback
 global xen_ap_entry, xen_enter_user, xen_hypercall_page
 
 %define KERNEL_BASE 0xffffffff80000000
-PT_REGS_CS      equ 17 * 8
 HYPERVISOR_IRET equ 23
 
 %macro NOTE 2+                          ; type, descriptor
@@ -34,21 +35,19 @@ section .note.xen note alloc noexec nowrite align=4
         NOTE 4, dq 0                    ; PADDR_OFFSET
         NOTE 10, db "!writable_page_tables|pae_pgdir_above_4gb", 0      ; FEATURES
 
-%macro PUSH_REGS 0                      ; rdi is on the stack already
-        push    rsi
-        push    rdx
-        push    rcx
-        push    rax
-        push    r8
-        push    r9
-        push    r10
-        push    r11
-        push    rbx
-        push    rbp
-        push    r12
-        push    r13
-        push    r14
-        push    r15
+; Dispatch by %1, as a trap or an event comes: the frame is complete, its address goes to rdi.
+%macro DISPATCH 1
+        cld
+        mov     rdi, rsp
+        xor     ebp, ebp
+        test    byte [rsp + PT_REGS_CS], 3
+        jnz     %%from_user
+        mov     rbp, [rsp + PT_REGS_BP] ; the interrupted frame goes on in the backtrace
+        call    %1
+        jmp     xen_restore
+%%from_user:
+        call    %1
+        jmp     xen_return_to_user
 %endmacro
 
 section .text
@@ -89,37 +88,15 @@ xen_trap_stubs:
 xen_trap_entry:
         xchg    rdi, [rsp]
         PUSH_REGS
-        cld
         mov     esi, edi
-        mov     rdi, rsp
-        xor     ebp, ebp
-        test    byte [rsp + PT_REGS_CS], 3
-        jnz     .from_user
-        mov     rbp, [rsp + 4 * 8]
-        call    trap_dispatch
-        jmp     xen_restore
-.from_user:
-        call    trap_dispatch
+        DISPATCH trap_dispatch
+
 xen_return_to_user:
         mov     rdi, rsp
         call    exit_to_user_mode
 
 xen_restore:
-        pop     r15
-        pop     r14
-        pop     r13
-        pop     r12
-        pop     rbp
-        pop     rbx
-        pop     r11
-        pop     r10
-        pop     r9
-        pop     r8
-        pop     rax
-        pop     rcx
-        pop     rdx
-        pop     rsi
-        pop     rdi
+        POP_REGS
         mov     qword [rsp], 0          ; orig_ax becomes iret_context.flags
         push    rcx
         push    r11
@@ -134,17 +111,7 @@ xen_event_callback:
         push    -1
         push    rdi
         PUSH_REGS
-        cld
-        mov     rdi, rsp
-        xor     ebp, ebp
-        test    byte [rsp + PT_REGS_CS], 3
-        jnz     .from_user
-        mov     rbp, [rsp + 4 * 8]
-        call    xen_upcall
-        jmp     xen_restore
-.from_user:
-        call    xen_upcall
-        jmp     xen_return_to_user
+        DISPATCH xen_upcall
 
 xen_syscall_callback:
         pop     rcx
