@@ -28,7 +28,7 @@ struct idt_gate {
 
 extern u8 trap_stubs[256][16]; /* entry.asm */
 static struct idt_gate idt[256] __aligned(16);
-void (*timer_interrupt_hook)(void);
+static void (*timer_hook)(void);
 
 static const char *const trap_names[NR_TRAPS] = {
 	[0] = "divide error",	     [1] = "debug",	     [2] = "NMI",
@@ -133,13 +133,31 @@ static void do_nmi(struct pt_regs *regs)
 	panic_regs(regs, 0, "NMI: somebody outside wants to know what this CPU does");
 }
 
+static void nothing(void *unused __unused) {}
+
+void set_timer_hook(void (*hook)(void))
+{
+	WRITE_ONCE(timer_hook, hook);
+	/* A CPU that answers has left the interrupt in which it may have seen the former hook. */
+	preempt_disable();
+	smp_call_mask(&cpu_online_mask, nothing, NULL);
+	preempt_enable();
+}
+
+static void call_timer_hook(void)
+{
+	void (*hook)(void) = READ_ONCE(timer_hook);
+
+	if (unlikely(hook != NULL))
+		hook();
+}
+
 void handle_vector(unsigned vector)
 {
 	irq_enter();
 	switch (vector) {
 	case VECTOR_TIMER:
-		if (timer_interrupt_hook)
-			timer_interrupt_hook();
+		call_timer_hook();
 		sched_tick();
 		break;
 	case VECTOR_RESCHED:

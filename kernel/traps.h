@@ -42,5 +42,8 @@ void idt_load(void);
 /* If the instruction at @regs->ip may fault, go on at its fixup and return true. */
 bool fixup_exception(struct pt_regs *regs);
 
-/* In tests: called in every timer interrupt, with interrupts off; NULL for none. */
-extern void (*timer_interrupt_hook)(void);
+/*
+ * In tests: @hook is called in every timer interrupt, with interrupts off; NULL for none. On return
+ * no CPU is in the former hook any more. Interrupts on.
+ */
+void set_timer_hook(void (*hook)(void));

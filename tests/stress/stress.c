@@ -68,23 +68,12 @@ static void start_auditor(void)
 	auditor.wanted = auditor.stop = auditor.stopped = auditor.released = false;
 	auditor.audits = auditor.violations = 0;
 	auditor.task = kthread_run("auditor", auditor_main, NULL);
-	timer_interrupt_hook = wake_auditor_if_due;
-}
-
-static void nothing(void *unused __unused) {}
-
-/* Every CPU has left the interrupt in which it may have seen the hook. */
-static void remove_hook(void)
-{
-	timer_interrupt_hook = NULL;
-	preempt_disable();
-	smp_call_mask(&cpu_online_mask, nothing, NULL);
-	preempt_enable();
+	set_timer_hook(wake_auditor_if_due);
 }
 
 static void stop_auditor(void)
 {
-	remove_hook();
+	set_timer_hook(NULL);
 	WRITE_ONCE(auditor.stop, true);
 	while (!smp_load_acquire(&auditor.stopped)) {
 		wake_up_task(auditor.task);

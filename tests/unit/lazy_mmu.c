@@ -284,11 +284,11 @@ static void interrupts_do_nothing(struct ktest *t) __no_thread_safety
 	s = arch_enter_lazy_mmu_mode();
 	preempt_disable(); /* the queue must still hold the update afterwards */
 	expect_set(t, 0, 1, true);
-	timer_interrupt_hook = in_interrupt_hook;
+	set_timer_hook(in_interrupt_hook);
 	pv_set_timer(1000);
 	while (!smp_load_acquire(&seen.done))
 		cpu_relax();
-	timer_interrupt_hook = NULL;
+	set_timer_hook(NULL);
 	KEXPECT(t, !seen.active);
 	KEXPECT_EQ(t, seen.before, seen.after);
 	KEXPECT_EQ(t, current->lazy_mmu, seen.before);

@@ -92,7 +92,7 @@ static void irq_lock_excludes_interrupts(struct ktest *t)
 	u64 own = 0;
 
 	other_counter = 0;
-	timer_interrupt_hook = lock_in_interrupt;
+	set_timer_hook(lock_in_interrupt);
 	while (READ_ONCE(other_counter) - own < 10) {
 		unsigned long flags = spin_lock_irqsave(&irq_lock);
 		u64 before = other_counter;
@@ -103,7 +103,7 @@ static void irq_lock_excludes_interrupts(struct ktest *t)
 		KEXPECT_EQ(t, other_counter, before);
 		spin_unlock_irqrestore(&irq_lock, flags);
 	}
-	timer_interrupt_hook = NULL;
+	set_timer_hook(NULL);
 }
 
 static void sem_worker(void *arg)
