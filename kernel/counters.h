@@ -25,6 +25,11 @@
 	X(TLB_GENERATION_FLUSHES, tlb_generation_flushes, "flushes on return, by generation")      \
 	X(IPIS, ipis, "inter-processor interrupts sent")                                           \
 	X(HYPERCALLS, hypercalls, "hypercalls made")                                               \
+	X(MMU_UPDATES, mmu_updates, "mmu_update calls, alone or in a multicall")                   \
+	X(MMU_UPDATE_ENTRIES, mmu_update_entries, "entries of mmu_update calls")                   \
+	X(MULTICALLS, multicalls, "multicalls, each one hypercall")                                \
+	X(EMULATED_WRITES, emulated_writes, "PTE stores left to the hypervisor to emulate")        \
+	X(LATE_FLUSHES, late_flushes, "invalidations repeated for CPUs that came in between")      \
 	X(CONTEXT_SWITCHES, context_switches, "context switches")                                  \
 	X(MIGRATIONS, migrations, "tasks moved to another CPU")                                    \
 	X(TIMER_TICKS, timer_ticks, "timer interrupts")                                            \

@@ -10,6 +10,8 @@
 #include "kernel/traps.h"
 #include "mm/fault.h"
 #include "mm/kstack.h"
+#include "mm/pgtable.h"
+#include "mm/tables.h"
 #include "mm/vma.h"
 
 static bool vma_permits(const struct vma *vma, unsigned long error)
@@ -33,6 +35,23 @@ static enum fault_result user_fault(struct mm *mm, unsigned long addr, unsigned 
 		result = handle_mm_fault(vma, addr, flags);
 	up_read(&mm->mmap_lock);
 	return result;
+}
+
+/*
+ * A store to memory that became writable, by a CPU whose TLB still holds the former right: nothing
+ * is flushed when rights of the direct map grow. The fault has dropped the stale translation.
+ */
+static bool is_spurious_kernel_fault(const struct pt_regs *regs, unsigned long addr)
+{
+	const unsigned long write_refused = PF_PROT | PF_WRITE;
+	pmd_t *pmd;
+
+	if (regs->orig_ax != write_refused || addr < DIRECT_MAP ||
+	    addr - DIRECT_MAP >= max_pfn << PAGE_SHIFT)
+		return false;
+	pmd = pmd_find(&init_mm, addr);
+	return pmd && !pmd_none(*pmd) && !pmd_large(*pmd) &&
+	       pte_write(*(volatile pte_t *)pte_offset(*pmd, addr));
 }
 
 static void __noreturn kernel_fault(struct pt_regs *regs, unsigned long addr)
@@ -65,6 +84,10 @@ void do_page_fault(struct pt_regs *regs, unsigned long addr)
 	enum fault_result result;
 
 	if (unlikely(addr > USER_END || (error & PF_RSVD))) {
+		if (!user_mode(regs) && is_spurious_kernel_fault(regs, addr)) {
+			count(CNT_SPURIOUS_FAULTS);
+			return;
+		}
 		if (user_mode(regs) && !(error & PF_RSVD)) {
 			local_irq_enable();
 			kill_current_process(regs, SIGSEGV, "access to the kernel's half", addr);

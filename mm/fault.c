@@ -16,6 +16,7 @@
 #include "mm/mprotect.h"
 #include "mm/pgtable.h"
 #include "mm/shmem.h"
+#include "mm/tables.h"
 #include "mm/tlb.h"
 #include "mm/vma.h"
 #include "mm/zeromap.h"
@@ -188,7 +189,7 @@ enum fault_result handle_mm_fault(struct vma *vma, unsigned long addr, unsigned 
 	struct fault f = {.vma = vma, .addr = addr & PAGE_MASK, .flags = flags};
 
 	f.pmd = pmd_alloc(vma->mm, addr);
-	if (unlikely(!f.pmd || !pte_alloc(vma->mm, f.pmd)))
+	if (unlikely(!f.pmd))
 		return FAULT_OOM;
 	f.orig = ptep_get(pte_offset(*(volatile pmd_t *)f.pmd, addr));
 	if (pte_none(f.orig))

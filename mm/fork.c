@@ -9,6 +9,7 @@
 #include "kernel/errno.h"
 #include "mm/lazy_mmu.h"
 #include "mm/pgtable.h"
+#include "mm/tables.h"
 #include "mm/tlb.h"
 #include "mm/walk.h"
 
@@ -28,14 +29,12 @@ static int copy_pte_range(struct vma *src, pmd_t *pmd, unsigned long addr, unsig
 {
 	struct vma *dst = arg;
 	bool cow = !(src->flags & VM_SHARED);
-	pmd_t *dst_pmd = pmd_alloc(dst->mm, addr);
+	pmd_t *dst_pmd = pmd_find(dst->mm, addr);
 	struct spinlock *ptl, *dst_ptl;
 	pte_t *ptep, *dst_ptep;
 	lazy_mmu_state_t state;
 	unsigned long start = addr;
 
-	if (!dst_pmd || !pte_alloc(dst->mm, dst_pmd))
-		return -ENOMEM;
 	ptep = pte_offset_map_lock(pmd, addr, &ptl);
 	dst_ptep = pte_offset_map_lock_nested(dst_pmd, addr, &dst_ptl);
 	state = arch_enter_lazy_mmu_mode();
@@ -57,7 +56,33 @@ static int copy_pte_range(struct vma *src, pmd_t *pmd, unsigned long addr, unsig
 	return 0;
 }
 
-int copy_page_range(struct vma *dst, struct vma *src)
+void copy_page_range(struct vma *dst, struct vma *src)
 {
-	return walk_pte_ranges(src, src->start, src->end, copy_pte_range, dst);
+	walk_pte_ranges(src, src->start, src->end, copy_pte_range, dst);
+}
+
+struct copied_tables {
+	struct mm *dst;
+	struct table_changes changes;
+};
+
+static int prepare_pte_range(struct vma *src __unused, pmd_t *pmd __unused, unsigned long addr,
+			     unsigned long end, void *arg)
+{
+	struct copied_tables *c = arg;
+
+	return tables_prepare(c->dst, &c->changes, addr, end) ? 0 : -ENOMEM;
+}
+
+int copy_tables(struct mm *dst, struct mm *src)
+{
+	struct copied_tables c = {.dst = dst};
+	int err = 0;
+
+	spin_lock(&dst->page_table_lock);
+	for (struct vma *v = src->vmas.first; v && !err; v = v->next)
+		err = walk_pte_ranges(v, v->start, v->end, prepare_pte_range, &c);
+	table_changes_commit(&c.changes);
+	spin_unlock(&dst->page_table_lock);
+	return err;
 }

@@ -4,8 +4,13 @@
 #include "mm/mm.h"
 
 /*
- * Map in @dst what @src maps, and make what is private copy-on-write in both. Both belong to mms
- * whose mmap_lock is held for writing, or that nobody else knows; the TLBs of @src are flushed.
- * -ENOMEM.
+ * Make in @dst the tables that the PTE pages of @src's VMAs need, in one change of the upper
+ * levels. -ENOMEM. Both mms' layouts are the caller's: mmap_lock is held for writing, or nobody
+ * else knows the mm.
  */
-int copy_page_range(struct vma *dst, struct vma *src);
+int copy_tables(struct mm *dst, struct mm *src);
+/*
+ * Map in @dst what @src maps, and make what is private copy-on-write in both; copy_tables() has
+ * made the tables. The TLBs of @src are flushed.
+ */
+void copy_page_range(struct vma *dst, struct vma *src);

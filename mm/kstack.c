@@ -12,6 +12,7 @@
 #include "kernel/task.h"
 #include "mm/page.h"
 #include "mm/pgtable.h"
+#include "mm/tables.h"
 
 #define SLOT_SIZE (2 * KSTACK_SIZE) /* the lower half is the guard */
 #define MAX_KSTACKS 4096

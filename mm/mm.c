@@ -6,12 +6,12 @@
 #include "mm/mm.h"
 
 #include "kernel/panic.h"
-#include "kernel/string.h"
 #include "mm/fork.h"
 #include "mm/layout_internal.h"
 #include "mm/mmap.h"
 #include "mm/pgtable.h"
 #include "mm/slab.h"
+#include "mm/tables.h"
 #include "mm/tlb.h"
 #include "mm/vma.h"
 
@@ -32,37 +32,19 @@ pgprot_t vm_page_prot(unsigned long vm_flags)
 	return (pgprot_t){prot};
 }
 
-/* An L4 table whose kernel half is everybody's. */
-static pgd_t *pgd_alloc(struct mm *mm)
-{
-	struct page *page = alloc_page_zeroed(PAGE_TABLE);
-	pgd_t *pgd;
-
-	if (!page)
-		return NULL;
-	page->level = 4;
-	page->table_mm = mm;
-	pgd = page_to_virt(page);
-	memcpy(pgd + PTRS_PER_TABLE / 2, init_mm.pgd + PTRS_PER_TABLE / 2, PAGE_SIZE / 2);
-	page->backend = 0;
-	if (!pv_alloc_table(mm, page_to_pfn(page), 4)) {
-		free_page(page);
-		return NULL;
-	}
-	return pgd;
-}
-
 struct mm *mm_alloc(void)
 {
 	struct mm *mm = kmem_cache_zalloc(&mm_cache);
+	struct page *pgd;
 
 	if (!mm)
 		return NULL;
-	mm->pgd = pgd_alloc(mm);
-	if (!mm->pgd) {
+	pgd = table_alloc(mm, 4);
+	if (!pgd) {
 		kmem_cache_free(&mm_cache, mm);
 		return NULL;
 	}
+	mm->pgd = page_to_virt(pgd);
 	atomic_set(&mm->users, 1);
 	rwsem_init(&mm->mmap_lock);
 	spin_lock_init(&mm->page_table_lock, LOCK_PAGE_TABLE);
@@ -86,22 +68,27 @@ void mm_put(struct mm *mm)
 	list_del(&mm->node);
 	spin_unlock(&mm_list_lock);
 	tlb_evict_mm(mm);
+	pv_exit_mm(mm);
 	unmap_everything(mm);
 	table_free(virt_to_page(mm->pgd));
 	kmem_cache_free(&mm_cache, mm);
 }
 
-static bool copy_vmas(struct mm *child, struct mm *mm)
+/* All VMAs, then all tables, in one change of the upper levels, then the entries. */
+static bool copy_layout(struct mm *child, struct mm *mm)
 {
-	for (struct vma *v = mm->vmas.first; v; v = v->next) {
-		struct vma *copy = vma_clone(v, child, v->start, v->end);
+	struct vma *v, *copy;
 
+	for (v = mm->vmas.first; v; v = v->next) {
+		copy = vma_clone(v, child, v->start, v->end);
 		if (!copy)
 			return false;
 		mm_insert_vma(child, copy);
-		if (copy_page_range(copy, v))
-			return false;
 	}
+	if (copy_tables(child, mm))
+		return false;
+	for (v = mm->vmas.first, copy = child->vmas.first; v; v = v->next, copy = copy->next)
+		copy_page_range(copy, v);
 	return true;
 }
 
@@ -113,7 +100,7 @@ struct mm *mm_fork(struct mm *mm)
 	if (!child)
 		return NULL;
 	down_write(&mm->mmap_lock);
-	ok = copy_vmas(child, mm);
+	ok = copy_layout(child, mm);
 	child->brk_start = mm->brk_start;
 	child->brk = mm->brk;
 	up_write(&mm->mmap_lock);

@@ -4,6 +4,7 @@
 #include "mm/mmu_gather.h"
 
 #include "mm/lazy_mmu.h"
+#include "mm/tables.h"
 #include "mm/tlb.h"
 
 void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm)
@@ -80,6 +81,20 @@ void tlb_free_pages(struct mmu_gather *tlb)
 	tlb->nr = 0;
 }
 
+#ifdef CONFIG_DEBUG
+static void assert_table_empty(const struct page *page)
+{
+	const pte_t *e = page_to_virt(page);
+
+	for (unsigned i = 0; i < PTRS_PER_TABLE; i++)
+		if (!pte_none(e[i]))
+			panic("table %#lx of level %u is freed with entry %u = %#lx",
+			      page_to_pfn(page).v, page->level, i, e[i].v);
+}
+#else
+static void assert_table_empty(const struct page *page __unused) {}
+#endif
+
 void tlb_finish_mmu(struct mmu_gather *tlb)
 {
 	tlb_flush_mmu(tlb);
@@ -88,6 +103,7 @@ void tlb_finish_mmu(struct mmu_gather *tlb)
 		struct page *table = tlb->tables;
 
 		tlb->tables = table->next_free;
+		assert_table_empty(table);
 		table_free(table);
 	}
 }

@@ -9,11 +9,13 @@
 #include "kernel/errno.h"
 #include "mm/lazy_mmu.h"
 #include "mm/pgtable.h"
+#include "mm/tables.h"
 #include "mm/tlb.h"
 #include "mm/walk.h"
 
 struct move {
 	unsigned long old, new; /* starts of the two ranges */
+	struct table_changes changes;
 };
 
 /*
@@ -69,15 +71,22 @@ static unsigned long part_end(const struct move *m, unsigned long addr, unsigned
 static int prepare_pte_range(struct vma *vma, pmd_t *pmd __unused, unsigned long addr,
 			     unsigned long end, void *arg)
 {
-	const struct move *m = arg;
+	struct move *m = arg;
+	unsigned long new_addr = m->new + (addr - m->old);
 
-	for (; addr < end; addr = part_end(m, addr, end)) {
-		pmd_t *new_pmd = pmd_alloc(vma->mm, m->new + (addr - m->old));
+	return tables_prepare(vma->mm, &m->changes, new_addr, new_addr + (end - addr)) ? 0
+										       : -ENOMEM;
+}
 
-		if (!new_pmd || !pte_alloc(vma->mm, new_pmd))
-			return -ENOMEM;
-	}
-	return 0;
+static int prepare_tables(struct vma *vma, struct move *m, unsigned long len)
+{
+	int err;
+
+	spin_lock(&vma->mm->page_table_lock);
+	err = walk_pte_ranges(vma, m->old, m->old + len, prepare_pte_range, m);
+	table_changes_commit(&m->changes);
+	spin_unlock(&vma->mm->page_table_lock);
+	return err;
 }
 
 static int move_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
@@ -96,8 +105,8 @@ static int move_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsig
 
 int move_page_tables(struct vma *vma, unsigned long old, unsigned long new, unsigned long len)
 {
-	struct move m = {old, new};
-	int err = walk_pte_ranges(vma, old, old + len, prepare_pte_range, &m);
+	struct move m = {.old = old, .new = new};
+	int err = prepare_tables(vma, &m, len);
 
 	return err ? err : walk_pte_ranges(vma, old, old + len, move_pte_range, &m);
 }

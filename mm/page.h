@@ -11,9 +11,10 @@
 enum page_kind {
 	PAGE_RESERVED, /* not RAM, or taken at boot */
 	PAGE_FREE,
-	PAGE_USER,	   /* mapped, or to be mapped, by user mode */
-	PAGE_TABLE,	   /* a page table of a user address space, of any level */
-	PAGE_KERNEL_TABLE, /* a page table that all address spaces share */
+	PAGE_USER,	    /* mapped, or to be mapped, by user mode */
+	PAGE_TABLE,	    /* a page table of a user address space, of any level */
+	PAGE_KERNEL_TABLE,  /* a page table that all address spaces share */
+	PAGE_TABLE_RESERVE, /* an empty page table that the backend keeps */
 	PAGE_SLAB,
 	PAGE_KSTACK,
 	PAGE_KERNEL, /* anything else of the kernel's */
@@ -21,6 +22,9 @@ enum page_kind {
 };
 
 #define PG_DIRTY BIT(0) /* user pages: a D bit was harvested from an entry that mapped the page */
+#define PG_PLAIN_TABLE                                                                             \
+	BIT(1) /* page tables: no hypervisor's any more, loads and stores will do                  \
+		*/
 
 struct page {
 	/* User pages: one for each PTE that maps the page (PROT_NONE too), one for a shared
@@ -78,6 +82,8 @@ void page_alloc_init(void);
 struct page *alloc_page(enum page_kind kind);
 /* The same, cleared. */
 struct page *alloc_page_zeroed(enum page_kind kind);
+/* A frame in use is from now on used for @kind. */
+void page_set_kind(struct page *page, enum page_kind kind);
 /* Give a frame back. Debug builds poison it and keep it for a while before it is used again. */
 void free_page(struct page *page);
 
@@ -104,6 +110,8 @@ static inline void page_set_dirty(struct page *page)
 s64 page_kind_count(enum page_kind kind);
 /* Tests: let the @n-th allocation from now on fail, and all after it until it is set to 0 again. */
 void alloc_page_fail_after(u64 n);
+/* For what can be had without a new frame and shall fail in tests all the same: fail this one? */
+bool alloc_failure_injected(void);
 
 /* The first word of a page that a stress worker writes; pages without it are not checked. */
 #define PAGE_STAMP_MAGIC 0x7074726e50414745UL

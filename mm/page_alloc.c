@@ -152,11 +152,13 @@ void alloc_page_fail_after(u64 n)
 	WRITE_ONCE(fail_countdown, n);
 }
 
-/* Fault injection, for tests: counts down to 1 and stays there. */
-static bool injected_failure(void)
+/* Counts down to 1 and stays there. */
+bool alloc_failure_injected(void)
 {
 	u64 n = READ_ONCE(fail_countdown);
 
+	if (likely(!n))
+		return false;
 	while (n > 1)
 		if (try_cmpxchg(&fail_countdown, &n, n - 1))
 			return false;
@@ -168,7 +170,7 @@ struct page *alloc_page(enum page_kind kind)
 	struct page_cache *c;
 	struct page *page = NULL;
 
-	if (unlikely(READ_ONCE(fail_countdown)) && injected_failure())
+	if (unlikely(alloc_failure_injected()))
 		return NULL;
 	preempt_disable();
 	c = this_cpu_ptr(page_cache);
@@ -215,6 +217,19 @@ void free_page(struct page *page)
 			spill(c);
 		c->page[c->nr++] = page;
 	}
+	preempt_enable();
+}
+
+void page_set_kind(struct page *page, enum page_kind kind)
+{
+	struct page_cache *c;
+
+	BUG_ON(page->kind == PAGE_FREE || kind == PAGE_FREE);
+	preempt_disable();
+	c = this_cpu_ptr(page_cache);
+	c->kinds[page->kind]--;
+	c->kinds[kind]++;
+	page->kind = kind;
 	preempt_enable();
 }
 

@@ -189,13 +189,6 @@ static inline bool pmd_large(pmd_t pmd)
 	return pmd.v & _PAGE_PSE;
 }
 
-/* The L2 entry of @addr, or NULL if there is no table for it. */
-pmd_t *pmd_find(const struct mm *mm, unsigned long addr);
-/* The same, making the tables above it; NULL: no memory. Takes page_table_lock. */
-pmd_t *pmd_alloc(struct mm *mm, unsigned long addr);
-/* Make sure that @pmd links a PTE page. False: no memory. Takes page_table_lock. */
-bool pte_alloc(struct mm *mm, pmd_t *pmd);
-
 /* --- L1 --- */
 
 static inline unsigned pte_index(unsigned long addr)
@@ -328,14 +321,9 @@ static inline void ptep_modify_prot_commit(struct mm *mm __unused, unsigned long
 	pv_ptep_modify(ptep, old, pte);
 }
 
-/* --- tables --- */
+/* --- the kernel's mappings --- */
 
-/* A page for a table of @level; NULL: no memory. */
-struct page *table_alloc(struct mm *mm, unsigned level);
-void table_free(struct page *page);
-
-/* Kernel mappings, in init_mm and so in every mm. Prepare makes the tables; false: no memory. */
-bool kernel_map_prepare(unsigned long va);
+/* Map @p at @va, for which kernel_map_prepare() has made the tables. */
 void kernel_map(unsigned long va, pfn_t p, pgprot_t prot);
 
 /* Build the final direct map and leave the boot tables. */

@@ -23,6 +23,12 @@ typedef struct {
 	u64 v;
 } pgprot_t;
 
+/* A change of an entry of L2 or above. */
+struct table_change {
+	void *entry; /* in the direct map */
+	u64 val;
+};
+
 #define _PAGE_PRESENT BIT(0)
 #define _PAGE_RW BIT(1)
 #define _PAGE_USER BIT(2)

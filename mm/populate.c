@@ -8,6 +8,7 @@
 #include "mm/fault.h"
 #include "mm/lazy_mmu.h"
 #include "mm/pgtable.h"
+#include "mm/tables.h"
 #include "mm/shmem.h"
 #include "mm/walk.h"
 #include "mm/zeromap.h"

@@ -124,19 +124,22 @@ static void flush_on_this_cpu(void *arg)
 	*followed = f->generation;
 }
 
-/*
- * The CPUs that must be interrupted: those that have the mm loaded and in use; and where tables are
- * about to be freed, those that only have it loaded too, because they may still walk it
- * speculatively.
- */
-static bool cpus_to_interrupt(const struct tlb_flush *f, cpumask_t *cpus)
+u64 tlb_new_generation(struct mm *mm)
 {
-	unsigned self = smp_processor_id();
+	return __atomic_add_fetch(&mm->tlb.generation.v, 1, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * Those that have the mm loaded and in use; and where tables are about to be freed, those that only
+ * have it loaded too, because they may still walk it speculatively.
+ */
+bool tlb_cpus_concerned(const struct tlb_flush *f, cpumask_t *cpus)
+{
 	bool any = false;
 
 	*cpus = (cpumask_t){0};
 	for_each_cpu_in(cpu, &f->mm->tlb.cpus) {
-		if (cpu == self || (READ_ONCE(per_cpu(cpu_tlb, cpu).lazy) && !f->freed_tables))
+		if (READ_ONCE(per_cpu(cpu_tlb, cpu).lazy) && !f->freed_tables)
 			continue;
 		cpus->bits[cpu / 64] |= BIT(cpu % 64);
 		any = true;
@@ -144,20 +147,42 @@ static bool cpus_to_interrupt(const struct tlb_flush *f, cpumask_t *cpus)
 	return any;
 }
 
-void tlb_flush_now(struct tlb_flush *f)
+void tlb_flush_by_call(struct tlb_flush *f)
 {
 	unsigned long flags;
 	cpumask_t cpus;
 
-	count(CNT_TLB_FLUSHES);
-	f->generation = __atomic_add_fetch(&f->mm->tlb.generation.v, 1, __ATOMIC_SEQ_CST);
+	f->generation = tlb_new_generation(f->mm);
 	flags = local_irq_save();
 	flush_on_this_cpu(f);
 	local_irq_restore(flags);
-	if (cpus_to_interrupt(f, &cpus)) {
+	tlb_cpus_concerned(f, &cpus);
+	cpus.bits[smp_processor_id() / 64] &= ~BIT(smp_processor_id() % 64);
+	if (cpumask_weight(&cpus)) {
 		count(CNT_SHOOTDOWNS);
-		pv_flush_tlb_others(&cpus, flush_on_this_cpu, f);
+		smp_call_mask(&cpus, flush_on_this_cpu, f);
 	}
+}
+
+u64 tlb_followed_here(const struct mm *mm)
+{
+	const struct cpu_tlb *c = this_cpu_ptr(cpu_tlb);
+
+	return c->mm == mm ? c->asids.slot[c->asids.active].generation : 0;
+}
+
+void tlb_follow_here(const struct mm *mm, u64 generation)
+{
+	struct cpu_tlb *c = this_cpu_ptr(cpu_tlb);
+
+	if (c->mm == mm)
+		c->asids.slot[c->asids.active].generation = generation;
+}
+
+void tlb_flush_now(struct tlb_flush *f)
+{
+	count(CNT_TLB_FLUSHES);
+	pv_flush_tlb(f);
 }
 
 static void flush_or_owe(struct tlb_flush *f)

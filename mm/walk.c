@@ -6,6 +6,10 @@
 #include "kernel/errno.h"
 #include "kernel/printk.h"
 #include "mm/pgtable.h"
+#include "mm/tables.h"
+
+/* Tables for so much are made in one go: a bound on the time that page_table_lock is held. */
+#define ALLOC_CHUNK (TABLE_CHANGES_MAX / 2 * PMD_SIZE)
 
 /* The next address at which there may be a PTE page, from one where there is none. */
 static unsigned long skip_hole(const struct mm *mm, unsigned long addr, unsigned long end)
@@ -42,14 +46,11 @@ int walk_pte_ranges_alloc(struct vma *vma, unsigned long addr, unsigned long end
 {
 	int err = 0;
 
-	while (addr < end && !err) {
-		unsigned long next = pmd_addr_end(addr, end);
-		pmd_t *pmd = pmd_alloc(vma->mm, addr);
-
-		if (!pmd || !pte_alloc(vma->mm, pmd))
+	for (unsigned long next; addr < end && !err; addr = next) {
+		next = min(end, ALIGN_DOWN(addr, ALLOC_CHUNK) + ALLOC_CHUNK);
+		if (!tables_alloc(vma->mm, addr, next))
 			return -ENOMEM;
-		err = fn(vma, pmd, addr, next, arg);
-		addr = next;
+		err = walk_pte_ranges(vma, addr, next, fn, arg);
 	}
 	return err;
 }

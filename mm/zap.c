@@ -7,6 +7,7 @@
 #include "mm/zap.h"
 
 #include "mm/lazy_mmu.h"
+#include "mm/tables.h"
 #include "mm/walk.h"
 
 static int zap_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
@@ -42,24 +43,11 @@ void zap_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long start
 	walk_pte_ranges(vma, start, end, zap_pte_range, tlb);
 }
 
-#ifdef CONFIG_DEBUG
-static void assert_table_empty(const struct page *page)
-{
-	const pte_t *e = page_to_virt(page);
-
-	for (unsigned i = 0; i < PTRS_PER_TABLE; i++)
-		if (!pte_none(e[i]))
-			panic("table %#lx of level %u is freed with entry %u = %#lx",
-			      page_to_pfn(page).v, page->level, i, e[i].v);
-}
-#else
-static void assert_table_empty(const struct page *page __unused) {}
-#endif
-
 /* One table goes if the block of addresses that it covers lies wholly in the free space. */
 struct free_space {
 	struct mmu_gather *tlb;
 	unsigned long floor, ceiling;
+	struct table_changes changes;
 };
 
 static bool may_go(const struct free_space *f, unsigned long addr, unsigned long size)
@@ -83,8 +71,7 @@ static bool may_go(const struct free_space *f, unsigned long addr, unsigned long
 			free_below(f, e, addr, next);                                              \
 			if (!may_go(f, addr, LVL##_SIZE))                                          \
 				continue;                                                          \
-			assert_table_empty(pfn_to_page(lvl##_pfn(e)));                             \
-			set_##lvl(entry, (lvl##_t){0});                                            \
+			table_change(&f->changes, entry, 0);                                       \
 			tlb_remove_table(f->tlb, addr, pfn_to_page(lvl##_pfn(e)));                 \
 		}                                                                                  \
 	}
@@ -110,9 +97,10 @@ DEFINE_FREE_RANGE(pgd, PGD, free_below_pgd)
 void free_pgtables(struct mmu_gather *tlb, unsigned long start, unsigned long end,
 		   unsigned long floor, unsigned long ceiling)
 {
-	struct free_space f = {tlb, floor, ceiling};
+	struct free_space f = {.tlb = tlb, .floor = floor, .ceiling = ceiling};
 
 	spin_lock(&tlb->mm->page_table_lock);
 	free_pgd_range(&f, pgd_offset(tlb->mm, start), start, end);
+	table_changes_commit(&f.changes);
 	spin_unlock(&tlb->mm->page_table_lock);
 }

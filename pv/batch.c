@@ -158,14 +158,17 @@ void batch_flush(void)
 	if (!is_empty(b)) {
 		count(CNT_BATCHES);
 		per_cpu(batch_histogram, smp_processor_id())[batch_size(b)]++;
-		if (b->n)
-			pv_issue(b);
+		pv_issue(b);
 		b->n = 0;
-		if (b->flush.mm)
-			tlb_flush_now(&b->flush);
 		b->flush.mm = NULL;
 	}
 	preempt_enable();
+}
+
+void batch_pay_flush(struct batch *b)
+{
+	if (b->flush.mm)
+		tlb_flush_now(&b->flush);
 }
 
 void batch_print(void)

@@ -44,5 +44,7 @@ DECLARE_PER_CPU(u32, batch_histogram[BATCH_CAPACITY + 1]);
 
 /* Queue @val for @ptep; issues first if there is no room. For backends. */
 void batch_queue(pte_t *ptep, u64 val, enum pt_command cmd);
+/* For backends that invalidate by other means than the call that makes the updates. */
+void batch_pay_flush(struct batch *b);
 /* For a panic. */
 void batch_print(void);

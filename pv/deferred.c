@@ -28,9 +28,11 @@ static void apply(const struct pt_update *u)
 
 static void deferred_issue(struct batch *b)
 {
-	count(CNT_HYPERCALLS);
+	if (b->n)
+		count(CNT_HYPERCALLS);
 	for (unsigned i = 0; i < b->n; i++)
 		apply(&b->update[i]);
+	batch_pay_flush(b);
 }
 
 static void update(pte_t *ptep, u64 val, enum pt_command cmd)
@@ -70,22 +72,10 @@ static pte_t deferred_ptep_get_and_clear(pte_t *ptep)
 	return old;
 }
 
-static void deferred_set_pmd(pmd_t *pmdp, pmd_t pmd)
+static void deferred_set_tables(const struct table_change *change, unsigned n)
 {
 	count(CNT_HYPERCALLS);
-	native_set_pmd(pmdp, pmd);
-}
-
-static void deferred_set_pud(pud_t *pudp, pud_t pud)
-{
-	count(CNT_HYPERCALLS);
-	native_set_pud(pudp, pud);
-}
-
-static void deferred_set_pgd(pgd_t *pgdp, pgd_t pgd)
-{
-	count(CNT_HYPERCALLS);
-	native_set_pgd(pgdp, pgd);
+	native_set_tables(change, n);
 }
 
 void deferred_setup(void)
@@ -94,8 +84,6 @@ void deferred_setup(void)
 	pv_ops.mmu.set_pte = deferred_set_pte;
 	pv_ops.mmu.ptep_get_and_clear = deferred_ptep_get_and_clear;
 	pv_ops.mmu.ptep_modify = deferred_ptep_modify;
-	pv_ops.mmu.set_pmd = deferred_set_pmd;
-	pv_ops.mmu.set_pud = deferred_set_pud;
-	pv_ops.mmu.set_pgd = deferred_set_pgd;
+	pv_ops.mmu.set_tables = deferred_set_tables;
 	pv_ops.mmu.issue = deferred_issue;
 }

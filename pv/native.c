@@ -18,6 +18,7 @@
 #include "kernel/preempt.h"
 #include "kernel/task.h"
 #include "mm/addr.h"
+#include "mm/tlb.h"
 #include "pv/batch.h"
 
 #define CR0_WP BIT(16)
@@ -119,19 +120,15 @@ void native_ptep_modify(pte_t *ptep, pte_t old, pte_t new)
 		new.v |= old.v &_PAGE_AD;
 }
 
-void native_set_pmd(pmd_t *pmdp, pmd_t pmd)
+void native_set_tables(const struct table_change *change, unsigned n)
 {
-	WRITE_ONCE(pmdp->v, pmd.v);
+	for (unsigned i = 0; i < n; i++)
+		WRITE_ONCE(*(u64 *)change[i].entry, change[i].val);
 }
 
-void native_set_pud(pud_t *pudp, pud_t pud)
+static u64 native_reuse_table(unsigned level __unused)
 {
-	WRITE_ONCE(pudp->v, pud.v);
-}
-
-void native_set_pgd(pgd_t *pgdp, pgd_t pgd)
-{
-	WRITE_ONCE(pgdp->v, pgd.v);
+	return 0;
 }
 
 static bool native_alloc_table(struct mm *mm __unused, u64 p __unused, unsigned level __unused)
@@ -139,11 +136,18 @@ static bool native_alloc_table(struct mm *mm __unused, u64 p __unused, unsigned 
 	return true;
 }
 
-static void native_release_table(u64 p __unused, unsigned level __unused) {}
+static bool native_release_table(u64 p __unused, unsigned level __unused)
+{
+	return false;
+}
+
+static void native_exit_mm(struct mm *mm __unused) {}
 
 static void native_issue(struct batch *b)
 {
-	panic("native: %u queued updates, where every update is a store", b->n);
+	if (b->n)
+		panic("native: %u queued updates, where every update is a store", b->n);
+	batch_pay_flush(b);
 }
 
 static void native_flush_tlb_local(void)
@@ -154,12 +158,6 @@ static void native_flush_tlb_local(void)
 static void native_flush_tlb_one(unsigned long addr)
 {
 	__asm__ volatile("invlpg (%0)" : : "r"(addr) : "memory");
-}
-
-static void native_flush_tlb_others(const cpumask_t *cpus, void (*local)(void *f),
-				    struct tlb_flush *f)
-{
-	smp_call_mask(cpus, local, f);
 }
 
 static void native_load_pgd(struct mm *mm __unused, u64 pgd_pfn, unsigned asid, bool flush)
@@ -231,15 +229,15 @@ struct pv_ops pv_ops = {
 			.set_pte = native_set_pte,
 			.ptep_get_and_clear = native_ptep_get_and_clear,
 			.ptep_modify = native_ptep_modify,
-			.set_pmd = native_set_pmd,
-			.set_pud = native_set_pud,
-			.set_pgd = native_set_pgd,
+			.set_tables = native_set_tables,
+			.reuse_table = native_reuse_table,
 			.alloc_table = native_alloc_table,
 			.release_table = native_release_table,
+			.exit_mm = native_exit_mm,
 			.issue = native_issue,
 			.flush_tlb_local = native_flush_tlb_local,
 			.flush_tlb_one = native_flush_tlb_one,
-			.flush_tlb_others = native_flush_tlb_others,
+			.flush_tlb = tlb_flush_by_call,
 			.load_pgd = native_load_pgd,
 		},
 	.lock =

@@ -15,9 +15,7 @@ __callee_save u64 native_identity(u64 frame);
 void native_set_pte(pte_t *ptep, pte_t pte);
 pte_t native_ptep_get_and_clear(pte_t *ptep);
 void native_ptep_modify(pte_t *ptep, pte_t old, pte_t new);
-void native_set_pmd(pmd_t *pmdp, pmd_t pmd);
-void native_set_pud(pud_t *pudp, pud_t pud);
-void native_set_pgd(pgd_t *pgdp, pgd_t pgd);
+void native_set_tables(const struct table_change *change, unsigned n);
 
 /* Entries of the table that depend on the CPU. */
 void native_setup(void);

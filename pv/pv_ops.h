@@ -52,23 +52,27 @@ struct pv_mmu_ops {
 	/* Replace @old by @new, keeping A and D bits that the CPU sets meanwhile. */
 	void (*ptep_modify)(pte_t *ptep, pte_t old, pte_t new);
 
-	/* L2 and above: effective at once, never queued. */
-	void (*set_pmd)(pmd_t *pmdp, pmd_t pmd);
-	void (*set_pud)(pud_t *pudp, pud_t pud);
-	void (*set_pgd)(pgd_t *pgdp, pgd_t pgd);
-	/* A page becomes, or ceases to be, a page table of @level. False: no memory. */
+	/* L2 and above: @n changes, in order, effective at once, never queued. */
+	void (*set_tables)(const struct table_change *change, unsigned n);
+	/*
+	 * A table of @level for user mode that the backend has in reserve, empty; 0: none. Without
+	 * one a cleared page becomes a table by alloc_table(); false: no memory. release_table():
+	 * a table ceases to be one, unless the backend keeps it in its reserve, which true says.
+	 */
+	u64 (*reuse_table)(unsigned level);
 	bool (*alloc_table)(struct mm *mm, u64 pfn, unsigned level);
-	void (*release_table)(u64 pfn, unsigned level);
+	bool (*release_table)(u64 pfn, unsigned level);
+	/* No CPU has @mm loaded any more, nor ever will: its tables are about to be taken apart. */
+	void (*exit_mm)(struct mm *mm);
 
-	/* Make the updates that the batch holds effective, in order. */
+	/* Make the updates that the batch holds effective, in order, then pay the invalidation. */
 	void (*issue)(struct batch *b);
 
 	/* This CPU's TLB: all user entries of the address space that is loaded; one page of it. */
 	void (*flush_tlb_local)(void);
 	void (*flush_tlb_one)(unsigned long addr);
-	/* Run @local(@f), or what amounts to it, on @cpus, and wait until it has happened. */
-	void (*flush_tlb_others)(const cpumask_t *cpus, void (*local)(void *f),
-				 struct tlb_flush *f);
+	/* Carry out an invalidation on all CPUs that it concerns; see mm/tlb.h. */
+	void (*flush_tlb)(struct tlb_flush *f);
 	/* Load @pgd on this CPU; @flush drops what the TLB holds under @asid. */
 	void (*load_pgd)(struct mm *mm, u64 pgd_pfn, unsigned asid, bool flush);
 };
@@ -229,19 +233,14 @@ static inline void pv_ptep_modify(pte_t *ptep, pte_t old, pte_t new)
 	PV_CALL3(mmu.ptep_modify, ptep, old.v, new.v);
 }
 
-static inline void set_pmd(pmd_t *pmdp, pmd_t pmd)
+static inline void pv_set_tables(const struct table_change *change, unsigned n)
 {
-	PV_CALL2(mmu.set_pmd, pmdp, pmd.v);
+	PV_CALL2(mmu.set_tables, change, n);
 }
 
-static inline void set_pud(pud_t *pudp, pud_t pud)
+static inline pfn_t pv_reuse_table(unsigned level)
 {
-	PV_CALL2(mmu.set_pud, pudp, pud.v);
-}
-
-static inline void set_pgd(pgd_t *pgdp, pgd_t pgd)
-{
-	PV_CALL2(mmu.set_pgd, pgdp, pgd.v);
+	return (pfn_t){PV_CALL1(mmu.reuse_table, level)};
 }
 
 static inline bool pv_alloc_table(struct mm *mm, pfn_t p, unsigned level)
@@ -249,9 +248,14 @@ static inline bool pv_alloc_table(struct mm *mm, pfn_t p, unsigned level)
 	return (bool)PV_CALL3(mmu.alloc_table, mm, p.v, level);
 }
 
-static inline void pv_release_table(pfn_t p, unsigned level)
+static inline bool pv_release_table(pfn_t p, unsigned level)
 {
-	PV_CALL2(mmu.release_table, p.v, level);
+	return (bool)PV_CALL2(mmu.release_table, p.v, level);
+}
+
+static inline void pv_exit_mm(struct mm *mm)
+{
+	PV_CALL1(mmu.exit_mm, mm);
 }
 
 static inline void pv_issue(struct batch *b)
@@ -269,10 +273,9 @@ static inline void pv_flush_tlb_one(unsigned long addr)
 	PV_CALL1(mmu.flush_tlb_one, addr);
 }
 
-static inline void pv_flush_tlb_others(const cpumask_t *cpus, void (*local)(void *f),
-				       struct tlb_flush *f)
+static inline void pv_flush_tlb(struct tlb_flush *f)
 {
-	PV_CALL3(mmu.flush_tlb_others, cpus, local, f);
+	PV_CALL1(mmu.flush_tlb, f);
 }
 
 static inline void pv_load_pgd(struct mm *mm, pfn_t pgd, unsigned asid, bool flush)

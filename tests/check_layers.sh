@@ -2,7 +2,7 @@
 # Who may include whom:
 #   mm/       kernel/, mm/, pv/pv_ops.h; at boot (early.c, init.c) also boot/boot_info.h
 #   pv/       kernel/, pv/, drivers/, and of mm/ only types, addresses and the lazy mode;
-#             the queue, which pays invalidations, also mm/tlb.h
+#             who pays invalidations, also mm/tlb.h
 #   kernel/   anything but a backend (of pv/: pv_ops.h and batch.h)
 #   drivers/  anything but a backend
 # and nobody in mm/ or kernel/ asks which hypervisor it runs on.
@@ -15,7 +15,7 @@ bad=$(
 	grep -Hn '^#include "' pv/*.[ch] |
 		grep -v '^pv/patch\.c:.*"pv/xen/' |
 		grep -Ev '"(kernel|pv|drivers)/' | grep -Ev '"mm/([a-z_]*_types|addr|lazy_mmu)\.h"' |
-		grep -Ev '^pv/batch\.c:.*"mm/tlb\.h"' || :
+		grep -Ev '^pv/(batch|native)\.c:.*"mm/tlb\.h"' || :
 	grep -Hn '^#include "pv/' kernel/*.[ch] drivers/*.[ch] boot/*.[ch] |
 		grep -Ev '"pv/(pv_ops|batch)\.h"' || :
 	grep -Hn -iE 'if \(.*(is_?xen|xen_domain|pv_ops\.name)' mm/*.[ch] kernel/*.[ch] || :

@@ -19,6 +19,7 @@
 #include "mm/addr.h"
 #include "mm/early.h"
 #include "mm/pgtable.h"
+#include "mm/tables.h"
 #include "pv/xen/xen.h"
 
 #define TRAP_MASK_EVENTS 4 /* trap_info.flags */
@@ -216,6 +217,8 @@ void xen_entry_c(struct start_info *si)
 	xen_shared_info = (struct shared_info *)shared_page;
 	fill_pv_ops();
 	xen_mmu_setup();
+	xen_tlb_setup();
+	xen_tables_setup();
 	console_out = console_write_io;
 	xen_irq_setup();
 	percpu_init_boot_cpu();

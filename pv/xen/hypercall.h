@@ -7,6 +7,7 @@
 #pragma once
 
 #include "kernel/counters.h"
+#include "kernel/panic.h"
 #include "kernel/types.h"
 
 #include <xen/xen.h>
@@ -31,6 +32,8 @@ static inline long hypercall(unsigned nr, u64 a, u64 b, u64 c, u64 d)
 
 static inline long xen_mmu_update(const struct mmu_update *req, unsigned n, unsigned *done)
 {
+	count(CNT_MMU_UPDATES);
+	count_n(CNT_MMU_UPDATE_ENTRIES, n);
 	return hypercall(__HYPERVISOR_mmu_update, (u64)req, n, (u64)done, DOMID_SELF);
 }
 
@@ -62,4 +65,42 @@ static inline long xen_event_channel_op(unsigned cmd, void *arg)
 static inline long xen_set_segment_base(unsigned which, unsigned long base)
 {
 	return hypercall(__HYPERVISOR_set_segment_base, which, base, 0, 0);
+}
+
+/*
+ * Calls for a multicall, which is one trap for several of them, in order; each has its own result.
+ * Nothing else is left of an entry afterwards: Xen overwrites it when it continues a call.
+ */
+static inline struct multicall_entry xen_call_mmu_update(const struct mmu_update *req, unsigned n,
+							 unsigned *done)
+{
+	count(CNT_MMU_UPDATES);
+	count_n(CNT_MMU_UPDATE_ENTRIES, n);
+	return (struct multicall_entry){.op = __HYPERVISOR_mmu_update,
+					.args = {(u64)req, n, (u64)done, DOMID_SELF}};
+}
+
+static inline struct multicall_entry xen_call_mmuext_op(const struct mmuext_op *op, unsigned n)
+{
+	return (struct multicall_entry){.op = __HYPERVISOR_mmuext_op,
+					.args = {(u64)op, n, 0, DOMID_SELF}};
+}
+
+static inline struct multicall_entry xen_call_update_va_mapping(unsigned long va, u64 pte,
+								unsigned long flags)
+{
+	return (struct multicall_entry){.op = __HYPERVISOR_update_va_mapping,
+					.args = {va, pte, flags}};
+}
+
+/* Make @n calls in one trap, or a single one: then without the multicall's own cost. */
+static inline void xen_multicall(struct multicall_entry *calls, unsigned n)
+{
+	if (n == 1) {
+		calls->result = hypercall(calls->op, calls->args[0], calls->args[1], calls->args[2],
+					  calls->args[3]);
+	} else if (n) {
+		count(CNT_MULTICALLS);
+		BUG_ON(hypercall(__HYPERVISOR_multicall, (u64)calls, n, 0, 0));
+	}
 }

@@ -4,6 +4,8 @@
 #pragma once
 
 #include "kernel/percpu.h"
+#include "mm/tlb_types.h"
+#include "pv/pv_ops.h"
 #include "pv/xen/hypercall.h"
 
 /* Legacy vCPUs, whose vcpu_info lies in the shared page. */
@@ -13,17 +15,49 @@ extern struct start_info *xen_start_info;
 extern const u64 *xen_p2m; /* machine frames by pfn */
 extern struct shared_info *xen_shared_info;
 
-/* mmu.c: the table's entries, and the direct map. */
+/* Rights of the kernel's own mappings: no global pages for a PV guest. */
+#define XEN_KERNEL_RO (_PAGE_KERNEL_RO & ~_PAGE_GLOBAL)
+#define XEN_KERNEL_RW (_PAGE_KERNEL & ~_PAGE_GLOBAL)
+
+/* mmu.c: changes of page tables. */
 void xen_mmu_setup(void);
+__callee_save u64 xen_mfn_to_pfn(u64 mfn);
+/*
+ * Xen may put off the last part of unlinking or unpinning a table, until the same vCPU's next call
+ * (xen/arch/x86/mm.c, put_old_guest_table). Until then the table still counts as one; and the task
+ * may have gone to another vCPU. So that call is made at once: a mmuext_op of nothing. Preemption
+ * is off since the call that it completes.
+ */
+void xen_finish_deferred(void);
+
+/* tlb.c: one invalidation, whose hypercall may go in a multicall of the caller's. */
+struct xen_flush {
+	struct tlb_flush *f;
+	cpumask_t cpus; /* concerned before the updates */
+	bool any;	/* there are such CPUs, and op must be carried out */
+	u64 generation; /* before the updates */
+	struct mmuext_op op;
+};
+void xen_tlb_setup(void);
+/* Before the updates: fill @x; false: no vCPU is concerned yet. */
+bool xen_flush_prepare(struct xen_flush *x, struct tlb_flush *f);
+/* After updates and flush: @err is what the flush gave. */
+void xen_flush_complete(struct xen_flush *x, long err);
+
+/* tables.c: page-table pages. */
+void xen_tables_setup(void);
+
+/* direct_map.c */
 void xen_direct_map_init(void);
+/* The machine address of the entry that maps frame @p in the direct map. */
+u64 xen_direct_map_entry(u64 p);
 /* The first page frame behind what Xen's builder put in place: image, module, p2m, tables, stack.
  */
 u64 xen_first_free_pfn(void);
+/* W^X for the image; and nothing else stays in the initial mapping. */
+void xen_protect_image(void);
 
 /* irq.c: event channels. */
 void xen_irq_setup(void);
 void xen_irq_init_cpu(unsigned cpu);
 u64 xen_clock_ns(void);
-
-/* W^X for the image; and nothing else stays in the initial mapping. */
-void xen_protect_image(void);

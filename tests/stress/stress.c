@@ -96,7 +96,7 @@ static struct usage measure(void)
 		.kernel = page_kind_count(PAGE_KERNEL),
 		.objects = kmem_objects(),
 		.free = page_kind_count(PAGE_FREE) + page_kind_count(PAGE_KSTACK) +
-			page_kind_count(PAGE_KERNEL_TABLE),
+			page_kind_count(PAGE_KERNEL_TABLE) + page_kind_count(PAGE_TABLE_RESERVE),
 		.tasks = task_count(),
 	};
 }

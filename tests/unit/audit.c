@@ -108,9 +108,9 @@ static void finds_narrow_table(struct ktest *t)
 	setup(t);
 	pmd = pmd_find(mm, area);
 	old = *pmd;
-	set_pmd(pmd, (pmd_t){old.v & ~_PAGE_RW});
+	set_table_entry(pmd, old.v & ~_PAGE_RW);
 	expect_found(t);
-	set_pmd(pmd, old);
+	set_table_entry(pmd, old.v);
 	teardown(t);
 }
 

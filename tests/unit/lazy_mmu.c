@@ -39,9 +39,7 @@ static void teardown(void) __no_thread_safety
 	for (unsigned i = 0; i < PTRS_PER_TABLE; i++)
 		pv_set_pte(page.ptep + i, (pte_t){0});
 	pte_unmap_unlock(page.ptep, page.ptl);
-	/* No VMA covers the table; give it back as munmap would. */
-	set_pmd(pmd_find(page.mm, ADDR), (pmd_t){0});
-	table_free(virt_to_page(page.ptep));
+	test_free_tables(page.mm, ADDR);
 	test_mm_leave(page.mm);
 }
 

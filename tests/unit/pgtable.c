@@ -101,22 +101,6 @@ static void parts_tile_a_range(struct ktest *t)
 	KEXPECT_EQ(t, pgd_addr_end(~0UL & PAGE_MASK, 0), 0);
 }
 
-/* Give the tables back by hand, where no VMA covers them: unlinked first, from below. */
-static void unlink_tables(struct mm *mm, unsigned long addr, pmd_t *pmd)
-{
-	pgd_t *pgd = pgd_offset(mm, addr);
-	pud_t *pud = pud_offset(*pgd, addr);
-	struct page *l1 = pfn_to_page(pmd_pfn(*pmd)), *l2 = virt_to_page(pmd);
-	struct page *l3 = virt_to_page(pud);
-
-	set_pmd(pmd, (pmd_t){0});
-	table_free(l1);
-	set_pud(pud, (pud_t){0});
-	table_free(l2);
-	set_pgd(pgd, (pgd_t){0});
-	table_free(l3);
-}
-
 static void tables_are_found_again(struct ktest *t)
 {
 	static const unsigned long addr[] = {0x1000, 0x3fffff000, 0x7f0012345000, 0x7fffffffe000};
@@ -129,7 +113,8 @@ static void tables_are_found_again(struct ktest *t)
 		pmd = test_pte_page(mm, addr[i]);
 		KEXPECT(t, pmd_find(mm, addr[i]) == pmd && pmd_alloc(mm, addr[i]) == pmd);
 		KEXPECT_EQ(t, pfn_to_page(pmd_pfn(*pmd))->level, 1);
-		unlink_tables(mm, addr[i], pmd);
+		test_free_tables(mm, addr[i]);
+		KEXPECT(t, !pmd_find(mm, addr[i]));
 	}
 	test_mm_leave(mm);
 }

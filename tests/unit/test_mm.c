@@ -4,7 +4,9 @@
 #include "tests/unit/test_mm.h"
 
 #include "kernel/irqflags.h"
+#include "kernel/layout.h"
 #include "mm/tlb.h"
+#include "mm/zap.h"
 
 static void set_mm(struct mm *mm)
 {
@@ -34,6 +36,16 @@ pmd_t *test_pte_page(struct mm *mm, unsigned long addr)
 {
 	pmd_t *pmd = pmd_alloc(mm, addr);
 
-	BUG_ON(!pmd || !pte_alloc(mm, pmd));
+	BUG_ON(!pmd);
 	return pmd;
+}
+
+void test_free_tables(struct mm *mm, unsigned long addr)
+{
+	static struct mmu_gather tlb; /* too large for a stack; the tests are serial */
+
+	tlb_gather_mmu(&tlb, mm);
+	free_pgtables(&tlb, addr & PAGE_MASK, (addr & PAGE_MASK) + PAGE_SIZE, 0,
+		      USER_END + PAGE_SIZE);
+	tlb_finish_mmu(&tlb);
 }

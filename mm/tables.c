@@ -1,0 +1,187 @@
+/*
+ * Page tables as objects: making them, linking them, giving them back.
+ *
+ * A table is linked only when it is complete (cleared, and accepted by the backend), and all links
+ * of one operation are made in one call of the pv table: on Xen each such call costs a TLB flush.
+ *
+ * Lock: page_table_lock of the mm for its links. A table, once linked, stays while anybody may walk
+ * to it: see pgtable.h.
+ */
+#include "mm/tables.h"
+
+#include "kernel/panic.h"
+#include "kernel/string.h"
+#include "mm/page.h"
+#include "mm/pgtable.h"
+
+/* The kernel's half of a new L4 table is everybody's. */
+static void fill_kernel_half(struct page *page)
+{
+	pgd_t *pgd = page_to_virt(page);
+
+	memcpy(pgd + PTRS_PER_TABLE / 2, init_mm.pgd + PTRS_PER_TABLE / 2, PAGE_SIZE / 2);
+}
+
+static struct page *new_table(struct mm *mm, unsigned level)
+{
+	struct page *page = alloc_page_zeroed(mm == &init_mm ? PAGE_KERNEL_TABLE : PAGE_TABLE);
+
+	if (!page)
+		return NULL;
+	page->level = level;
+	page->backend = 0;
+	if (level == 4)
+		fill_kernel_half(page);
+	if (!pv_alloc_table(mm, page_to_pfn(page), level)) {
+		free_page(page);
+		return NULL;
+	}
+	return page;
+}
+
+struct page *table_alloc(struct mm *mm, unsigned level)
+{
+	pfn_t reserve = {0};
+	struct page *page;
+
+	if (unlikely(alloc_failure_injected()))
+		return NULL;
+	if (mm != &init_mm)
+		reserve = pv_reuse_table(level);
+	page = reserve.v ? pfn_to_page(reserve) : new_table(mm, level);
+	if (!page)
+		return NULL;
+	ASSERT(page->level == level);
+	page->table_mm = mm;
+	spin_lock_init(&page->ptl, LOCK_PTE);
+	return page;
+}
+
+void table_free(struct page *page)
+{
+	BUG_ON((page->kind != PAGE_TABLE && page->kind != PAGE_KERNEL_TABLE) ||
+	       spin_is_locked(&page->ptl));
+	if (!pv_release_table(page_to_pfn(page), page->level))
+		free_page(page);
+}
+
+void table_changes_commit(struct table_changes *tc)
+{
+	if (tc->n)
+		pv_set_tables(tc->change, tc->n);
+	tc->n = 0;
+}
+
+void table_change(struct table_changes *tc, void *entry, u64 val)
+{
+	if (tc->n == TABLE_CHANGES_MAX)
+		table_changes_commit(tc);
+	tc->change[tc->n++] = (struct table_change){entry, val};
+}
+
+void set_table_entry(void *entry, u64 val)
+{
+	pv_set_tables(&(struct table_change){entry, val}, 1);
+}
+
+/* What @entry holds, or will hold after the commit. The latest changes are the likeliest. */
+static u64 pending_or_current(const struct table_changes *tc, const void *entry)
+{
+	u64 v = READ_ONCE(*(const u64 *)entry);
+
+	for (unsigned i = tc->n; i-- > 0 && !v;)
+		if (tc->change[i].entry == entry)
+			v = tc->change[i].val;
+	return v;
+}
+
+/* Make what is missing below [addr, end); the three levels differ in types and names only. */
+#define DEFINE_ALLOC_RANGE(lvl, LVL, below_level, alloc_below)                                     \
+	static bool alloc_##lvl##_range(struct mm *mm, struct table_changes *tc, lvl##_t *entry,   \
+					unsigned long addr, unsigned long end)                     \
+	{                                                                                          \
+		for (unsigned long next; addr != end; entry++, addr = next) {                      \
+			lvl##_t e = {pending_or_current(tc, entry)};                               \
+                                                                                                   \
+			next = lvl##_addr_end(addr, end);                                          \
+			if (lvl##_none(e)) {                                                       \
+				struct page *table = table_alloc(mm, below_level);                 \
+                                                                                                   \
+				if (!table)                                                        \
+					return false;                                              \
+				e = lvl##_make(page_to_pfn(table), _PAGE_TABLE);                   \
+				table_change(tc, entry, e.v);                                      \
+			}                                                                          \
+			if (!alloc_below(mm, tc, e, addr, next))                                   \
+				return false;                                                      \
+		}                                                                                  \
+		return true;                                                                       \
+	}
+
+static bool alloc_below_pmd(struct mm *mm __unused, struct table_changes *tc __unused,
+			    pmd_t e __unused, unsigned long addr __unused,
+			    unsigned long end __unused)
+{
+	return true;
+}
+DEFINE_ALLOC_RANGE(pmd, PMD, 1, alloc_below_pmd)
+
+static bool alloc_below_pud(struct mm *mm, struct table_changes *tc, pud_t e, unsigned long addr,
+			    unsigned long end)
+{
+	return alloc_pmd_range(mm, tc, pmd_offset(e, addr), addr, end);
+}
+DEFINE_ALLOC_RANGE(pud, PUD, 2, alloc_below_pud)
+
+static bool alloc_below_pgd(struct mm *mm, struct table_changes *tc, pgd_t e, unsigned long addr,
+			    unsigned long end)
+{
+	return alloc_pud_range(mm, tc, pud_offset(e, addr), addr, end);
+}
+DEFINE_ALLOC_RANGE(pgd, PGD, 3, alloc_below_pgd)
+
+bool tables_prepare(struct mm *mm, struct table_changes *tc, unsigned long start, unsigned long end)
+{
+	return alloc_pgd_range(mm, tc, pgd_offset(mm, start), start, end);
+}
+
+bool tables_alloc(struct mm *mm, unsigned long start, unsigned long end)
+{
+	struct table_changes tc = {.n = 0};
+	bool ok;
+
+	spin_lock(&mm->page_table_lock);
+	ok = tables_prepare(mm, &tc, start, end);
+	table_changes_commit(&tc);
+	spin_unlock(&mm->page_table_lock);
+	return ok;
+}
+
+pmd_t *pmd_find(const struct mm *mm, unsigned long addr)
+{
+	pgd_t pgd = *(volatile pgd_t *)pgd_offset(mm, addr);
+	pud_t pud;
+
+	if (pgd_none(pgd))
+		return NULL;
+	pud = *(volatile pud_t *)pud_offset(pgd, addr);
+	if (pud_none(pud))
+		return NULL;
+	return pmd_offset(pud, addr);
+}
+
+pmd_t *pmd_alloc(struct mm *mm, unsigned long addr)
+{
+	pmd_t *pmd = pmd_find(mm, addr);
+
+	if (likely(pmd && !pmd_none(*(volatile pmd_t *)pmd)))
+		return pmd;
+	if (!tables_alloc(mm, addr & PAGE_MASK, (addr & PAGE_MASK) + PAGE_SIZE))
+		return NULL;
+	return pmd_find(mm, addr);
+}
+
+bool kernel_map_prepare(unsigned long va)
+{
+	return pmd_alloc(&init_mm, va) != NULL;
+}

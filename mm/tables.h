@@ -1,0 +1,45 @@
+/*
+ * Page tables as objects, and the changes of upper-level entries that link them.
+ *
+ * An operation collects its changes in a struct table_changes on its stack and commits them in one
+ * call. Until the commit nothing reads the entries but tables_prepare(), which looks there first.
+ */
+#pragma once
+
+#include "mm/mm.h"
+#include "mm/pgtable_types.h"
+
+#define TABLE_CHANGES_MAX 32 /* more are committed in parts */
+
+struct table_changes {
+	unsigned n;
+	struct table_change change[TABLE_CHANGES_MAX];
+};
+
+/* Collect: *@entry, of level 2 or above, becomes @val. page_table_lock is held until the commit. */
+void table_change(struct table_changes *tc, void *entry, u64 val);
+void table_changes_commit(struct table_changes *tc);
+/* One change at once. page_table_lock is held. */
+void set_table_entry(void *entry, u64 val);
+
+/* An empty table of @level; NULL: no memory. Level 4 has the kernel's half. */
+struct page *table_alloc(struct mm *mm, unsigned level);
+void table_free(struct page *page);
+
+/*
+ * Make every table that [start, end) of @mm lacks, and collect the links. False: no memory; what
+ * was made is collected all the same. page_table_lock is held until the commit, or the caller alone
+ * can make tables in @mm: it has mmap_lock for writing, or nobody else knows @mm.
+ */
+bool tables_prepare(struct mm *mm, struct table_changes *tc, unsigned long start,
+		    unsigned long end);
+/* The same, with the commit. Takes page_table_lock. */
+bool tables_alloc(struct mm *mm, unsigned long start, unsigned long end);
+
+/* The L2 entry of @addr, or NULL if there is no table for it. */
+pmd_t *pmd_find(const struct mm *mm, unsigned long addr);
+/* The L2 entry of @addr, which links a PTE page: tables are made; NULL: no memory. */
+pmd_t *pmd_alloc(struct mm *mm, unsigned long addr);
+
+/* Make the tables for the kernel page @va, in init_mm and so in every mm. False: no memory. */
+bool kernel_map_prepare(unsigned long va);

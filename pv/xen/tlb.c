@@ -1,0 +1,114 @@
+/*
+ * Xen PV: TLB invalidations, by hypercalls that reach other vCPUs' TLBs too, so that nobody is
+ * interrupted who does not run. Source: Xen's public/xen.h (mmuext_op).
+ *
+ * The flush goes in the multicall of the updates, so the vCPUs concerned must be known before them.
+ * One that begins to use the mm afterwards may have loaded an old entry: so when the updates are
+ * visible the generation is raised, the vCPUs are looked at again (mm/tlb.h), and those that came
+ * meanwhile are flushed too.
+ */
+#include "kernel/panic.h"
+#include "mm/tlb.h"
+#include "pv/xen/xen.h"
+
+static bool is_one_page(const struct tlb_flush *f)
+{
+	return f->end - f->start == PAGE_SIZE && !f->freed_tables;
+}
+
+/* Invalidate @f on @cpus. A range costs a flush of everything: Xen knows single pages only. */
+static struct mmuext_op flush_op(const struct tlb_flush *f, const cpumask_t *cpus)
+{
+	bool here = cpumask_test(cpus, smp_processor_id());
+	bool others = cpumask_weight(cpus) > here;
+	struct mmuext_op op = {0};
+
+	if (is_one_page(f)) {
+		op.cmd = others ? MMUEXT_INVLPG_MULTI : MMUEXT_INVLPG_LOCAL;
+		op.arg1.linear_addr = f->start;
+	} else {
+		op.cmd = others ? MMUEXT_TLB_FLUSH_MULTI : MMUEXT_TLB_FLUSH_LOCAL;
+	}
+	if (others) {
+		count(CNT_SHOOTDOWNS);
+		op.arg2.vcpumask.p = cpus->bits;
+	}
+	return op;
+}
+
+bool xen_flush_prepare(struct xen_flush *x, struct tlb_flush *f)
+{
+	count(CNT_TLB_FLUSHES);
+	x->f = f;
+	x->generation = READ_ONCE(f->mm->tlb.generation.v);
+	x->any = tlb_cpus_concerned(f, &x->cpus);
+	if (x->any)
+		x->op = flush_op(f, &x->cpus);
+	return x->any;
+}
+
+/*
+ * What this vCPU's TLB has followed by now. A whole flush covers all that was invalidated before
+ * it; and this invalidation too, which has the number @mine, unless another one got in between.
+ */
+static void follow(const struct xen_flush *x, u64 mine)
+{
+	struct mm *mm = x->f->mm;
+	u64 followed = is_one_page(x->f) ? tlb_followed_here(mm) : x->generation;
+
+	tlb_follow_here(mm, mine == followed + 1 ? mine : followed);
+}
+
+static void flush_latecomers(const struct xen_flush *x)
+{
+	struct mmuext_op op;
+	cpumask_t cpus;
+	long err;
+
+	tlb_cpus_concerned(x->f, &cpus);
+	for (unsigned i = 0; i < ARRAY_SIZE(cpus.bits); i++)
+		cpus.bits[i] &= ~x->cpus.bits[i];
+	if (!cpumask_weight(&cpus))
+		return;
+	count(CNT_LATE_FLUSHES);
+	op = flush_op(x->f, &cpus);
+	err = xen_mmuext_op(&op, 1);
+	if (err)
+		panic("xen: mmuext_op %u refused: %ld", op.cmd, err);
+}
+
+void xen_flush_complete(struct xen_flush *x, long err)
+{
+	u64 generation;
+
+	if (x->any && err)
+		panic("xen: mmuext_op %u refused: %ld", x->op.cmd, err);
+	generation = tlb_new_generation(x->f->mm);
+	if (cpumask_test(&x->cpus, smp_processor_id()))
+		follow(x, generation);
+	flush_latecomers(x);
+}
+
+static void xen_flush_tlb(struct tlb_flush *f)
+{
+	struct xen_flush x;
+
+	xen_flush_complete(&x, xen_flush_prepare(&x, f) ? xen_mmuext_op(&x.op, 1) : 0);
+}
+
+static void xen_flush_tlb_local(void)
+{
+	xen_mmuext_op(&(struct mmuext_op){.cmd = MMUEXT_TLB_FLUSH_LOCAL}, 1);
+}
+
+static void xen_flush_tlb_one(unsigned long addr)
+{
+	xen_mmuext_op(&(struct mmuext_op){.cmd = MMUEXT_INVLPG_LOCAL, .arg1.linear_addr = addr}, 1);
+}
+
+void xen_tlb_setup(void)
+{
+	pv_ops.mmu.flush_tlb = xen_flush_tlb;
+	pv_ops.mmu.flush_tlb_local = xen_flush_tlb_local;
+	pv_ops.mmu.flush_tlb_one = xen_flush_tlb_one;
+}
