@@ -18,12 +18,14 @@ BUILD ?= build/$(notdir $(CC))-$(if $(filter 1,$(DEBUG)),debug,release)
 IMAGE := $(BUILD)/pteron.elf
 INITRD := $(BUILD)/initrd.cpio
 
+# The interface of Xen 4.13: that of every Xen since.
+XEN_API := -D__XEN_INTERFACE_VERSION__=0x00040d00
 WARNINGS := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes \
 	-Wvla -Wundef
 CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone \
 	-mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing \
 	-fno-asynchronous-unwind-tables -fno-common -fcf-protection=none \
-	-fno-optimize-sibling-calls -I. -D__XEN_INTERFACE_VERSION__=0x00040d00 $(WARNINGS) $(if $(filter 1,$(DEBUG)),-DCONFIG_DEBUG)
+	-fno-optimize-sibling-calls -I. $(XEN_API) $(WARNINGS) $(if $(filter 1,$(DEBUG)),-DCONFIG_DEBUG)
 NASMFLAGS := -f elf64 -g -F dwarf
 LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments
 

@@ -4,7 +4,7 @@ FORMATTED := $(wildcard boot/*.[ch] kernel/*.[ch] mm/*.[ch] pv/*.[ch] pv/xen/*.[
 	tests/*/*.[ch] tests/user/lib/*.[ch])
 CLANG ?= clang
 CLANG_FORMAT ?= clang-format
-TSA_FLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mgeneral-regs-only -I. -DCONFIG_DEBUG \
+TSA_FLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mgeneral-regs-only -I. $(XEN_API) -DCONFIG_DEBUG \
 	-fsyntax-only -Werror
 
 check: check-thread-safety check-negative check-layers check-format check-shell ## every static check

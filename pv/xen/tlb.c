@@ -31,7 +31,7 @@ static struct mmuext_op flush_op(const struct tlb_flush *f, const cpumask_t *cpu
 	}
 	if (others) {
 		count(CNT_SHOOTDOWNS);
-		op.arg2.vcpumask.p = cpus->bits;
+		set_xen_guest_handle(op.arg2.vcpumask, cpus->bits);
 	}
 	return op;
 }
