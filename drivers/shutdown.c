@@ -12,11 +12,14 @@
 #define DEBUG_EXIT_PORT 0xf4
 #define DEBUG_EXIT_BASE 0x10 /* far from the values by which QEMU itself may end */
 
+void debug_exit(enum shutdown_reason why)
+{
+	outl(DEBUG_EXIT_PORT, DEBUG_EXIT_BASE + why);
+}
+
 void machine_shutdown(enum shutdown_reason why)
 {
-	pv_prepare_exit();
-	outl(DEBUG_EXIT_PORT, DEBUG_EXIT_BASE + why);
+	pv_shutdown(why);
 	printk("# the machine can be switched off now\n");
-	for (;;)
-		__asm__ volatile("cli; hlt");
+	pv_stop_this_cpu();
 }

@@ -6,3 +6,5 @@
 enum shutdown_reason { SHUTDOWN_PASSED, SHUTDOWN_FAILED, SHUTDOWN_CRASHED };
 
 void machine_shutdown(enum shutdown_reason why) __noreturn;
+/* QEMU's exit device; returns where there is none. */
+void debug_exit(enum shutdown_reason why);

@@ -45,7 +45,6 @@ static_assert(offsetof(struct tss, sp) == 4, "TSS_SP0");
 static_assert(offsetof(struct pv_ops, cpu.uaccess_end) == 8 * 6, "PV_CPU_UACCESS_END in entry.asm");
 
 struct cpu_features cpu_features;
-u16 cpu_user_cs = USER_CS, cpu_user_ss = USER_DS;
 DEFINE_PER_CPU(struct tss, cpu_tss);
 DEFINE_PER_CPU(u64, syscall_user_sp);
 static DEFINE_PER_CPU(u64, cpu_gdt[7]);

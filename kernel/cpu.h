@@ -10,9 +10,6 @@
 #define USER_DS 0x1b
 #define USER_CS 0x23
 
-/* The selectors of user mode; a Xen PV guest has Xen's. */
-extern u16 cpu_user_cs, cpu_user_ss;
-
 /* Slots of the interrupt stack table: exceptions that come on a stack of their own. */
 enum ist { IST_NMI = 1, IST_DF, IST_MC, IST_DB, NR_IST = IST_DB };
 

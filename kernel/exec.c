@@ -202,8 +202,8 @@ int exec_load(const struct exec_args *args, struct pt_regs *regs)
 	*regs = (struct pt_regs){
 		.ip = ((const Elf64_Ehdr *)f.data)->e_entry,
 		.sp = sp,
-		.cs = cpu_user_cs,
-		.ss = cpu_user_ss,
+		.cs = USER_CS,
+		.ss = USER_DS,
 		.flags = FLAGS_IF,
 	};
 	return 0;

@@ -108,11 +108,6 @@ void lockdep_acquire(struct spinlock *l, unsigned subclass)
 	lockdep_push(l, l->class, subclass);
 }
 
-void lockdep_acquired(struct spinlock *l)
-{
-	l->owner = current;
-}
-
 void lockdep_release(struct spinlock *l)
 {
 	if (l->owner != current)

@@ -149,6 +149,7 @@ void kernel_entry(enum boot_protocol protocol, paddr_t info)
 {
 	percpu_init_boot_cpu();
 	serial_init();
+	console_open(serial_write);
 	idt_init();
 	parse_boot(protocol, info);
 	cpu_detect("");

@@ -39,8 +39,7 @@ void stop_this_cpu_if_asked(const struct pt_regs *regs)
 			backtrace_from(regs->ip, regs->bp);
 		cpumask_set(&stopped_mask, cpu);
 	}
-	for (;;)
-		__asm__ volatile("cli; hlt");
+	pv_stop_this_cpu();
 }
 
 void stop_other_cpus(void)
@@ -48,7 +47,7 @@ void stop_other_cpus(void)
 	for_each_online_cpu(cpu) {
 		if (cpu == smp_processor_id())
 			continue;
-		pv_send_ipi(cpu, 2);
+		pv_send_nmi(cpu);
 		/* One after the other, so that what they print does not mix. */
 		for (u64 i = 0; i < STOP_SPINS / 100 && !cpumask_test(&stopped_mask, cpu); i++)
 			cpu_relax();
@@ -85,8 +84,7 @@ static void __noreturn vpanic(const struct pt_regs *regs, unsigned long addr, co
 
 	local_irq_disable();
 	if (!try_cmpxchg(&panic_cpu, &none, (int)smp_processor_id()))
-		for (;;)
-			__asm__ volatile("cli; hlt");
+		pv_stop_this_cpu();
 	console_bust_lock();
 	vsnprintf(msg, sizeof(msg), fmt, args);
 	printk("\n# panic: %s\n", msg);

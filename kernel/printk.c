@@ -6,13 +6,34 @@
  */
 #include "kernel/printk.h"
 
-#include "drivers/serial.h"
 #include "kernel/spinlock.h"
 #include "kernel/string.h"
 
 static DEFINE_SPINLOCK(console_lock, LOCK_CONSOLE);
 static bool console_lock_busted;
-void (*console_out)(const char *s, size_t n) = serial_write;
+/* What is printed before there is a console; more is lost, and the loss is said. */
+static char early[2048];
+static size_t early_used, early_lost;
+
+static void keep_early(const char *s, size_t n)
+{
+	size_t fits = min(n, sizeof(early) - early_used);
+
+	memcpy(early + early_used, s, fits);
+	early_used += fits;
+	early_lost += n - fits;
+}
+
+static void (*console_out)(const char *s, size_t n) = keep_early;
+
+void console_open(void (*out)(const char *s, size_t n))
+{
+	console_out = out;
+	console_out(early, early_used);
+	early_used = 0;
+	if (early_lost)
+		pr_warn("%zu characters were printed before there was a console\n", early_lost);
+}
 
 void console_bust_lock(void)
 {

@@ -20,8 +20,8 @@ void printk(const char *fmt, ...) __printf(1, 2);
 /* Raw bytes, for user writes; @n of them, in one piece. */
 void console_write(const char *s, size_t n);
 
-/* Where the bytes go: the serial port, unless the boot path has something else. */
-extern void (*console_out)(const char *s, size_t n);
+/* From now on @out gets the bytes; first what was printed before there was a console. */
+void console_open(void (*out)(const char *s, size_t n));
 
 /* Diagnostics are KTAP comments, so that the test output stays parseable. */
 #define pr_info(fmt, ...) printk("# " fmt, ##__VA_ARGS__)

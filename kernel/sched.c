@@ -218,7 +218,7 @@ static void finish_switch(struct task *prev, int migrate_to) __no_thread_safety
 	bool dead = prev->state == TASK_DEAD && !prev->on_rq;
 
 	lockdep_push(&rq->lock, LOCK_RQ, 0);
-	lockdep_acquired(&rq->lock);
+	rq->lock.owner = current;
 	smp_store_release(&prev->on_cpu, false);
 	if (migrate_to >= 0)
 		WRITE_ONCE(prev->cpu, migrate_to);

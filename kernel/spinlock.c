@@ -12,6 +12,7 @@
 #include "kernel/sched.h"
 
 #define SPINS_BEFORE_WAIT 64
+#define SPINS_BETWEEN_LOOKS 16 /* at whether the owner runs */
 
 struct lock_waiter {
 	struct spinlock *lock;
@@ -21,11 +22,25 @@ static DEFINE_PER_CPU(struct lock_waiter, lock_waiter);
 
 struct lock_role ptl_role, ptl_nested_role, lazy_mmu_role;
 
+/*
+ * The hypervisor does not run the CPU that the owner is on. A guess: the owner may have changed,
+ * and ended, since; what is left of its task can be read all the same.
+ */
+static bool owner_is_off_cpu(const struct spinlock *l)
+{
+	const struct task *owner = READ_ONCE(l->owner);
+	unsigned cpu = owner ? READ_ONCE(owner->cpu) : MAX_CPUS;
+
+	return cpu < MAX_CPUS && pv_cpu_is_preempted(cpu);
+}
+
 static bool spin_a_while(const struct spinlock *l, u16 ticket)
 {
 	for (unsigned i = 0; i < SPINS_BEFORE_WAIT; i++) {
 		if (smp_load_acquire(&l->head) == ticket)
 			return true;
+		if (i % SPINS_BETWEEN_LOOKS == 0 && owner_is_off_cpu(l))
+			return false;
 		cpu_relax();
 	}
 	return false;

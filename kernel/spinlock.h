@@ -1,8 +1,9 @@
 /*
  * Ticket spinlocks.
  *
- * A waiter spins a while, then waits through the pv table (halted until kicked natively, blocked on
- * an event channel on Xen), so that a lock holder without a CPU does not cost its waiters theirs.
+ * A waiter spins a while, unless the owner's CPU is preempted by the hypervisor, then waits through
+ * the pv table (halted until kicked natively, blocked on an event channel on Xen), so that a lock
+ * holder without a CPU does not cost its waiters theirs.
  *
  * spin_lock() turns preemption off. The lock of a PTE page is taken with spin_lock_preemptible():
  * its holder may be preempted and migrate inside a lazy section, which is where the races live that
@@ -14,10 +15,12 @@
 
 #include "kernel/irqflags.h"
 #include "kernel/lock_order.h"
+#include "kernel/percpu.h"
 #include "kernel/preempt.h"
 #include "kernel/thread_safety.h"
 
 struct task;
+DECLARE_PER_CPU(struct task *, current_task);
 
 struct __capability("spinlock") spinlock
 {
@@ -31,7 +34,7 @@ struct __capability("spinlock") spinlock
 	u16 sleepers;	    /* waiters that need a kick */
 	u8 class;	    /* enum lock_class */
 	u8 contended;	    /* saturating, for statistics */
-	struct task *owner; /* debug */
+	struct task *owner; /* who holds it, while it is held */
 };
 
 #define SPINLOCK_INIT(lock_class)                                                                  \
@@ -48,11 +51,9 @@ void spin_kick_next(struct spinlock *l);
 
 #ifdef CONFIG_DEBUG
 void lockdep_acquire(struct spinlock *l, unsigned subclass);
-void lockdep_acquired(struct spinlock *l);
 void lockdep_release(struct spinlock *l);
 #else
 static inline void lockdep_acquire(struct spinlock *l __unused, unsigned subclass __unused) {}
-static inline void lockdep_acquired(struct spinlock *l __unused) {}
 static inline void lockdep_release(struct spinlock *l __unused) {}
 #endif
 
@@ -74,6 +75,7 @@ static __always_inline void ticket_lock(struct spinlock *l, bool may_yield)
 
 	if (unlikely((u16)t != t >> 16))
 		spin_wait(l, t >> 16, may_yield);
+	l->owner = this_cpu_read(current_task);
 }
 
 /*
@@ -92,7 +94,6 @@ static inline void spin_lock(struct spinlock *l) __acquires(l) __no_thread_safet
 	preempt_disable();
 	lockdep_acquire(l, 0);
 	ticket_lock(l, false);
-	lockdep_acquired(l);
 }
 
 static inline void spin_unlock(struct spinlock *l) __releases(l) __no_thread_safety
@@ -125,7 +126,6 @@ static inline void spin_lock_preemptible(struct spinlock *l, unsigned subclass) 
 {
 	lockdep_acquire(l, subclass);
 	ticket_lock(l, true);
-	lockdep_acquired(l);
 }
 
 static inline void spin_unlock_preemptible(struct spinlock *l) __releases(l) __no_thread_safety

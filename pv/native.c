@@ -200,7 +200,20 @@ static void native_text_writable(bool on)
 	write_cr0(on ? cr0 & ~CR0_WP : cr0 | CR0_WP);
 }
 
-static void native_prepare_exit(void) {}
+static bool native_cpu_is_preempted(unsigned cpu __unused)
+{
+	return false;
+}
+
+static void native_send_nmi(unsigned cpu)
+{
+	lapic_send_ipi(cpu, LAPIC_VECTOR_NMI);
+}
+
+static void native_stop_this_cpu(void)
+{
+	__asm__ volatile("cli; hlt");
+}
 
 struct pv_ops pv_ops = {
 	.name = "native",
@@ -244,6 +257,7 @@ struct pv_ops pv_ops = {
 		{
 			.wait = native_lock_wait,
 			.kick = native_lock_kick,
+			.cpu_is_preempted = native_cpu_is_preempted,
 		},
 	.smp =
 		{
@@ -251,7 +265,9 @@ struct pv_ops pv_ops = {
 			.eoi = lapic_eoi,
 			.set_timer = lapic_set_timer,
 			.clock_ns = native_clock_ns,
-			.prepare_exit = native_prepare_exit,
+			.send_nmi = native_send_nmi,
+			.stop_this_cpu = native_stop_this_cpu,
+			.shutdown = debug_exit,
 		},
 };
 

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "drivers/shutdown.h"
 #include "kernel/cpumask.h"
 #include "mm/pgtable_types.h"
 
@@ -81,6 +82,9 @@ struct pv_lock_ops {
 	/* Wait until *@head may have become @ticket; may return early. Preemption is off. */
 	void (*wait)(const u16 *head, u16 ticket);
 	void (*kick)(unsigned cpu);
+	/* True if the hypervisor does not run @cpu just now: its locks will not be released soon.
+	 */
+	bool (*cpu_is_preempted)(unsigned cpu);
 };
 
 struct pv_smp_ops {
@@ -89,8 +93,11 @@ struct pv_smp_ops {
 	/* The next timer interrupt of this CPU, in @ns from now. */
 	void (*set_timer)(u64 ns);
 	u64 (*clock_ns)(void); /* since boot */
-	/* On the CPU that leaves: what it needs to reach the exit device. */
-	void (*prepare_exit)(void);
+	/* For a panic: interrupt @cpu whatever it does; and stop this CPU for ever. */
+	void (*send_nmi)(unsigned cpu);
+	void (*stop_this_cpu)(void);
+	/* End the machine and say why; may return if there is no way to. */
+	void (*shutdown)(enum shutdown_reason why);
 };
 
 struct pv_ops {
@@ -313,9 +320,25 @@ static inline u64 clock_ns(void)
 	return PV_CALL0(smp.clock_ns);
 }
 
-static inline void pv_prepare_exit(void)
+static inline bool pv_cpu_is_preempted(unsigned cpu)
 {
-	PV_CALL0(smp.prepare_exit);
+	return (bool)PV_CALL1(lock.cpu_is_preempted, cpu);
+}
+
+static inline void pv_send_nmi(unsigned cpu)
+{
+	PV_CALL1(smp.send_nmi, cpu);
+}
+
+static inline void __noreturn pv_stop_this_cpu(void)
+{
+	for (;;)
+		PV_CALL0(smp.stop_this_cpu);
+}
+
+static inline void pv_shutdown(enum shutdown_reason why)
+{
+	PV_CALL1(smp.shutdown, why);
 }
 
 /*

@@ -46,12 +46,31 @@ static void check(const char *what, long err)
 		panic("xen: %s refused: %ld", what, err);
 }
 
-static void console_write_io(const char *s, size_t n)
+static const u8 trap_vectors[] = {0,  1,  TRAP_NMI, 3,	4,  5,	6,  7, 10,
+				  11, 12, 13,	    14, 16, 17, 18, 19};
+
+/*
+ * User mode's code and data, where a native kernel has them; in kernel mode Xen's own flat segments
+ * serve. In a page of its own, because Xen takes only what the guest cannot write. AMD APM vol. 2,
+ * 4.8.
+ */
+static const u64 gdt[PTRS_PER_TABLE] __aligned(PAGE_SIZE) = {
+	[USER_DS / 8] = 0x00cff3000000ffff,
+	[USER_CS / 8] = 0x00affb000000ffff,
+};
+#define GDT_ENTRIES (USER_CS / 8 + 1)
+
+static u64 gdt_mfn(void)
 {
-	hypercall(__HYPERVISOR_console_io, CONSOLEIO_write, n, (u64)s, 0);
+	return pfn_to_mfn(pfn(((unsigned long)gdt - KERNEL_BASE) >> PAGE_SHIFT)).v;
 }
 
-static const u8 trap_vectors[] = {0, 1, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 16, 17, 18, 19};
+static void set_gdt(void)
+{
+	u64 frame = gdt_mfn();
+
+	check("set_gdt", hypercall(__HYPERVISOR_set_gdt, (u64)&frame, GDT_ENTRIES, 0, 0));
+}
 
 static struct trap_info trap_entry(u8 vector)
 {
@@ -96,11 +115,33 @@ static __callee_save unsigned long xen_read_cr2(void)
 /* The image is writable until xen_protect_image(). */
 static void xen_text_writable(bool on __unused) {}
 
-static void xen_prepare_exit(void)
+static void xen_send_nmi(unsigned cpu)
 {
+	xen_vcpu_op(VCPUOP_send_nmi, cpu, NULL);
+}
+
+static void xen_stop_this_cpu(void)
+{
+	xen_vcpu_op(VCPUOP_down, smp_processor_id(), NULL);
+}
+
+/*
+ * A dom0 leaves by QEMU's exit device, because SCHEDOP_shutdown would end or hang QEMU whatever the
+ * reason; it needs the right to ports first. A domU says its reason to the toolstack.
+ */
+static void xen_shutdown(enum shutdown_reason why)
+{
+	struct sched_shutdown reason = {
+		.reason = why == SHUTDOWN_CRASHED ? SHUTDOWN_crash : SHUTDOWN_poweroff,
+	};
 	struct physdev_set_iopl iopl = {.iopl = 1};
 
-	hypercall(__HYPERVISOR_physdev_op, PHYSDEVOP_set_iopl, (u64)&iopl, 0, 0);
+	if (xen_start_info->flags & SIF_INITDOMAIN) {
+		hypercall(__HYPERVISOR_physdev_op, PHYSDEVOP_set_iopl, (u64)&iopl, 0, 0);
+		debug_exit(why);
+	}
+	xen_console_drain();
+	xen_sched_op(SCHEDOP_shutdown, &reason);
 }
 
 static void fill_pv_ops(void)
@@ -112,9 +153,9 @@ static void fill_pv_ops(void)
 	pv_ops.cpu.enter_user = xen_enter_user;
 	pv_ops.cpu.text_writable = xen_text_writable;
 	pv_ops.mmu.read_cr2 = xen_read_cr2;
-	pv_ops.smp.prepare_exit = xen_prepare_exit;
-	cpu_user_cs = FLAT_USER_CS;
-	cpu_user_ss = FLAT_USER_SS;
+	pv_ops.smp.send_nmi = xen_send_nmi;
+	pv_ops.smp.stop_this_cpu = xen_stop_this_cpu;
+	pv_ops.smp.shutdown = xen_shutdown;
 }
 
 static void fill_boot_info(void)
@@ -124,6 +165,8 @@ static void fill_boot_info(void)
 	boot_info.protocol = si->flags & SIF_INITDOMAIN ? "xen (dom0)" : "xen (domU)";
 	boot_set_cmdline((const char *)si->cmd_line);
 	boot_add_ram(0, (paddr_t)si->nr_pages << PAGE_SHIFT);
+	/* The builder maps the module, for want of the ELF note that would let it not. */
+	BUG_ON(si->flags & SIF_MOD_START_PFN);
 	if (si->mod_len)
 		boot_info.module = (struct mem_region){si->mod_start - KERNEL_BASE,
 						       si->mod_start - KERNEL_BASE + si->mod_len};
@@ -183,6 +226,8 @@ static void start_vcpu(unsigned cpu)
 	ctx.failsafe_callback_eip = (unsigned long)xen_failsafe_callback;
 	ctx.syscall_callback_eip = (unsigned long)xen_syscall_callback;
 	ctx.gs_base_kernel = percpu_offset[cpu];
+	ctx.gdt_frames[0] = gdt_mfn();
+	ctx.gdt_ents = GDT_ENTRIES;
 	/* A list for set_trap_table, but here a table by vector. */
 	for (unsigned i = 0; i < ARRAY_SIZE(trap_vectors); i++)
 		ctx.trap_ctxt[trap_vectors[i]] = trap_entry(trap_vectors[i]);
@@ -219,7 +264,7 @@ void xen_entry_c(struct start_info *si)
 	xen_mmu_setup();
 	xen_tlb_setup();
 	xen_tables_setup();
-	console_out = console_write_io;
+	xen_console_init();
 	xen_irq_setup();
 	percpu_init_boot_cpu();
 	set_traps();
@@ -234,6 +279,8 @@ void xen_entry_c(struct start_info *si)
 	xen_direct_map_init();
 	pv_patch_all();
 	xen_protect_image();
+	xen_console_use_direct_map();
+	set_gdt();
 	prepare_vcpus(boot_params.maxcpus);
 	start_kernel(start_vcpus);
 }

@@ -16,6 +16,9 @@ global xen_ap_entry, xen_enter_user, xen_hypercall_page
 
 %define KERNEL_BASE 0xffffffff80000000
 HYPERVISOR_IRET equ 23
+TRAP_GP equ 13
+USER_DS equ 0x1b                      ; kernel/cpu.h
+USER_CS equ 0x23
 
 %macro NOTE 2+                          ; type, descriptor
         dd      4, %%end - %%desc, %1
@@ -113,9 +116,12 @@ xen_event_callback:
         PUSH_REGS
         DISPATCH xen_upcall
 
+; Xen gives its own selectors for user mode's.
 xen_syscall_callback:
         pop     rcx
         pop     r11
+        mov     qword [rsp + 8], USER_CS
+        mov     qword [rsp + 32], USER_DS
         push    rax
         push    rdi
         PUSH_REGS
@@ -125,9 +131,15 @@ xen_syscall_callback:
         call    syscall_dispatch
         jmp     xen_return_to_user
 
-; Xen could not load a segment register of ours; there are none but its own flat ones.
+; Xen could not load a data segment register on the way back, and has set it to null: a general
+; protection of whom it was going to. Frame: rcx, r11, ds, es, fs, gs, then as usual.
 xen_failsafe_callback:
-        ud2
+        pop     rcx
+        pop     r11
+        add     rsp, 4 * 8
+        push    0
+        push    strict dword TRAP_GP
+        jmp     near xen_trap_entry
 
 ; void xen_enter_user(struct pt_regs *regs): the first way to user mode of a new task.
 xen_enter_user:

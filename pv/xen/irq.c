@@ -71,7 +71,7 @@ static void xen_safe_halt(void)
 static void xen_lock_wait(const u16 *head, u16 ticket)
 {
 	if (this_cpu_read(vcpu)->evtchn_upcall_mask) { /* preemption is off */
-		cpu_relax();
+		xen_sched_op(SCHEDOP_yield, NULL);
 		return;
 	}
 	xen_irq_disable();
@@ -96,6 +96,23 @@ static void xen_send_ipi(unsigned cpu, u8 vector)
 static void xen_lock_kick(unsigned cpu)
 {
 	xen_send_ipi(cpu, VECTOR_KICK);
+}
+
+/* Xen keeps it up to date whenever it begins or ends to run the vCPU (public/vcpu.h). */
+static DEFINE_PER_CPU(struct vcpu_runstate_info, runstate);
+
+static bool xen_cpu_is_preempted(unsigned cpu)
+{
+	return READ_ONCE(per_cpu(runstate, cpu).state) != RUNSTATE_running;
+}
+
+static void register_runstate(unsigned cpu)
+{
+	struct vcpu_register_runstate_memory_area area = {.addr.v = per_cpu_ptr(runstate, cpu)};
+	long err = xen_vcpu_op(VCPUOP_register_runstate_memory_area, cpu, &area);
+
+	if (err)
+		panic("xen: the run state of vCPU %u cannot be had: %ld", cpu, err);
 }
 
 static void xen_eoi(void) {}
@@ -189,6 +206,7 @@ void xen_irq_init_cpu(unsigned cpu)
 		clear_bit_atomic((u64 *)xen_shared_info->evtchn_mask, port);
 	}
 	xen_vcpu_op(VCPUOP_stop_periodic_timer, cpu, NULL);
+	register_runstate(cpu);
 }
 
 void xen_irq_setup(void)
@@ -200,6 +218,7 @@ void xen_irq_setup(void)
 	pv_ops.irq.safe_halt = xen_safe_halt;
 	pv_ops.lock.wait = xen_lock_wait;
 	pv_ops.lock.kick = xen_lock_kick;
+	pv_ops.lock.cpu_is_preempted = xen_cpu_is_preempted;
 	pv_ops.smp.send_ipi = xen_send_ipi;
 	pv_ops.smp.eoi = xen_eoi;
 	pv_ops.smp.set_timer = xen_set_timer;

@@ -57,6 +57,13 @@ u64 xen_first_free_pfn(void);
 /* W^X for the image; and nothing else stays in the initial mapping. */
 void xen_protect_image(void);
 
+/* console.c */
+void xen_console_init(void);
+/* The initial mapping goes. */
+void xen_console_use_direct_map(void);
+/* Wait until all that was written has been read. */
+void xen_console_drain(void);
+
 /* irq.c: event channels. */
 void xen_irq_setup(void);
 void xen_irq_init_cpu(unsigned cpu);
