@@ -60,7 +60,7 @@ static bool print_entry(const char *level, u64 v)
 	printk("#   %s %016lx%s%s%s%s%s%s\n", level, v, v & _PAGE_PRESENT ? " present" : "",
 	       v & _PAGE_RW ? " rw" : "", v & _PAGE_USER ? " user" : "", v & _PAGE_NX ? " nx" : "",
 	       v & _PAGE_ACCESSED ? " A" : "", v & _PAGE_DIRTY ? " D" : "");
-	return (v & _PAGE_PRESENT) && (v & PTE_MFN_MASK) >> PAGE_SHIFT < max_pfn;
+	return (v & _PAGE_PRESENT) && pte_pfn((pte_t){v}).v < max_pfn;
 }
 
 void page_walk_print(const struct mm *mm, unsigned long addr)

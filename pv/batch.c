@@ -75,7 +75,7 @@ static void append(struct batch *b, u64 ptr, u64 val, enum pt_command cmd)
 }
 
 /* For interrupts' and switches' sake nobody may find a slot that is taken but not filled. */
-void __noinline batch_queue(pte_t *ptep, u64 val, enum pt_command cmd)
+void batch_queue(pte_t *ptep, u64 val, enum pt_command cmd, unsigned long caller)
 {
 	u64 ptr = entry_ptr(ptep);
 	struct batch *b;
@@ -90,9 +90,7 @@ void __noinline batch_queue(pte_t *ptep, u64 val, enum pt_command cmd)
 	} else {
 		if (b->n == BATCH_CAPACITY)
 			batch_flush();
-#ifdef CONFIG_DEBUG
-		b->caller[b->n] = (unsigned long)__builtin_return_address(0);
-#endif
+		b->caller[b->n] = caller;
 		append(b, ptr, val, cmd);
 	}
 	preempt_enable();

@@ -36,14 +36,14 @@ struct batch {
 	struct tlb_flush flush; /* flush.mm == NULL: none is owed */
 	/* Which update has a given entry: chains by hash, valid only for slots below n. */
 	u16 bucket[BATCH_BUCKETS], chain[BATCH_CAPACITY];
-	unsigned long caller[BATCH_CAPACITY]; /* debug: who queued it */
+	unsigned long caller[BATCH_CAPACITY]; /* who queued it, for reports */
 };
 
 DECLARE_PER_CPU(struct batch, this_batch);
 DECLARE_PER_CPU(u32, batch_histogram[BATCH_CAPACITY + 1]);
 
-/* Queue @val for @ptep; issues first if there is no room. For backends. */
-void batch_queue(pte_t *ptep, u64 val, enum pt_command cmd);
+/* Queue @val for @ptep, on behalf of @caller; issues first if there is no room. For backends. */
+void batch_queue(pte_t *ptep, u64 val, enum pt_command cmd, unsigned long caller);
 /* For backends that invalidate by other means than the call that makes the updates. */
 void batch_pay_flush(struct batch *b);
 /* For a panic. */

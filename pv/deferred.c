@@ -35,10 +35,10 @@ static void deferred_issue(struct batch *b)
 	batch_pay_flush(b);
 }
 
-static void update(pte_t *ptep, u64 val, enum pt_command cmd)
+static __always_inline void update(pte_t *ptep, u64 val, enum pt_command cmd)
 {
 	if (is_lazy_mmu_mode_active()) {
-		batch_queue(ptep, val, cmd);
+		batch_queue(ptep, val, cmd, (unsigned long)__builtin_return_address(0));
 		return;
 	}
 	count(CNT_HYPERCALLS);
@@ -68,7 +68,7 @@ static pte_t deferred_ptep_get_and_clear(pte_t *ptep)
 		count(CNT_HYPERCALLS);
 		return native_ptep_get_and_clear(ptep);
 	}
-	batch_queue(ptep, 0, PT_PRESERVE_AD);
+	batch_queue(ptep, 0, PT_PRESERVE_AD, (unsigned long)__builtin_return_address(0));
 	return old;
 }
 

@@ -284,6 +284,27 @@ static void table_not_empty(void)
 	pv_set_pte(pte_offset(*pmd_find(mm, ADDR), ADDR), (pte_t){_PAGE_SPECIAL | 0x1000});
 	tlb_gather_mmu(&tlb, mm);
 	free_pgtables(&tlb, ADDR, ADDR + PAGE_SIZE, 0, ~0UL);
+	tlb_finish_mmu(&tlb);
+}
+
+/* --- what Xen refuses --- */
+
+static pte_t *some_entry(void)
+{
+	return pte_offset(*test_pte_page(test_mm_enter(), ADDR), ADDR);
+}
+
+static void bypass_the_table(void)
+{
+	WRITE_ONCE(some_entry()->v, 0);
+}
+
+/* Itself, writable: no table may be. */
+static void refused_update(void)
+{
+	pte_t *ptep = some_entry();
+
+	pv_set_pte(ptep, mk_pte(virt_to_page(ptep), vm_page_prot(VM_READ | VM_WRITE)));
 }
 
 /* --- no report at all: the front door's watchdog and verdict --- */
@@ -341,6 +362,8 @@ static const struct {
 	V(write_after_object_free),
 	V(lost_dirty_bit),
 	V(table_not_empty),
+	V(bypass_the_table),
+	V(refused_update),
 	V(hang),
 	V(reset),
 #undef V

@@ -158,6 +158,14 @@ static void fill_pv_ops(void)
 	pv_ops.smp.shutdown = xen_shutdown;
 }
 
+/* Whether Xen emulates plain stores to L1 tables; a dom0 starts with it on. */
+static void set_writable_tables(bool on)
+{
+	check("vm_assist",
+	      hypercall(__HYPERVISOR_vm_assist, on ? VMASST_CMD_enable : VMASST_CMD_disable,
+			VMASST_TYPE_writable_pagetables, 0, 0));
+}
+
 static void fill_boot_info(void)
 {
 	const struct start_info *si = xen_start_info;
@@ -276,6 +284,7 @@ void xen_entry_c(struct start_info *si)
 	early_init();
 	early_release_image_tail(); /* Xen mapped it writable */
 	early_reserve(0, xen_first_free_pfn() << PAGE_SHIFT);
+	set_writable_tables(false);
 	xen_direct_map_init();
 	pv_patch_all();
 	xen_protect_image();

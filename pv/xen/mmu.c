@@ -60,9 +60,8 @@ static void check_applied(const struct mmu_update *u, unsigned n, long err, unsi
 		refused(&u[failed], err, done, n, callers[each ? failed : 0]);
 }
 
-static __noinline void apply(const struct mmu_update *u, unsigned n)
+static void apply(const struct mmu_update *u, unsigned n, unsigned long caller)
 {
-	unsigned long caller = (unsigned long)__builtin_return_address(0);
 	unsigned done = 0;
 	long err = xen_mmu_update(u, n, &done);
 
@@ -97,12 +96,14 @@ static bool is_plain(const void *entry)
 	return virt_to_page(entry)->pg_flags & PG_PLAIN_TABLE;
 }
 
-static void update(pte_t *ptep, u64 val, enum pt_command cmd)
+static __always_inline void update(pte_t *ptep, u64 val, enum pt_command cmd)
 {
+	unsigned long caller = (unsigned long)__builtin_return_address(0);
+
 	if (is_lazy_mmu_mode_active())
-		batch_queue(ptep, val, cmd);
+		batch_queue(ptep, val, cmd, caller);
 	else
-		apply(&(struct mmu_update){.ptr = maddr_of(ptep) | cmd, .val = val}, 1);
+		apply(&(struct mmu_update){.ptr = maddr_of(ptep) | cmd, .val = val}, 1, caller);
 }
 
 static void xen_set_pte(pte_t *ptep, pte_t pte)
@@ -183,7 +184,7 @@ static void xen_set_tables(const struct table_change *change, unsigned n)
 	if (!used)
 		return;
 	preempt_disable();
-	apply(u, used);
+	apply(u, used, (unsigned long)__builtin_return_address(0));
 	if (unlinks)
 		xen_finish_deferred();
 	preempt_enable();

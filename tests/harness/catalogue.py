@@ -11,12 +11,15 @@ BOOT_PATHS = {
     "bios": "GRUB on SeaBIOS, Multiboot2",
     "uefi": "GRUB on OVMF, Multiboot2",
 }
-MACHINES = {"qemu": "plain QEMU", "xen": "real Xen in QEMU, as its PV dom0"}
+MACHINES = {"qemu": "plain QEMU", "xen": "real Xen in QEMU, as its PV dom0",
+            "xl": "real Xen in QEMU, as a PV domU that xl starts in a Linux dom0"}
 BACKENDS = {
     "native": "the CPU walks the guest's tables; sections batch TLB invalidations",
-    "xen": "direct page tables of a Xen PV guest; sections batch into mmu_update (--on xen)",
+    "xen": "direct page tables of a Xen PV guest; sections batch into mmu_update (--on xen, xl)",
+    "ptwr": "the same, but every PTE write is a store that Xen emulates: the slow baseline",
     "deferred": "updates wait in the queue until the section is left, as on Xen",
 }
+XEN_BACKENDS = {"xen", "ptwr"}
 
 
 class Suite(NamedTuple):

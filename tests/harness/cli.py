@@ -77,11 +77,12 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _config(args: argparse.Namespace, say=print) -> Config:
-    backend = args.backend or ("xen" if args.on == "xen" else "native")
-    if (backend == "xen") != (args.on == "xen"):
-        raise UsageError(f"--backend {backend} does not go with --on {args.on}: on xen there is xen, "
-                         "on qemu there are native and deferred")
-    if args.on == "xen":
+    on_xen = args.on != "qemu"
+    backend = args.backend or ("xen" if on_xen else "native")
+    if (backend in catalogue.XEN_BACKENDS) != on_xen:
+        raise UsageError(f"--backend {backend} does not go with --on {args.on}: on xen and xl there are "
+                         "xen and ptwr, on qemu there are native and deferred")
+    if on_xen:
         args.accel = "tcg"
         if args.cpus > MAX_XEN_CPUS:
             raise UsageError(f"--cpus {args.cpus}: on Xen 1 to {MAX_XEN_CPUS}")

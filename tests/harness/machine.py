@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote_plus
 
+from . import dom0
 from .build import Build, make_iso
 from .catalogue import ROOT
 
 XEN_CPUS = 2
-XEN_MEMORY = 384  # MiB that Xen needs besides dom0's
+XEN_MEMORY = 384  # MiB that Xen needs besides its domains'
+LINUX_MEMORY = 384  # MiB of a Linux dom0
 REPLAY_MAX = 1000  # boot/cmdline.h has room for a little more
 OVMF = [Path("/usr/share/OVMF/OVMF_CODE.fd"), Path("/usr/share/OVMF/OVMF_CODE_4M.fd")]
 
@@ -72,26 +74,47 @@ class Config:
 
 
 def _cpu_model(config: Config) -> str:
-    if config.on == "xen":
+    if config.on != "qemu":
         return "qemu64,+rdrand"  # with SMAP, QEMU 7.2 faults on an iretq in ring 3
     return "host" if config.accel == "kvm" and config.cpu == "max" else config.cpu
 
 
-def _xen_media(config: Config, scratch: Path, initrd: Path) -> list[str]:
-    """Xen as the kernel, Pteron as its dom0; QEMU takes Xen only uncompressed, and , as ,,"""
+def _xen(scratch: Path) -> Path:
+    """Debian's Xen; QEMU takes it only uncompressed."""
     xen = scratch / "xen"
     packed = next(iter(sorted(Path("/boot").glob("xen-4.*-amd64.gz"))), Path("/boot/xen-4.17-amd64.gz"))
     xen.write_bytes(gzip.decompress(packed.read_bytes()))
-    line = (f"com1=115200,8n1 console=com1 loglvl=all guest_loglvl=all dom0_mem={config.mem}M "
-            f"dom0_max_vcpus={config.cpus} xpti=no spec-ctrl=no")
-    dom0 = f"{config.build.image} {config.cmdline()}".replace(",", ",,")
-    return ["-kernel", str(xen), "-append", line, "-initrd", f"{dom0},{initrd}"]
+    return xen
+
+
+def _xen_boot(scratch: Path, options: str, kernel: str, module: Path) -> list[str]:
+    """Xen, its dom0's @kernel with a command line, and a module; a literal comma is doubled."""
+    line = f"com1=115200,8n1 console=com1 loglvl=all guest_loglvl=all xpti=no spec-ctrl=no {options}"
+    return ["-kernel", str(_xen(scratch)), "-append", line,
+            "-initrd", f"{kernel.replace(',', ',,')},{module}"]
+
+
+def _dom0_media(config: Config, scratch: Path) -> list[str]:
+    """Pteron is the dom0."""
+    return _xen_boot(scratch, f"dom0_mem={config.mem}M dom0_max_vcpus={config.cpus}",
+                     f"{config.build.image} {config.cmdline()}", config.initrd or config.build.initrd)
+
+
+def _domu_media(config: Config, scratch: Path) -> list[str]:
+    """A Linux dom0, which starts Pteron with xl."""
+    linux, initramfs = dom0.make()
+    with_payload = scratch / "initramfs"
+    with_payload.write_bytes(initramfs.read_bytes() + dom0.payload(config, scratch))
+    return _xen_boot(scratch, f"dom0_mem={LINUX_MEMORY}M,max:{LINUX_MEMORY}M dom0_max_vcpus=1",
+                     f"{linux} console=hvc0 quiet loglevel=3", with_payload)
 
 
 def _media(config: Config, scratch: Path) -> list[str]:
     initrd = config.initrd or config.build.initrd
     if config.on == "xen":
-        return _xen_media(config, scratch, initrd)
+        return _dom0_media(config, scratch)
+    if config.on == "xl":
+        return _domu_media(config, scratch)
     if config.boot == "pvh":
         return ["-kernel", str(config.build.image), "-append", config.cmdline(),
                 "-initrd", str(initrd)]
@@ -106,11 +129,11 @@ def _media(config: Config, scratch: Path) -> list[str]:
 
 def _cpus(config: Config) -> int:
     """On Xen the virtual CPUs share two, so that Xen preempts them."""
-    return min(config.cpus, XEN_CPUS) if config.on == "xen" else config.cpus
+    return {"qemu": config.cpus, "xen": min(config.cpus, XEN_CPUS), "xl": XEN_CPUS}[config.on]
 
 
 def _memory(config: Config) -> int:
-    return config.mem + XEN_MEMORY if config.on == "xen" else config.mem
+    return config.mem + {"qemu": 0, "xen": XEN_MEMORY, "xl": XEN_MEMORY + LINUX_MEMORY}[config.on]
 
 
 def qemu_command(config: Config, scratch: Path, extra: list[str] | None = None) -> list[str]:

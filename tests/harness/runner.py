@@ -23,6 +23,8 @@ NMI_PATIENCE = 10
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # What the kernel leaves in the exit device (drivers/shutdown.c), as QEMU's status.
 STATUS = {"passed": 33, "failed": 35}
+# The same by way of dom0_init.sh, from the reason of the domain's shutdown.
+DOMU_STATUS = {"passed": 33, "failed": 33, "crashed": 37}
 EXIT_CODE = {"passed": 0, "failed": 1, "usage": 2}
 
 
@@ -133,7 +135,8 @@ def _judge(config: Config, output: Output, status: int, hung: bool) -> str:
     if hung:
         return "hung"
     verdict = output.verdict(suites_expected="init=" not in config.append)
-    if verdict in STATUS and status != STATUS[verdict]:
+    confirmed = DOMU_STATUS if config.on == "xl" else STATUS
+    if verdict in confirmed and status != confirmed[verdict]:
         return "none"
     return verdict
 

@@ -12,6 +12,7 @@
 #include "kernel/irqflags.h"
 #include "kernel/sched.h"
 #include "kernel/traps.h"
+#include "kernel/uaccess.h"
 #include "mm/lazy_mmu.h"
 #include "mm/tlb.h"
 #include "pv/batch.h"
@@ -394,7 +395,7 @@ static void overflow_issues_early(struct ktest *t) __no_thread_safety
 	preempt_enable();
 	KEXPECT_EQ(t, more->v, value(7).v);
 	KEXPECT_EQ(t, counter_sum(CNT_BATCHES), batches + 2);
-	more->v = 0;
+	pv_set_pte(more, (pte_t){0});
 	table_free(second);
 	teardown();
 }
@@ -426,31 +427,59 @@ static void coalescing_keeps_the_last(struct ktest *t) __no_thread_safety
 	teardown();
 }
 
-/* What the CPU sets in an entry between the call that clears it and the leave is not lost. */
+static struct page *map_page(unsigned i) __no_thread_safety
+{
+	struct page *p = alloc_page_zeroed(PAGE_USER);
+
+	BUG_ON(!p);
+	set_pte_at(page.mm, ADDR + i * PAGE_SIZE, page.ptep + i,
+		   mk_pte(p, vm_page_prot(VM_READ | VM_WRITE)));
+	return p;
+}
+
+static void unmap_page(unsigned i, struct page *p)
+{
+	pv_set_pte(page.ptep + i, (pte_t){0});
+	flush_tlb_page(page.mm, ADDR + i * PAGE_SIZE);
+	put_page(p);
+}
+
+/*
+ * The CPU sets D in entry @i, by a store through it, where an update of it is still queued; where
+ * updates are effective at once there is nothing left to be lost.
+ */
+static void dirty_meanwhile(struct ktest *t, unsigned i)
+{
+	if (backend_queues())
+		KEXPECT_EQ(t, put_user32(ADDR + i * PAGE_SIZE, 1), 0);
+}
+
+/* What the CPU sets in an entry between the call that changes it and the leave is not lost. */
 static void clear_and_harvest(struct ktest *t) __no_thread_safety
 {
+	struct page *cleared, *narrowed;
 	lazy_mmu_state_t s;
-	pte_t old, left;
+	pte_t old;
 
 	setup();
-	set(0, 1);
-	set(1, 2);
+	cleared = map_page(0);
+	narrowed = map_page(1);
 	s = arch_enter_lazy_mmu_mode();
 	preempt_disable();
 	old = ptep_get_and_clear(page.mm, ADDR, page.ptep);
-	KEXPECT_EQ(t, old.v, value(1).v);
-	if (backend_queues())
-		__atomic_or_fetch(&page.ptep[0].v, _PAGE_AD, __ATOMIC_SEQ_CST);
-	/* A later change of rights keeps what the CPU sets too. */
-	pv_ptep_modify(page.ptep + 1, value(2), (pte_t){value(2).v | _PAGE_NX});
-	if (backend_queues())
-		__atomic_or_fetch(&page.ptep[1].v, _PAGE_DIRTY, __ATOMIC_SEQ_CST);
+	KEXPECT(t, pte_write(old) && !pte_dirty(old));
+	dirty_meanwhile(t, 0);
+	old = page.ptep[1];
+	ptep_modify_prot_commit(page.mm, ADDR + PAGE_SIZE, page.ptep + 1, old, pte_wrprotect(old));
+	dirty_meanwhile(t, 1);
 	preempt_enable();
 	arch_leave_lazy_mmu_mode(s);
-	left = ptep_harvest(page.ptep);
 	KEXPECT(t, pte_none(page.ptep[0]));
-	KEXPECT_EQ(t, pte_dirty(left), backend_queues());
-	KEXPECT_EQ(t, page.ptep[1].v, value(2).v | _PAGE_NX | (backend_queues() ? _PAGE_DIRTY : 0));
+	KEXPECT_EQ(t, pte_dirty(ptep_harvest(page.ptep)), backend_queues());
+	KEXPECT(t, pte_present(page.ptep[1]) && !pte_write(page.ptep[1]));
+	KEXPECT_EQ(t, pte_dirty(page.ptep[1]), backend_queues());
+	unmap_page(0, cleared);
+	unmap_page(1, narrowed);
 	teardown();
 }
 
