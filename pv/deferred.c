@@ -81,6 +81,7 @@ static void deferred_set_tables(const struct table_change *change, unsigned n)
 void deferred_setup(void)
 {
 	pv_ops.name = "deferred";
+	pv_queues_updates = true;
 	pv_ops.mmu.set_pte = deferred_set_pte;
 	pv_ops.mmu.ptep_get_and_clear = deferred_ptep_get_and_clear;
 	pv_ops.mmu.ptep_modify = deferred_ptep_modify;

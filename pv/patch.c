@@ -39,6 +39,8 @@ templates[] = {
 	/* clang-format on */
 };
 
+bool pv_queues_updates;
+
 static const struct backend {
 	const char *name;
 	void (*setup)(void);
@@ -50,7 +52,7 @@ static const struct backend {
 bool pv_select_backend(const char *name)
 {
 	if (xen_start_info)
-		return !strcmp(name, "xen"); /* its boot path has filled the table */
+		return xen_select_backend(name); /* its boot path has filled the table */
 	native_setup();
 	for (unsigned i = 0; i < ARRAY_SIZE(backends); i++) {
 		if (!strcmp(backends[i].name, name)) {

@@ -110,6 +110,8 @@ struct pv_ops {
 };
 
 extern struct pv_ops pv_ops;
+/* True where updates of a section wait in the batch; false where each is a store of its own. */
+extern bool pv_queues_updates;
 
 /* One call site: the address of the 6-byte call instruction and of the table's slot it uses. */
 struct pv_site {

@@ -166,6 +166,13 @@ static void set_writable_tables(bool on)
 			VMASST_TYPE_writable_pagetables, 0, 0));
 }
 
+bool xen_select_backend(const char *name)
+{
+	if (!strcmp(name, "ptwr"))
+		xen_ptwr_setup();
+	return !strcmp(name, pv_ops.name);
+}
+
 static void fill_boot_info(void)
 {
 	const struct start_info *si = xen_start_info;
@@ -284,7 +291,7 @@ void xen_entry_c(struct start_info *si)
 	early_init();
 	early_release_image_tail(); /* Xen mapped it writable */
 	early_reserve(0, xen_first_free_pfn() << PAGE_SHIFT);
-	set_writable_tables(false);
+	set_writable_tables(!pv_queues_updates);
 	xen_direct_map_init();
 	pv_patch_all();
 	xen_protect_image();

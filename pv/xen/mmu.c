@@ -206,6 +206,7 @@ static void xen_load_pgd(struct mm *mm __unused, u64 pgd_pfn, unsigned asid __un
 
 void xen_mmu_setup(void)
 {
+	pv_queues_updates = true;
 	pv_ops.mmu.pfn_to_mfn = xen_pfn_to_mfn;
 	pv_ops.mmu.mfn_to_pfn = xen_mfn_to_pfn;
 	pv_ops.mmu.set_pte = xen_set_pte;

@@ -30,6 +30,11 @@ __callee_save u64 xen_mfn_to_pfn(u64 mfn);
  */
 void xen_finish_deferred(void);
 
+/* ptwr.c: plain stores instead of mmu_update. */
+void xen_ptwr_setup(void);
+/* Of the two that there are on Xen; false if it is neither. */
+bool xen_select_backend(const char *name);
+
 /* tlb.c: one invalidation, whose hypercall may go in a multicall of the caller's. */
 struct xen_flush {
 	struct tlb_flush *f;

@@ -46,7 +46,7 @@ static void teardown(void) __no_thread_safety
 
 static bool backend_queues(void)
 {
-	return pv_ops.mmu.set_pte != native_set_pte && lazy_mmu_enabled;
+	return pv_queues_updates && lazy_mmu_enabled;
 }
 
 /* A value that maps nothing: present is clear, the rest is ours. */

@@ -1,0 +1,45 @@
+/*
+ * Xen PV, the slow way: PTEs are written by plain stores to read-only tables; each one traps, and
+ * Xen emulates it ("writable page tables"). Linux clears PTEs like this on Xen. It is the honest
+ * baseline that batching is measured against. Upper levels change by mmu_update all the same,
+ * because Xen emulates nothing there.
+ *
+ * A section batches its TLB invalidations only, as on native hardware.
+ */
+#include "kernel/counters.h"
+#include "mm/page.h"
+#include "pv/native.h"
+#include "pv/xen/xen.h"
+
+static void count_emulation(const void *entry)
+{
+	if (!(virt_to_page(entry)->pg_flags & PG_PLAIN_TABLE))
+		count(CNT_EMULATED_WRITES);
+}
+
+static void ptwr_set_pte(pte_t *ptep, pte_t pte)
+{
+	count_emulation(ptep);
+	native_set_pte(ptep, (pte_t){pte.v & ~_PAGE_GLOBAL});
+}
+
+static pte_t ptwr_ptep_get_and_clear(pte_t *ptep)
+{
+	count_emulation(ptep);
+	return native_ptep_get_and_clear(ptep);
+}
+
+static void ptwr_ptep_modify(pte_t *ptep, pte_t old, pte_t new)
+{
+	count_emulation(ptep);
+	native_ptep_modify(ptep, old, (pte_t){new.v & ~_PAGE_GLOBAL});
+}
+
+void xen_ptwr_setup(void)
+{
+	pv_ops.name = "ptwr";
+	pv_queues_updates = false;
+	pv_ops.mmu.set_pte = ptwr_set_pte;
+	pv_ops.mmu.ptep_get_and_clear = ptwr_ptep_get_and_clear;
+	pv_ops.mmu.ptep_modify = ptwr_ptep_modify;
+}
