@@ -75,7 +75,8 @@ void boot_parse_params(void)
 	boot_seed = boot_params.seed;
 	lazy_mmu_enabled = boot_params.lazy;
 	if (!pv_select_backend(boot_params.backend)) {
-		pr_err("command line: backend=%s: there are native and deferred, and on Xen xen and ptwr\n",
+		pr_err("command line: backend=%s: there are native and deferred, and on Xen xen "
+		       "and ptwr\n",
 		       boot_params.backend);
 		refuse();
 	}

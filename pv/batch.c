@@ -20,6 +20,7 @@
 #define PT_COMMAND_MASK 3UL
 
 DEFINE_PER_CPU(struct batch, this_batch);
+struct batch_refusal batch_refusal;
 DEFINE_PER_CPU(u32, batch_histogram[BATCH_CAPACITY + 1]);
 
 static u64 entry_ptr(const pte_t *ptep)

@@ -40,6 +40,15 @@ struct batch {
 };
 
 DECLARE_PER_CPU(struct batch, this_batch);
+
+/* Tests: while one is expected, a refused update is recorded here instead of being a panic. */
+struct batch_refusal {
+	bool expected;
+	unsigned seen;
+	unsigned applied; /* updates of the call before the refused one */
+	long err;
+};
+extern struct batch_refusal batch_refusal;
 DECLARE_PER_CPU(u32, batch_histogram[BATCH_CAPACITY + 1]);
 
 /* Queue @val for @ptep, on behalf of @caller; issues first if there is no room. For backends. */

@@ -56,7 +56,11 @@ static void check_applied(const struct mmu_update *u, unsigned n, long err, unsi
 {
 	unsigned failed = min(done, n - 1);
 
-	if (unlikely(err || done != n))
+	if (likely(!err && done == n))
+		return;
+	if (batch_refusal.expected)
+		batch_refusal = (struct batch_refusal){true, batch_refusal.seen + 1, done, err};
+	else
 		refused(&u[failed], err, done, n, callers[each ? failed : 0]);
 }
 

@@ -40,7 +40,7 @@ static void teardown(void) __no_thread_safety
 	for (unsigned i = 0; i < PTRS_PER_TABLE; i++)
 		pv_set_pte(page.ptep + i, (pte_t){0});
 	pte_unmap_unlock(page.ptep, page.ptl);
-	test_free_tables(page.mm, ADDR);
+	test_free_tables(page.mm, ADDR, ADDR + PAGE_SIZE);
 	test_mm_leave(page.mm);
 }
 
@@ -49,10 +49,9 @@ static bool backend_queues(void)
 	return pv_queues_updates && lazy_mmu_enabled;
 }
 
-/* A value that maps nothing: present is clear, the rest is ours. */
 static pte_t value(unsigned n)
 {
-	return (pte_t){((u64)n + 1) << 12 | _PAGE_SPECIAL};
+	return test_value(n);
 }
 
 static void set(unsigned i, unsigned n) __no_thread_safety

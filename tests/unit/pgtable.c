@@ -113,7 +113,7 @@ static void tables_are_found_again(struct ktest *t)
 		pmd = test_pte_page(mm, addr[i]);
 		KEXPECT(t, pmd_find(mm, addr[i]) == pmd && pmd_alloc(mm, addr[i]) == pmd);
 		KEXPECT_EQ(t, pfn_to_page(pmd_pfn(*pmd))->level, 1);
-		test_free_tables(mm, addr[i]);
+		test_free_tables(mm, addr[i] & PAGE_MASK, (addr[i] & PAGE_MASK) + PAGE_SIZE);
 		KEXPECT(t, !pmd_find(mm, addr[i]));
 	}
 	test_mm_leave(mm);

@@ -40,12 +40,11 @@ pmd_t *test_pte_page(struct mm *mm, unsigned long addr)
 	return pmd;
 }
 
-void test_free_tables(struct mm *mm, unsigned long addr)
+void test_free_tables(struct mm *mm, unsigned long start, unsigned long end)
 {
 	static struct mmu_gather tlb; /* too large for a stack; the tests are serial */
 
 	tlb_gather_mmu(&tlb, mm);
-	free_pgtables(&tlb, addr & PAGE_MASK, (addr & PAGE_MASK) + PAGE_SIZE, 0,
-		      USER_END + PAGE_SIZE);
+	free_pgtables(&tlb, start, end, 0, USER_END + PAGE_SIZE);
 	tlb_finish_mmu(&tlb);
 }
