@@ -27,6 +27,7 @@
 	X(HYPERCALLS, hypercalls, "hypercalls made")                                               \
 	X(MMU_UPDATES, mmu_updates, "mmu_update calls, alone or in a multicall")                   \
 	X(MMU_UPDATE_ENTRIES, mmu_update_entries, "entries of mmu_update calls")                   \
+	X(TABLE_UPDATES, table_updates, "of these calls, those for upper levels")                  \
 	X(MULTICALLS, multicalls, "multicalls, each one hypercall")                                \
 	X(EMULATED_WRITES, emulated_writes, "PTE stores left to the hypervisor to emulate")        \
 	X(LATE_FLUSHES, late_flushes, "invalidations repeated for CPUs that came in between")      \

@@ -105,20 +105,23 @@ static enum fault_result shared_fault(const struct fault *f)
  * Another page takes the place of the one that this entry maps read-only. If the mm has other
  * threads the entry is cleared and the TLBs are flushed before the new one is set: else a thread
  * that already sees the new page could write it, and another one still read the old. Only this
- * thread could start a second one, so the count of users tells.
+ * thread could start a second one, so the count of users tells. The section makes one call of the
+ * update and its flush.
  */
 static void replace_page(const struct fault *f, pte_t *ptep, pte_t pte) __must_hold(ptl_role)
 {
 	struct mm *mm = f->vma->mm;
+	bool alone = atomic_read(&mm->users) == 1;
+	lazy_mmu_state_t state = arch_enter_lazy_mmu_mode();
 
-	if (atomic_read(&mm->users) == 1) {
+	if (alone)
 		set_pte_at(mm, f->addr, ptep, pte);
-		flush_tlb_page(mm, f->addr);
-	} else {
+	else
 		ptep_get_and_clear(mm, f->addr, ptep);
-		flush_tlb_page(mm, f->addr);
+	flush_tlb_page(mm, f->addr);
+	arch_leave_lazy_mmu_mode(state);
+	if (!alone)
 		set_pte_at(mm, f->addr, ptep, pte);
-	}
 }
 
 static enum fault_result cow_copy(const struct fault *f)

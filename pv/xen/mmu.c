@@ -85,8 +85,11 @@ static void xen_issue(struct batch *b)
 
 	if (b->n)
 		calls[n++] = xen_call_mmu_update(u, b->n, &done);
-	if (b->flush.mm && xen_flush_prepare(&flush, &b->flush))
-		calls[n++] = xen_call_mmuext_op(&flush.op, 1);
+	if (b->flush.mm) {
+		count(CNT_TLB_FLUSHES);
+		if (xen_flush_prepare(&flush, &b->flush))
+			calls[n++] = xen_call_mmuext_op(&flush.op, 1);
+	}
 	xen_multicall(calls, n);
 	if (b->n)
 		check_applied(u, b->n, calls[0].result, done, b->caller, true);
@@ -187,6 +190,7 @@ static void xen_set_tables(const struct table_change *change, unsigned n)
 	}
 	if (!used)
 		return;
+	count(CNT_TABLE_UPDATES);
 	preempt_disable();
 	apply(u, used, (unsigned long)__builtin_return_address(0));
 	if (unlinks)

@@ -38,7 +38,6 @@ static struct mmuext_op flush_op(const struct tlb_flush *f, const cpumask_t *cpu
 
 bool xen_flush_prepare(struct xen_flush *x, struct tlb_flush *f)
 {
-	count(CNT_TLB_FLUSHES);
 	x->f = f;
 	x->generation = READ_ONCE(f->mm->tlb.generation.v);
 	x->any = tlb_cpus_concerned(f, &x->cpus);

@@ -35,7 +35,7 @@ _SUITE = re.compile(
 def suites() -> list[Suite]:
     """Every suite that registers itself with the kernel, by name."""
     found = []
-    for path in sorted([*ROOT.glob("tests/unit/*.c"), *ROOT.glob("tests/stress/*.c")]):
+    for path in sorted([*ROOT.glob("tests/unit/*.c"), *ROOT.glob("tests/stress/*.c"), *ROOT.glob("tests/bench/*.c")]):
         for name, what, default in _SUITE.findall(path.read_text()):
             found.append(Suite(name, re.sub(r'"\s*"', "", what), default == "true"))
     return sorted(found)

@@ -73,6 +73,8 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
         help="off: every update takes effect at once (default: %(default)s)")
     add("--append", default="", metavar='"WORDS"', help="more words for the kernel's command line")
     add("--release", action="store_true", help="a build without assertions")
+    add("--icount", type=_number(0, 10), metavar="SHIFT",
+        help="the clock counts instructions, 2^SHIFT ns each; implies TCG, one CPU at a time")
     add("--cc", default="gcc", metavar="CC", help="the compiler (default: %(default)s)")
 
 
@@ -82,14 +84,14 @@ def _config(args: argparse.Namespace, say=print) -> Config:
     if (backend in catalogue.XEN_BACKENDS) != on_xen:
         raise UsageError(f"--backend {backend} does not go with --on {args.on}: on xen and xl there are "
                          "xen and ptwr, on qemu there are native and deferred")
-    if on_xen:
+    if on_xen or args.icount is not None:
         args.accel = "tcg"
         if args.cpus > MAX_XEN_CPUS:
             raise UsageError(f"--cpus {args.cpus}: on Xen 1 to {MAX_XEN_CPUS}")
     config = Config(
         build=Build(cc=args.cc, debug=not args.release), on=args.on, backend=backend,
         cpus=args.cpus, mem=args.mem, boot=args.boot, cpu=args.cpu, suite=args.suite, seed=args.seed,
-        rounds=args.rounds, lazy=args.lazy, append=args.append)
+        rounds=args.rounds, lazy=args.lazy, append=args.append, icount=args.icount)
     if args.accel == "tcg":
         _check_tcg_cpus(config)
     say(f"pteron: building {config.build.directory.relative_to(catalogue.ROOT)}")

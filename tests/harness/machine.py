@@ -36,6 +36,7 @@ class Config:
     lazy: str = "on"
     append: str = ""
     initrd: Path | None = None
+    icount: int | None = None  # shift: instructions are the clock, all CPUs in one thread
 
     def arguments(self) -> list[str]:
         """The arguments of `./pteron run` that repeat this run."""
@@ -50,6 +51,8 @@ class Config:
             args += ["--cpu", self.cpu]
         if self.build.cc != "gcc":
             args += ["--cc", self.build.cc]
+        if self.icount is not None:
+            args += ["--icount", str(self.icount)]
         if self.append:
             args += ["--append", self.append]
         return args
@@ -136,10 +139,19 @@ def _memory(config: Config) -> int:
     return config.mem + {"qemu": 0, "xen": XEN_MEMORY, "xl": XEN_MEMORY + LINUX_MEMORY}[config.on]
 
 
+def _accel(config: Config) -> list[str]:
+    if config.accel == "kvm":
+        return ["-accel", "kvm"]
+    if config.icount is None:
+        return ["-accel", "tcg,thread=multi"]
+    # Each part is needed for a run that repeats itself.
+    return ["-accel", "tcg", "-icount", f"shift={config.icount},sleep=off",
+            "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"]
+
+
 def qemu_command(config: Config, scratch: Path, extra: list[str] | None = None) -> list[str]:
     """QEMU, with the console on its standard output and a QMP socket in @scratch."""
-    accel = "kvm" if config.accel == "kvm" else "tcg,thread=multi"
-    return ["qemu-system-x86_64", "-accel", accel, "-cpu", _cpu_model(config),
+    return ["qemu-system-x86_64", *_accel(config), "-cpu", _cpu_model(config),
             "-smp", str(_cpus(config)), "-m", str(_memory(config)), "-display", "none", "-serial", "stdio",
             "-no-reboot", "-qmp", f"unix:{scratch}/qmp,server=on,wait=off",
             "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
