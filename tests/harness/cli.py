@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import catalogue
+from . import bench, catalogue
 from .build import Build, BuildError, make_iso
 from .kvm import choose_accel
 from .machine import Config, drop_scratch, make_scratch, qemu_command
@@ -174,6 +174,17 @@ def command_gdb(args: argparse.Namespace) -> int:
         drop_scratch(scratch)
 
 
+def command_bench(args: argparse.Namespace) -> int:
+    """Count the instructions and hypercalls of the range functions, with Linux's figures beside."""
+    report = _open_report(args.json) if args.json else None
+    measured = bench.measure(args.on, _to_stderr)
+    print(bench.table(args.on, measured) + "\n\n" + bench.curve(measured))
+    if report:
+        with report:
+            report.write(bench.as_json(args.on, measured))
+    return 0
+
+
 def command_iso(args: argparse.Namespace) -> int:
     """Leave one hybrid GRUB image, for BIOS and UEFI."""
     build = Build(debug=not args.release)
@@ -220,6 +231,9 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--json", metavar="FILE", help="write the result as one JSON object")
     p = command("test", command_test)
     p.epilog = "what is not known here goes to pytest, such as -k EXPRESSION; " + EPILOG
+    p = command("bench", command_bench)
+    p.add_argument("--on", choices=list(bench.WAYS), default="qemu", help="where (default: %(default)s)")
+    p.add_argument("--json", metavar="FILE", help="write the figures as one JSON object")
     command("list", command_list)
     p = command("gdb", command_gdb)
     _run_options(p)
@@ -248,6 +262,9 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     try:
         return args.function(args)
+    except bench.BenchError as error:
+        print(f"pteron: {error}", file=sys.stderr)
+        return 3
     except UsageError as error:
         print(f"pteron: {error}", file=sys.stderr)
         return 2

@@ -1,0 +1,65 @@
+"""The figures of ./pteron bench that are promised: calls exactly, instructions below Linux's."""
+
+import pytest
+
+from harness import bench
+
+SIZES = [1, 2, 4, 8, 16, 31, 64, 128, 256, 512]
+
+
+@pytest.fixture(scope="module")
+def on_xen():
+    return bench.measure("xen")
+
+
+# PTE pages that an operation changes, and calls for the upper levels that it may make.
+@pytest.mark.parametrize("name, tables, upper", [
+    ("mprotect_rw_r", 1, 0), ("mprotect_r_rw", 1, 0), ("dontneed", 1, 0), ("munmap", 1, 1),
+    ("populate", 1, 1), ("fork", 2, 1), ("mremap", 2, 2),
+])
+def test_one_mmu_update_a_table(on_xen, name, tables, upper):
+    """512 pages of one PTE page: one mmu_update for each table, of 512 entries at most."""
+    c = on_xen["batched"].operations[name]
+    assert c["table_updates"] <= upper
+    assert c["mmu_updates"] - c["table_updates"] == tables
+    assert 512 * tables <= c["entries"] <= 512 * tables + 8 * upper
+    assert c["emulated"] == 0
+
+
+@pytest.mark.parametrize("name", ["mprotect_rw_r", "mprotect_r_rw", "dontneed"])
+def test_flush_is_in_the_multicall(on_xen, name):
+    """Updates and TLB flush are one hypercall, a multicall."""
+    c = on_xen["batched"].operations[name]
+    assert (c["hypercalls"], c["multicalls"], c["flushes"]) == (1, 1, 1)
+
+
+def test_upper_levels_are_one_call(on_xen):
+    """All links or all unlinks of an operation."""
+    for name in ("touch", "fork", "munmap", "populate"):
+        assert on_xen["batched"].operations[name]["table_updates"] == 1
+
+
+@pytest.mark.parametrize("name", bench.LINUX["xen"])
+def test_less_than_linux(on_xen, name):
+    c = on_xen["batched"].operations[name]
+    assert c["instructions"] / c["pages"] < bench.LINUX["xen"][name]
+
+
+def test_unbatched_and_emulated_are_what_they_say(on_xen):
+    assert on_xen["unbatched"].operations["mprotect_rw_r"]["mmu_updates"] == 512
+    ptwr = on_xen["ptwr"].operations["mprotect_rw_r"]
+    assert ptwr["emulated"] == 512 and ptwr["mmu_updates"] == 0
+    for name in ("mprotect_rw_r", "munmap", "fork"):
+        batched, ptwr = (on_xen[way].operations[name]["instructions"] for way in ("batched", "ptwr"))
+        assert 2 * batched < ptwr
+
+
+def test_curve(on_xen):
+    """H + N * P: a straight line within a hundredth, of which batching saves all but one H."""
+    batched, unbatched = on_xen["batched"], on_xen["unbatched"]
+    assert list(batched.sections) == SIZES
+    h, p = batched.fit()
+    for n, c in batched.sections.items():
+        assert abs(c["instructions"] - (h + n * p)) < max(0.01 * c["instructions"], 400)
+        assert c["mmu_updates"] == 1 and c["entries"] == n
+    assert h > 300 and 650 < p < unbatched.fit()[1] - 200
