@@ -77,10 +77,20 @@ static bool set_maxcpus(const char *v)
 	return true;
 }
 
+static bool set_switch(bool *on, const char *v)
+{
+	*on = !strcmp(v, "on");
+	return *on || !strcmp(v, "off");
+}
+
 static bool set_lazy(const char *v)
 {
-	boot_params.lazy = !strcmp(v, "on");
-	return boot_params.lazy || !strcmp(v, "off");
+	return set_switch(&boot_params.lazy, v);
+}
+
+static bool set_witness(const char *v)
+{
+	return set_switch(&boot_params.witness, v);
 }
 
 static bool set_disable(const char *v)
@@ -137,12 +147,13 @@ static const struct param {
 	const char *name, *values;
 	bool (*set)(const char *value);
 } params[] = {
-	{"backend", "native, deferred, or on Xen xen", set_backend},
+	{"backend", "native, deferred, or on Xen xen or ptwr", set_backend},
 	{"suite", "names separated by commas, default, or all", set_suites},
 	{"seed", "a number", set_seed},
 	{"rounds", "a number from 1", set_rounds},
 	{"maxcpus", "1 to 256", set_maxcpus},
 	{"lazy", "on or off", set_lazy},
+	{"witness", "on or off", set_witness},
 	{"disable", "CPU features separated by commas: smep smap umip fsgsbase pcid x2apic",
 	 set_disable},
 	{"replay", "arguments of ./pteron run, quoted as in a URL", set_replay},

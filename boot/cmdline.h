@@ -13,6 +13,7 @@ struct boot_params {
 	u64 rounds; /* 0: each suite's own */
 	unsigned maxcpus;
 	bool lazy;
+	bool witness;	   /* a debug Xen counts too */
 	char disable[64];  /* CPU features to leave unused */
 	char replay[1024]; /* the arguments of ./pteron run; quoted as in a URL on the line */
 	char panic[32];	   /* a rule to break instead of running suites; tests/panics.c */

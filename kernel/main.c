@@ -118,6 +118,18 @@ static enum shutdown_reason run_init(char *line)
 	return status ? SHUTDOWN_FAILED : SHUTDOWN_PASSED;
 }
 
+static bool run_suites(void)
+{
+	bool passed;
+
+	if (boot_params.witness)
+		pv_witness(false);
+	passed = ktest_run_selected();
+	if (boot_params.witness)
+		pv_witness(true);
+	return passed;
+}
+
 static void main_task(void *unused __unused)
 {
 	enum shutdown_reason why = SHUTDOWN_FAILED;
@@ -126,7 +138,7 @@ static void main_task(void *unused __unused)
 		panics_run(boot_params.panic);
 	else if (boot_params.init[0])
 		why = run_init(boot_params.init);
-	else if (ktest_run_selected())
+	else if (run_suites())
 		why = SHUTDOWN_PASSED;
 	counters_report();
 	printk("# verdict %s\n", why == SHUTDOWN_PASSED ? "passed" : "failed");

@@ -210,6 +210,8 @@ static void native_send_nmi(unsigned cpu)
 	lapic_send_ipi(cpu, LAPIC_VECTOR_NMI);
 }
 
+static void native_witness(bool end __unused) {}
+
 static void native_stop_this_cpu(void)
 {
 	__asm__ volatile("cli; hlt");
@@ -267,6 +269,7 @@ struct pv_ops pv_ops = {
 			.clock_ns = native_clock_ns,
 			.send_nmi = native_send_nmi,
 			.stop_this_cpu = native_stop_this_cpu,
+			.witness = native_witness,
 			.shutdown = debug_exit,
 		},
 };

@@ -96,6 +96,8 @@ struct pv_smp_ops {
 	/* For a panic: interrupt @cpu whatever it does; and stop this CPU for ever. */
 	void (*send_nmi)(unsigned cpu);
 	void (*stop_this_cpu)(void);
+	/* Let the hypervisor count what the kernel counts from now on; at the @end print both. */
+	void (*witness)(bool end);
 	/* End the machine and say why; may return if there is no way to. */
 	void (*shutdown)(enum shutdown_reason why);
 };
@@ -336,6 +338,11 @@ static inline void __noreturn pv_stop_this_cpu(void)
 {
 	for (;;)
 		PV_CALL0(smp.stop_this_cpu);
+}
+
+static inline void pv_witness(bool end)
+{
+	PV_CALL1(smp.witness, end);
 }
 
 static inline void pv_shutdown(enum shutdown_reason why)

@@ -155,6 +155,7 @@ static void fill_pv_ops(void)
 	pv_ops.mmu.read_cr2 = xen_read_cr2;
 	pv_ops.smp.send_nmi = xen_send_nmi;
 	pv_ops.smp.stop_this_cpu = xen_stop_this_cpu;
+	pv_ops.smp.witness = xen_witness;
 	pv_ops.smp.shutdown = xen_shutdown;
 }
 

@@ -69,6 +69,9 @@ void xen_console_use_direct_map(void);
 /* Wait until all that was written has been read. */
 void xen_console_drain(void);
 
+/* witness.c: let Xen count too, and in the end print both. */
+void xen_witness(bool end);
+
 /* irq.c: event channels. */
 void xen_irq_setup(void);
 void xen_irq_init_cpu(unsigned cpu);

@@ -200,10 +200,16 @@ def command_test(args: argparse.Namespace) -> int:
     """Everything that CI runs; JUnit XML is left in build/report/."""
     report = catalogue.ROOT / "build/report"
     report.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "PYTHONPATH": "tests"}
+    if args.xen_debug:
+        environment["PTERON_XEN_DEBUG"] = "1"
+        args.pytest_args.insert(0, "tests/system/test_xen_debug.py")
+    else:
+        args.pytest_args.insert(0, "tests/system")
     status = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", "tests/pytest.ini",
-         "tests/system", f"--junitxml={report}/junit.xml", *args.pytest_args],
-        cwd=catalogue.ROOT, env={**os.environ, "PYTHONPATH": "tests"}, check=False).returncode
+         f"--junitxml={report}/junit.xml", *args.pytest_args],
+        cwd=catalogue.ROOT, env=environment, check=False).returncode
     return {0: 0, 1: 1, 4: 2}.get(status, 3)  # pytest: 1 is a failed test, 4 bad usage
 
 
@@ -230,6 +236,8 @@ def _parser() -> argparse.ArgumentParser:
     _run_options(p)
     p.add_argument("--json", metavar="FILE", help="write the result as one JSON object")
     p = command("test", command_test)
+    p.add_argument("--xen-debug", action="store_true",
+                   help="instead: compare with the counters of a debug Xen, built from source first")
     p.epilog = "what is not known here goes to pytest, such as -k EXPRESSION; " + EPILOG
     p = command("bench", command_bench)
     p.add_argument("--on", choices=list(bench.WAYS), default="qemu", help="where (default: %(default)s)")

@@ -36,6 +36,7 @@ class Config:
     lazy: str = "on"
     append: str = ""
     initrd: Path | None = None
+    xen: Path | None = None  # a Xen of its own; else Debian's
     icount: int | None = None  # shift: instructions are the clock, all CPUs in one thread
 
     def arguments(self) -> list[str]:
@@ -82,24 +83,24 @@ def _cpu_model(config: Config) -> str:
     return "host" if config.accel == "kvm" and config.cpu == "max" else config.cpu
 
 
-def _xen(scratch: Path) -> Path:
-    """Debian's Xen; QEMU takes it only uncompressed."""
+def _xen(config: Config, scratch: Path) -> Path:
+    """Xen; QEMU takes it only uncompressed."""
     xen = scratch / "xen"
-    packed = next(iter(sorted(Path("/boot").glob("xen-4.*-amd64.gz"))), Path("/boot/xen-4.17-amd64.gz"))
-    xen.write_bytes(gzip.decompress(packed.read_bytes()))
+    debians = next(iter(sorted(Path("/boot").glob("xen-4.*-amd64.gz"))), Path("/boot/xen-4.17-amd64.gz"))
+    xen.write_bytes(gzip.decompress((config.xen or debians).read_bytes()))
     return xen
 
 
-def _xen_boot(scratch: Path, options: str, kernel: str, module: Path) -> list[str]:
+def _xen_boot(config: Config, scratch: Path, options: str, kernel: str, module: Path) -> list[str]:
     """Xen, its dom0's @kernel with a command line, and a module; a literal comma is doubled."""
     line = f"com1=115200,8n1 console=com1 loglvl=all guest_loglvl=all xpti=no spec-ctrl=no {options}"
-    return ["-kernel", str(_xen(scratch)), "-append", line,
+    return ["-kernel", str(_xen(config, scratch)), "-append", line,
             "-initrd", f"{kernel.replace(',', ',,')},{module}"]
 
 
 def _dom0_media(config: Config, scratch: Path) -> list[str]:
     """Pteron is the dom0."""
-    return _xen_boot(scratch, f"dom0_mem={config.mem}M dom0_max_vcpus={config.cpus}",
+    return _xen_boot(config, scratch, f"dom0_mem={config.mem}M dom0_max_vcpus={config.cpus}",
                      f"{config.build.image} {config.cmdline()}", config.initrd or config.build.initrd)
 
 
@@ -108,7 +109,7 @@ def _domu_media(config: Config, scratch: Path) -> list[str]:
     linux, initramfs = dom0.make()
     with_payload = scratch / "initramfs"
     with_payload.write_bytes(initramfs.read_bytes() + dom0.payload(config, scratch))
-    return _xen_boot(scratch, f"dom0_mem={LINUX_MEMORY}M,max:{LINUX_MEMORY}M dom0_max_vcpus=1",
+    return _xen_boot(config, scratch, f"dom0_mem={LINUX_MEMORY}M,max:{LINUX_MEMORY}M dom0_max_vcpus=1",
                      f"{linux} console=hvc0 quiet loglevel=3", with_payload)
 
 
