@@ -11,6 +11,7 @@ import shlex
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from .build import BuildError
@@ -130,13 +131,16 @@ def make() -> tuple[Path, Path]:
 
 
 def payload(config, scratch: Path) -> bytes:
-    """What this run adds to the initramfs: Pteron, its xl config, and the line that starts it."""
+    """What this run adds to the initramfs: Pteron, its xl config, and a script for each domain."""
     tree = scratch / "payload/pteron"
     tree.mkdir(parents=True)
     _copy(config.build.image, tree / "pteron.elf")
     _copy(config.initrd or config.build.initrd, tree / "initrd.cpio")
     _copy(CONFIG, tree / "pteron.cfg")
-    overrides = [f'kernel="/pteron/pteron.elf"', 'ramdisk="/pteron/initrd.cpio"',
-                 f'cmdline="{config.cmdline()}"', f"memory={config.mem}", f"vcpus={config.cpus}"]
-    (tree / "create").write_text("exec xl create -q -F pteron.cfg " + shlex.join(overrides) + "\n")
+    for seed in config.seeds or [config.seed]:
+        overrides = ['kernel="/pteron/pteron.elf"', 'ramdisk="/pteron/initrd.cpio"',
+                     f'cmdline="{replace(config, seed=seed).cmdline()}"', f"memory={config.mem}",
+                     f"vcpus={config.cpus}"]
+        (tree / f"run-{seed:06}").write_text(
+            "exec xl create -q -F pteron.cfg " + shlex.join(overrides) + "\n")
     return gzip.compress(cpio(scratch / "payload"), 1)

@@ -31,7 +31,6 @@ xen-init-dom0 >/dev/null || fail "xen-init-dom0 failed"
 xenconsoled --log=guest --log-dir=/var/log/xen/console || fail "xenconsoled does not start"
 
 log=/var/log/xen/console/guest-pteron.log
-copied=0
 # What the log has got since the last call.
 copy_console() {
 	size=$(stat -c %s $log 2>/dev/null || echo 0)
@@ -41,17 +40,31 @@ copy_console() {
 	fi
 }
 
-cd /pteron || fail "no payload"
-sh ./create >/tmp/xl.log 2>&1 &
-xl=$!
-while kill -0 $xl 2>/dev/null; do
+# One domain, as the script $1 creates it; its shutdown reason goes to $reason.
+run_domain() {
+	rm -f $log
+	copied=0
+	sh "$1" >/tmp/xl.log 2>&1 &
+	xl=$!
+	while kill -0 $xl 2>/dev/null; do
+		copy_console
+		sleep 0.1
+	done
 	copy_console
-	sleep 0.1
+	reason=$(sed -n 's/.*reason code \([0-9]*\).*/\1/p' /tmp/xl.log | head -n 1)
+	echo "dom0: $1 ended for reason ${reason:-unknown}"
+}
+
+cd /pteron || fail "no payload"
+for run in run-*; do
+	run_domain "$run"
+	case "$reason" in
+	0) code=16 ;;
+	3) code=18 ;;
+	*)
+		cat /tmp/xl.log
+		fail "the domain ended in no way that is expected"
+		;;
+	esac
 done
-copy_console
-case "$(grep -o 'reason code [0-9]*' /tmp/xl.log | head -n 1)" in
-'reason code 0') leave 16 ;;
-'reason code 3') leave 18 ;;
-esac
-cat /tmp/xl.log
-fail "the domain ended in no way that is expected"
+leave $code

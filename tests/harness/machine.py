@@ -36,6 +36,7 @@ class Config:
     lazy: str = "on"
     append: str = ""
     initrd: Path | None = None
+    seeds: tuple[int, ...] = ()  # on xl: a domain for each, one after the other, in one boot
     xen: Path | None = None  # a Xen of its own; else Debian's
     icount: int | None = None  # shift: instructions are the clock, all CPUs in one thread
 

@@ -3,13 +3,14 @@
 import ctypes
 import json
 import os
+import re
 import selectors
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .ktap import Output
@@ -25,6 +26,7 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 STATUS = {"passed": 33, "failed": 35}
 # The same by way of dom0_init.sh, from the reason of the domain's shutdown.
 DOMU_STATUS = {"passed": 33, "failed": 33, "crashed": 37}
+SHUTDOWN_CRASH = 3  # public/sched.h
 EXIT_CODE = {"passed": 0, "failed": 1, "usage": 2}
 
 
@@ -139,6 +141,34 @@ def _judge(config: Config, output: Output, status: int, hung: bool) -> str:
     if verdict in confirmed and status != confirmed[verdict]:
         return "none"
     return verdict
+
+
+def _split(lines: list[str]) -> list[tuple[list[str], int]]:
+    """The output of each domain of a boot, and its shutdown reason: dom0_init.sh."""
+    domains, current = [], []
+    for line in lines:
+        if m := re.match(r"dom0: \S+ ended for reason (\d+)", line):
+            domains.append((current, int(m[1])))
+            current = []
+        else:
+            current.append(line)
+    return domains
+
+
+def run_seeds(config: Config, seeds: list[int]) -> list[Result]:
+    """The same run with each of @seeds. On xl all domains share one boot of the dom0."""
+    if config.on != "xl":
+        return [run(replace(config, seed=seed)) for seed in seeds]
+    boot = run(replace(config, seeds=tuple(seeds)))
+    results = []
+    for seed, (lines, reason) in zip(seeds, _split(boot.output.lines)):
+        output = Output()
+        for line in lines:
+            output.feed(line)
+        one = replace(config, seed=seed)
+        status = DOMU_STATUS["crashed" if reason == SHUTDOWN_CRASH else "passed"]
+        results.append(Result(one, output, _judge(one, output, status, False), status))
+    return results
 
 
 def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
