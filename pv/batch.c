@@ -1,9 +1,9 @@
 /*
  * The queue; its contract is in batch.h.
  *
- * Coalescing is by a hash of the entry's address. Buckets are not cleared when a batch is issued: a
- * slot found there counts only if it is below n and its update hashes to this bucket, and then it
- * was put there in the current batch, because inserting into a bucket always sets its head.
+ * Each write looks whether its entry is queued already. The queue remembers the PTE pages that it
+ * holds updates of, and for each of their entries the slot of its update. These slots are not
+ * cleared when a batch is issued: one counts only if it is below n and its update names the entry.
  */
 #include "pv/batch.h"
 
@@ -16,42 +16,48 @@
 #include "mm/addr.h"
 #include "mm/tlb.h"
 
-#define NO_SLOT 0xffff
 #define PT_COMMAND_MASK 3UL
 
 DEFINE_PER_CPU(struct batch, this_batch);
 struct batch_refusal batch_refusal;
 DEFINE_PER_CPU(u32, batch_histogram[BATCH_CAPACITY + 1]);
 
-static u64 entry_ptr(const pte_t *ptep)
+static unsigned index_of(const pte_t *ptep)
 {
-	pfn_t p = virt_to_pfn(ptep);
-
-	return mfn_to_maddr(pfn_to_mfn(p)).v | ((vaddr_t)ptep & ~PAGE_MASK);
+	return ((vaddr_t)ptep & ~PAGE_MASK) / sizeof(*ptep);
 }
 
-static unsigned bucket_of(u64 ptr)
+static struct batch_table *find_table(struct batch *b, const pte_t *ptep)
 {
-	return ((ptr >> 3) ^ (ptr >> 13)) % BATCH_BUCKETS;
+	vaddr_t va = (vaddr_t)ptep & PAGE_MASK;
+
+	for (unsigned i = 0; i < BATCH_TABLES; i++)
+		if (b->table[i].va == va)
+			return &b->table[i];
+	return NULL;
 }
 
-static unsigned bucket_head(const struct batch *b, unsigned bucket)
+/* The update of the entry at @ptr, which is entry @index of table @t; NULL: none is queued. */
+static struct pt_update *find_update(struct batch *b, const struct batch_table *t, unsigned index,
+				     u64 ptr)
 {
-	unsigned slot = b->bucket[bucket];
+	unsigned slot = t->slot[index];
 
-	if (slot < b->n && bucket_of(b->update[slot].ptr) == bucket)
-		return slot;
-	return NO_SLOT;
+	if (slot < b->n && (b->update[slot].ptr & ~PT_COMMAND_MASK) == ptr)
+		return &b->update[slot];
+	return NULL;
 }
 
-/* The slot of the update of the entry at @ptr (command bits zero), or NO_SLOT. */
-static unsigned find_slot(const struct batch *b, u64 ptr)
+/* What is queued for a table that is forgotten could not be found any more: it is issued first. */
+static __noinline struct batch_table *take_table(struct batch *b, const pte_t *ptep)
 {
-	unsigned slot = bucket_head(b, bucket_of(ptr));
+	struct batch_table *t = &b->table[b->next_table++ % BATCH_TABLES];
 
-	while (slot != NO_SLOT && (b->update[slot].ptr & ~PT_COMMAND_MASK) != ptr)
-		slot = b->chain[slot];
-	return slot;
+	if (b->n)
+		batch_flush();
+	t->va = (vaddr_t)ptep & PAGE_MASK;
+	t->maddr = mfn_to_maddr(pfn_to_mfn(virt_to_pfn(ptep))).v;
+	return t;
 }
 
 /* One update that does what @old and then the new one would have done. */
@@ -65,34 +71,52 @@ static void coalesce(struct pt_update *old, u64 val, enum pt_command cmd)
 	count(CNT_PTE_COALESCED);
 }
 
-static void append(struct batch *b, u64 ptr, u64 val, enum pt_command cmd)
+/* For interrupts' and switches' sake nobody may find a slot that is taken but not filled. */
+static void append(struct batch *b, u64 ptr, u64 val, enum pt_command cmd, unsigned long caller)
 {
-	unsigned bucket = bucket_of(ptr), slot = b->n;
-
-	b->chain[slot] = bucket_head(b, bucket);
-	b->update[slot] = (struct pt_update){ptr | cmd, val};
-	b->bucket[bucket] = slot;
+	b->update[b->n] = (struct pt_update){ptr | cmd, val};
+	b->caller[b->n] = caller;
 	b->n++;
 }
 
-/* For interrupts' and switches' sake nobody may find a slot that is taken but not filled. */
+/* All that is not the common case: another table, an entry that is queued already, no room. */
+static __noinline void queue_slowly(struct batch *b, pte_t *ptep, u64 val, enum pt_command cmd,
+				    unsigned long caller)
+{
+	unsigned index = index_of(ptep);
+	struct batch_table *t = find_table(b, ptep);
+	struct pt_update *u;
+	u64 ptr;
+
+	if (!t)
+		t = take_table(b, ptep);
+	ptr = t->maddr + index * sizeof(*ptep);
+	u = find_update(b, t, index, ptr);
+	if (u) {
+		coalesce(u, val, cmd);
+		return;
+	}
+	if (b->n == BATCH_CAPACITY)
+		batch_flush();
+	t->slot[index] = b->n;
+	append(b, ptr, val, cmd, caller);
+}
+
 void batch_queue(pte_t *ptep, u64 val, enum pt_command cmd, unsigned long caller)
 {
-	u64 ptr = entry_ptr(ptep);
+	unsigned index = index_of(ptep);
+	struct batch_table *t;
 	struct batch *b;
-	unsigned slot;
 
 	ASSERT(!in_interrupt());
 	preempt_disable();
 	b = this_cpu_ptr(this_batch);
-	slot = find_slot(b, ptr);
-	if (slot != NO_SLOT) {
-		coalesce(&b->update[slot], val, cmd);
+	t = find_table(b, ptep);
+	if (unlikely(!t || t->slot[index] < b->n || b->n == BATCH_CAPACITY)) {
+		queue_slowly(b, ptep, val, cmd, caller);
 	} else {
-		if (b->n == BATCH_CAPACITY)
-			batch_flush();
-		b->caller[b->n] = caller;
-		append(b, ptr, val, cmd);
+		t->slot[index] = b->n;
+		append(b, t->maddr + index * sizeof(*ptep), val, cmd, caller);
 	}
 	preempt_enable();
 }
@@ -109,10 +133,15 @@ bool batch_is_empty(void)
 
 bool batch_is_pending(const pte_t *ptep)
 {
+	unsigned index = index_of(ptep);
+	struct batch_table *t;
+	struct batch *b;
 	bool pending;
 
 	preempt_disable();
-	pending = find_slot(this_cpu_ptr(this_batch), entry_ptr(ptep)) != NO_SLOT;
+	b = this_cpu_ptr(this_batch);
+	t = find_table(b, ptep);
+	pending = t && find_update(b, t, index, t->maddr + index * sizeof(*ptep));
 	preempt_enable();
 	return pending;
 }

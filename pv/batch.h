@@ -17,7 +17,7 @@
 #include "pv/pv_ops.h"
 
 #define BATCH_CAPACITY 512 /* a section covers one PTE page */
-#define BATCH_BUCKETS 1024
+#define BATCH_TABLES 2	   /* or, in fork and mremap, two */
 
 /* Commands, in the low two bits of an update's address: Xen's public/xen.h. */
 enum pt_command {
@@ -30,12 +30,19 @@ struct pt_update {
 	u64 val;
 };
 
+/* A PTE page that the batch may hold updates of. */
+struct batch_table {
+	vaddr_t va; /* in the direct map */
+	u64 maddr;
+	u16 slot[PTRS_PER_TABLE]; /* where an entry's update is, if there is one */
+};
+
 struct batch {
 	unsigned n;
 	struct pt_update update[BATCH_CAPACITY];
 	struct tlb_flush flush; /* flush.mm == NULL: none is owed */
-	/* Which update has a given entry: chains by hash, valid only for slots below n. */
-	u16 bucket[BATCH_BUCKETS], chain[BATCH_CAPACITY];
+	struct batch_table table[BATCH_TABLES];
+	unsigned next_table;
 	unsigned long caller[BATCH_CAPACITY]; /* who queued it, for reports */
 };
 
