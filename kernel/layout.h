@@ -7,6 +7,7 @@
  *   DIRECT_MAP                      all guest-physical memory, read-write, no-execute
  *   FIXMAP                          device registers (local APIC, I/O memory of the boot path)
  *   KSTACK_AREA                     kernel stacks, a guard page below each
+ *   XEN_P2M                         on Xen: machine frames by guest frame, put there by Xen
  *   KERNEL_BASE                     the image: text r-x, rodata r--, data rw-
  */
 #pragma once
@@ -16,4 +17,5 @@
 #define DIRECT_MAP_SIZE (64UL << 40)
 #define FIXMAP 0xffffc80000000000UL
 #define KSTACK_AREA 0xffffc90000000000UL
+#define XEN_P2M 0xffffca0000000000UL
 #define KERNEL_BASE 0xffffffff80000000UL

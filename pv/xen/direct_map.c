@@ -1,6 +1,7 @@
 /*
  * Xen PV: the direct map, built at boot beside the initial mapping, and W^X for the image.
  */
+#include "kernel/layout.h"
 #include "kernel/panic.h"
 #include "mm/addr.h"
 #include "mm/early.h"
@@ -54,6 +55,12 @@ static void map_initial(unsigned long va, u64 entry)
 		panic("xen: initial mapping of %#lx cannot become %#lx: %ld", va, entry, err);
 }
 
+/* Frames of the p2m list and of the tables that map it; Xen's builder put them out of the way. */
+static bool is_p2m(u64 p)
+{
+	return p - xen_start_info->first_p2m_pfn < xen_start_info->nr_p2m_frames;
+}
+
 static struct {
 	u64 first, l1, l2, end; /* frames of the new tables: L1s, then L2s, then the L3 */
 } tables;
@@ -66,7 +73,8 @@ static u64 direct_entry(u64 p)
 	bool image = p >= initial_pfn((unsigned long)__text_start) &&
 		     p < initial_pfn((unsigned long)__rodata_end);
 
-	return xen_p2m[p] << PAGE_SHIFT | (table || image ? XEN_KERNEL_RO : XEN_KERNEL_RW);
+	return xen_p2m[p] << PAGE_SHIFT |
+	       (table || image || is_p2m(p) ? XEN_KERNEL_RO : XEN_KERNEL_RW);
 }
 
 /* Fill the table in frame @p with @n entries that @entry gives, through the window. */
@@ -83,24 +91,42 @@ static u64 table_entry(u64 p)
 	return xen_p2m[p] << PAGE_SHIFT | _KERNPG_TABLE;
 }
 
+/* Lay the new tables out from frame @first on. */
+static void place_tables(u64 first, u64 nr_pages)
+{
+	tables.first = tables.l1 = first;
+	tables.l2 = tables.l1 + (nr_pages + 511) / 512;
+	tables.end = tables.l2 + (tables.l2 - tables.l1 + 511) / 512 + 1;
+}
+
+/* In memory that the initial mapping does not reach, and not where the p2m is. */
+static void choose_tables(u64 nr_pages)
+{
+	u64 p2m = xen_start_info->first_p2m_pfn, p2m_end = p2m + xen_start_info->nr_p2m_frames;
+	u64 first = xen_first_free_pfn();
+
+	while (initially_mapped(KERNEL_BASE + (first << PAGE_SHIFT)))
+		first++;
+	place_tables(first, nr_pages);
+	if (tables.first < p2m_end && p2m < tables.end)
+		place_tables(p2m_end, nr_pages);
+	if (tables.end > nr_pages)
+		panic("xen: %lu pages are too few", nr_pages);
+}
+
 /*
- * Map all of memory at DIRECT_MAP. The tables come from memory that the initial mapping does not
- * reach, so nothing maps them writable, and are linked from below. Then the initial mapping keeps
- * the image alone: any other frame may become a table, and must not be writable there.
+ * Map all of memory at DIRECT_MAP. Nothing maps the new tables writable, and they are linked from
+ * below. Then the initial mapping keeps the image alone: any other frame may become a table, and
+ * must not be writable there.
  */
 void xen_direct_map_init(void)
 {
-	u64 nr = xen_start_info->nr_pages, used = xen_first_free_pfn(), p;
+	u64 nr = xen_start_info->nr_pages;
 	struct mmu_update link;
 	unsigned done;
 
-	for (p = used; initially_mapped(KERNEL_BASE + (p << PAGE_SHIFT)); p++)
-		;
-	tables.first = tables.l1 = p;
-	tables.l2 = tables.l1 + (nr + 511) / 512;
-	tables.end = tables.l2 + (tables.l2 - tables.l1 + 511) / 512 + 1;
-	if (tables.end > nr)
-		panic("xen: %lu pages are too few", nr);
+	BUG_ON(xen_p2m != (const u64 *)XEN_P2M);
+	choose_tables(nr);
 	for (u64 i = 0; i < tables.l2 - tables.l1; i++)
 		fill_table(tables.l1 + i, i * 512, nr, direct_entry);
 	for (u64 i = 0; i < tables.end - 1 - tables.l2; i++)
@@ -113,6 +139,9 @@ void xen_direct_map_init(void)
 	if (xen_mmu_update(&link, 1, &done))
 		panic("xen: the direct map is refused");
 	early_reserve(tables.first << PAGE_SHIFT, tables.end << PAGE_SHIFT);
+	early_reserve(xen_start_info->first_p2m_pfn << PAGE_SHIFT,
+		      (xen_start_info->first_p2m_pfn + xen_start_info->nr_p2m_frames)
+			      << PAGE_SHIFT);
 	init_mm.pgd = __va(initial_pfn(xen_start_info->pt_base) << PAGE_SHIFT);
 }
 
@@ -125,7 +154,6 @@ void xen_protect_image(void)
 {
 	unsigned long va = KERNEL_BASE;
 
-	xen_p2m = __va((vaddr_t)xen_p2m - KERNEL_BASE);
 	xen_start_info = __va((vaddr_t)xen_start_info - KERNEL_BASE);
 	readable_base = DIRECT_MAP;
 

@@ -15,6 +15,7 @@ global xen_trap_stubs, xen_event_callback, xen_failsafe_callback, xen_syscall_ca
 global xen_ap_entry, xen_enter_user, xen_hypercall_page
 
 %define KERNEL_BASE 0xffffffff80000000
+%define XEN_P2M     0xffffca0000000000  ; kernel/layout.h
 HYPERVISOR_IRET equ 23
 TRAP_GP equ 13
 USER_DS equ 0x1b                      ; kernel/cpu.h
@@ -36,6 +37,7 @@ section .note.xen note alloc noexec nowrite align=4
         NOTE 2, dq xen_hypercall_page   ; HYPERCALL_PAGE
         NOTE 3, dq KERNEL_BASE          ; VIRT_BASE
         NOTE 4, dq 0                    ; PADDR_OFFSET
+        NOTE 15, dq XEN_P2M             ; INIT_P2M: out of the way, whatever its size
         NOTE 10, db "!writable_page_tables|pae_pgdir_above_4gb", 0      ; FEATURES
 
 ; Dispatch by %1, as a trap or an event comes: the frame is complete, its address goes to rdi.
