@@ -5,6 +5,7 @@
 
 #include "kernel/cpumask.h"
 #include "kernel/printk.h"
+#include "kernel/seeded.h"
 #include "kernel/string.h"
 
 struct boot_params boot_params = {
@@ -158,6 +159,7 @@ static const struct param {
 	 set_disable},
 	{"replay", "arguments of ./pteron run, quoted as in a URL", set_replay},
 	{"panic", "the name of a rule to break", set_panic},
+	{"bug", "the name of a seeded bug, in a build with BUGS=1", seeded_select},
 	{"init", "a program of the boot module and its arguments, + for a space", set_init},
 };
 

@@ -44,15 +44,23 @@ static void check_context(enum lock_class class)
 		      classes[class].name, classes[class].what);
 }
 
+/*
+ * An interrupt, and the switch that it may lead to, push and pop locks of their own on this very
+ * list, at any moment. So a slot is taken first and filled then; one without a lock does not count,
+ * and a slot that is given back is emptied first.
+ */
 void lockdep_push(const void *lock, enum lock_class class, unsigned subclass)
 {
 	struct held_locks *held = &current->held;
 	unsigned rank = classes[class].order * 2 + subclass;
+	struct held_lock *slot;
 
 	check_context(class);
 	for (unsigned i = 0; i < held->nr; i++) {
 		const struct held_lock *h = &held->lock[i];
 
+		if (!h->lock)
+			continue;
 		if (h->lock == lock)
 			panic("lock order: %s at %p taken twice by one task", classes[class].name,
 			      lock);
@@ -62,7 +70,12 @@ void lockdep_push(const void *lock, enum lock_class class, unsigned subclass)
 			      classes[h->class].name, classes[h->class].order, h->subclass);
 	}
 	BUG_ON(held->nr == MAX_HELD_LOCKS);
-	held->lock[held->nr++] = (struct held_lock){lock, class, subclass};
+	slot = &held->lock[held->nr++];
+	barrier();
+	slot->class = class;
+	slot->subclass = subclass;
+	barrier();
+	slot->lock = lock;
 }
 
 void lockdep_pop(const void *lock, enum lock_class class)
@@ -72,8 +85,12 @@ void lockdep_pop(const void *lock, enum lock_class class)
 	for (unsigned i = held->nr; i-- > 0;) {
 		if (held->lock[i].lock != lock)
 			continue;
-		for (held->nr--; i < held->nr; i++)
+		for (; i + 1 < held->nr; i++)
 			held->lock[i] = held->lock[i + 1];
+		barrier();
+		held->lock[i].lock = NULL;
+		barrier();
+		held->nr--;
 		return;
 	}
 	panic("lock order: %s at %p released by a task that does not hold it", classes[class].name,
@@ -93,7 +110,7 @@ unsigned lockdep_held_of_class(enum lock_class class)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < current->held.nr; i++)
-		n += current->held.lock[i].class == class;
+		n += current->held.lock[i].lock && current->held.lock[i].class == class;
 	return n;
 }
 

@@ -49,6 +49,24 @@ static inline void preempt_enable(void)
 		preempt_schedule();
 }
 
+#ifdef CONFIG_DEBUG
+/* How often out of 1000 a preemption point preempts: kernel/sched.h, struct sched_tuning. */
+extern unsigned preempt_point_permille;
+void preempt_point_hit(void);
+
+/*
+ * Stress: here another task may run, and this one go to another CPU, as the seed says. Between any
+ * two steps of the protocol of lazy sections there is one.
+ */
+static inline void preempt_point(void)
+{
+	if (unlikely(preempt_point_permille))
+		preempt_point_hit();
+}
+#else
+static inline void preempt_point(void) {}
+#endif
+
 static inline void set_need_resched(void)
 {
 	__asm__ volatile("andl %1, %%gs:%0" : "+m"(preempt_word) : "i"(~PREEMPT_NO_RESCHED) : "cc");

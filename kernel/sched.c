@@ -31,6 +31,31 @@ DEFINE_PER_CPU(struct task *, current_task);
 static cpumask_t idle_mask; /* CPUs that are halted, or about to be, for want of a task */
 struct sched_tuning sched_tuning = {.quantum_us = 4000};
 
+#ifdef CONFIG_DEBUG
+unsigned preempt_point_permille;
+
+void preempt_point_hit(void)
+{
+	bool hit;
+
+	if (preempt_count() || irqs_disabled())
+		return;
+	preempt_disable();
+	hit = rng_below(this_cpu_rng(), 1000) < preempt_point_permille;
+	preempt_enable();
+	if (hit)
+		sched_yield_in_lock();
+}
+#endif
+
+void sched_tune(struct sched_tuning tuning)
+{
+	sched_tuning = tuning;
+#ifdef CONFIG_DEBUG
+	WRITE_ONCE(preempt_point_permille, tuning.point_permille);
+#endif
+}
+
 /* switch.asm: saves what the ABI preserves, changes stacks, returns the task that was left. */
 struct task *switch_stacks(struct task *prev, struct task *next);
 void sched_task_start(struct task *prev);
@@ -219,6 +244,7 @@ static void finish_switch(struct task *prev, int migrate_to) __no_thread_safety
 
 	lockdep_push(&rq->lock, LOCK_RQ, 0);
 	rq->lock.owner = current;
+	lazy_mmu_switched_in();
 	smp_store_release(&prev->on_cpu, false);
 	if (migrate_to >= 0)
 		WRITE_ONCE(prev->cpu, migrate_to);

@@ -52,6 +52,8 @@ int sched_setaffinity(struct task *t, const cpumask_t *mask);
 struct sched_tuning {
 	unsigned quantum_us;
 	unsigned migrate_permille;
+	unsigned point_permille; /* how often a preemption point preempts; debug builds */
 };
 extern struct sched_tuning sched_tuning;
+void sched_tune(struct sched_tuning tuning);
 #define SCHED_TUNING_DEFAULT ((struct sched_tuning){.quantum_us = 4000, .migrate_permille = 0})

@@ -6,6 +6,7 @@
  */
 #include "mm/mprotect.h"
 
+#include "kernel/seeded.h"
 #include "mm/lazy_mmu.h"
 #include "mm/tlb.h"
 #include "mm/walk.h"
@@ -50,6 +51,13 @@ static int change_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, uns
 	}
 	if (first < last)
 		flush_tlb_range(mm, first, last);
+#ifdef CONFIG_BUGS
+	if (seeded(BUG_LEAVE_AFTER_UNLOCK)) {
+		spin_unlock_preemptible(ptl);
+		arch_leave_lazy_mmu_mode(state);
+		return 0;
+	}
+#endif
 	arch_leave_lazy_mmu_mode(state);
 	pte_unmap_unlock(ptep - 1, ptl);
 	return 0;

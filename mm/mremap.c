@@ -7,6 +7,7 @@
 #include "mm/mremap.h"
 
 #include "kernel/errno.h"
+#include "kernel/seeded.h"
 #include "mm/lazy_mmu.h"
 #include "mm/pgtable.h"
 #include "mm/tables.h"
@@ -38,6 +39,8 @@ static void move_ptes(struct mm *mm, pte_t *ptep, unsigned long addr, unsigned l
 		if (pte_none(ptep_get(ptep)))
 			continue;
 		set_pte_at(mm, new_addr, new_ptep, moved_entry(ptep_get_and_clear(mm, addr, ptep)));
+		if (seeded(BUG_RAW_READ) && !pte_none(ptep_get(ptep)))
+			set_pte_at(mm, new_addr, new_ptep, ptep_get(ptep));
 	}
 	flush_tlb_range(mm, start, end);
 	arch_leave_lazy_mmu_mode(state);

@@ -8,6 +8,7 @@
 
 #include "kernel/counters.h"
 #include "kernel/panic.h"
+#include "kernel/seeded.h"
 #include "kernel/thread_safety.h"
 #include "mm/mm.h"
 #include "mm/page.h"
@@ -103,11 +104,13 @@ static inline bool pte_has_frame(pte_t pte)
 
 static inline u64 pte_frame_bits(pte_t pte)
 {
-	return (pte_protnone(pte) ? ~pte.v : pte.v) & PTE_MFN_MASK;
+	return (pte_protnone(pte) && !seeded(BUG_FRAME_KEPT) ? ~pte.v : pte.v) & PTE_MFN_MASK;
 }
 
 static inline pte_t frame_pte(u64 frame, u64 flags)
 {
+	if (seeded(BUG_FRAME_KEPT))
+		return (pte_t){flags | frame};
 	return (pte_t){flags | (flags & _PAGE_PRESENT ? frame : ~frame & PTE_MFN_MASK)};
 }
 
@@ -225,6 +228,7 @@ static inline pte_t *pte_offset_map_lock(pmd_t *pmd, unsigned long addr, struct 
 
 	*ptlp = pte_lockptr(e);
 	spin_lock_preemptible(*ptlp, 0);
+	preempt_point();
 	return pte_offset(e, addr);
 }
 
@@ -279,6 +283,7 @@ static inline pte_t ptep_get(const pte_t *ptep)
 static inline void set_pte_at(struct mm *mm __unused, unsigned long addr __unused, pte_t *ptep,
 			      pte_t pte) __must_hold(ptl_role)
 {
+	preempt_point();
 	count(CNT_PTE_UPDATES);
 	pv_set_pte(ptep, pte);
 }
@@ -292,6 +297,7 @@ static inline pte_t ptep_get_and_clear(struct mm *mm __unused, unsigned long add
 				       pte_t *ptep) __must_hold(ptl_role)
 {
 	ptep_assert_not_queued(ptep);
+	preempt_point();
 	count(CNT_PTE_UPDATES);
 	return pv_ptep_get_and_clear(ptep);
 }
@@ -317,6 +323,7 @@ static inline pte_t ptep_modify_prot_start(struct mm *mm __unused, unsigned long
 static inline void ptep_modify_prot_commit(struct mm *mm __unused, unsigned long addr __unused,
 					   pte_t *ptep, pte_t old, pte_t pte) __must_hold(ptl_role)
 {
+	preempt_point();
 	count(CNT_PTE_UPDATES);
 	pv_ptep_modify(ptep, old, pte);
 }

@@ -14,6 +14,7 @@
 #include "kernel/cpu.h"
 #include "kernel/interrupt.h"
 #include "kernel/panic.h"
+#include "kernel/seeded.h"
 #include "mm/asid.h"
 #include "mm/lazy_mmu.h"
 #include "mm/page.h"
@@ -152,11 +153,17 @@ void tlb_flush_by_call(struct tlb_flush *f)
 	unsigned long flags;
 	cpumask_t cpus;
 
+	if (seeded(BUG_CPUS_TOO_EARLY)) {
+		tlb_cpus_concerned(f, &cpus);
+		for (unsigned i = 0; i < 20; i++)
+			cpu_relax();
+	}
 	f->generation = tlb_new_generation(f->mm);
 	flags = local_irq_save();
 	flush_on_this_cpu(f);
 	local_irq_restore(flags);
-	tlb_cpus_concerned(f, &cpus);
+	if (!seeded(BUG_CPUS_TOO_EARLY))
+		tlb_cpus_concerned(f, &cpus);
 	cpus.bits[smp_processor_id() / 64] &= ~BIT(smp_processor_id() % 64);
 	if (cpumask_weight(&cpus)) {
 		count(CNT_SHOOTDOWNS);

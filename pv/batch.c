@@ -13,6 +13,7 @@
 #include "kernel/panic.h"
 #include "kernel/preempt.h"
 #include "kernel/printk.h"
+#include "kernel/seeded.h"
 #include "mm/addr.h"
 #include "mm/tlb.h"
 
@@ -63,6 +64,8 @@ static __noinline struct batch_table *take_table(struct batch *b, const pte_t *p
 /* One update that does what @old and then the new one would have done. */
 static void coalesce(struct pt_update *old, u64 val, enum pt_command cmd)
 {
+	if (seeded(BUG_COALESCE_OLDER))
+		return;
 	if (cmd == PT_PRESERVE_AD)
 		val |= old->val & _PAGE_AD; /* what the older write would have left to preserve */
 	else
@@ -112,6 +115,8 @@ void batch_queue(pte_t *ptep, u64 val, enum pt_command cmd, unsigned long caller
 	preempt_disable();
 	b = this_cpu_ptr(this_batch);
 	t = find_table(b, ptep);
+	if (seeded(BUG_CALL_PER_UPDATE))
+		batch_flush();
 	if (unlikely(!t || t->slot[index] < b->n || b->n == BATCH_CAPACITY)) {
 		queue_slowly(b, ptep, val, cmd, caller);
 	} else {
@@ -152,7 +157,7 @@ void batch_owe_flush(const struct tlb_flush *f)
 
 	preempt_disable();
 	b = this_cpu_ptr(this_batch);
-	if (b->flush.mm && b->flush.mm != f->mm)
+	if (b->flush.mm && (b->flush.mm != f->mm || seeded(BUG_FLUSH_PER_PTE)))
 		batch_flush();
 	if (!b->flush.mm) {
 		b->flush = *f;
@@ -179,13 +184,18 @@ static unsigned batch_size(const struct batch *b)
  */
 void batch_flush(void)
 {
-	struct batch *b;
+	struct batch *b = this_cpu_ptr(this_batch);
 
+	if (seeded(BUG_FLUSH_OTHER_CPU))
+		preempt_point();
 	preempt_disable();
-	b = this_cpu_ptr(this_batch);
+	if (!seeded(BUG_FLUSH_OTHER_CPU))
+		b = this_cpu_ptr(this_batch);
 	if (!is_empty(b)) {
 		count(CNT_BATCHES);
 		per_cpu(batch_histogram, smp_processor_id())[batch_size(b)]++;
+		if (seeded(BUG_LAST_UPDATE_LOST) && b->n == BATCH_CAPACITY)
+			b->n--;
 		pv_issue(b);
 		b->n = 0;
 		b->flush.mm = NULL;

@@ -10,6 +10,7 @@
 
 #include "kernel/counters.h"
 #include "kernel/panic.h"
+#include "kernel/seeded.h"
 #include "mm/addr.h"
 #include "mm/lazy_mmu.h"
 #include "pv/batch.h"
@@ -20,7 +21,7 @@ static void apply(const struct pt_update *u)
 {
 	pte_t *ptep = __va(u->ptr & ~7UL), old = *(volatile pte_t *)ptep;
 
-	if (u->ptr & PT_PRESERVE_AD)
+	if ((u->ptr & PT_PRESERVE_AD) && !seeded(BUG_LOSES_DIRTY))
 		native_ptep_modify(ptep, old, (pte_t){u->val | (old.v & _PAGE_AD)});
 	else
 		native_set_pte(ptep, (pte_t){u->val});
@@ -30,9 +31,12 @@ static void deferred_issue(struct batch *b)
 {
 	if (b->n)
 		count(CNT_HYPERCALLS);
+	if (seeded(BUG_FLUSH_BEFORE_UPDATES))
+		batch_pay_flush(b);
 	for (unsigned i = 0; i < b->n; i++)
 		apply(&b->update[i]);
-	batch_pay_flush(b);
+	if (!seeded(BUG_FLUSH_BEFORE_UPDATES))
+		batch_pay_flush(b);
 }
 
 static __always_inline void update(pte_t *ptep, u64 val, enum pt_command cmd)

@@ -114,6 +114,8 @@ struct pv_ops {
 extern struct pv_ops pv_ops;
 /* True where updates of a section wait in the batch; false where each is a store of its own. */
 extern bool pv_queues_updates;
+/* True where a hypervisor looks at each update, and refuses those that are not safe. */
+extern bool pv_validates_updates;
 
 /* One call site: the address of the 6-byte call instruction and of the table's slot it uses. */
 struct pv_site {

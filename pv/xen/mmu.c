@@ -9,6 +9,7 @@
 #include "kernel/backtrace.h"
 #include "kernel/panic.h"
 #include "kernel/preempt.h"
+#include "kernel/seeded.h"
 #include "mm/addr.h"
 #include "mm/lazy_mmu.h"
 #include "mm/page.h"
@@ -57,6 +58,8 @@ static void check_applied(const struct mmu_update *u, unsigned n, long err, unsi
 	unsigned failed = min(done, n - 1);
 
 	if (likely(!err && done == n))
+		return;
+	if (seeded(BUG_RESULT_IGNORED))
 		return;
 	if (batch_refusal.expected)
 		batch_refusal = (struct batch_refusal){true, batch_refusal.seen + 1, done, err};
@@ -126,7 +129,8 @@ static void xen_ptep_modify(pte_t *ptep, pte_t old, pte_t new)
 	if (is_plain(ptep))
 		native_ptep_modify(ptep, old, new);
 	else
-		update(ptep, new.v & ~_PAGE_GLOBAL, PT_PRESERVE_AD);
+		update(ptep, new.v & ~_PAGE_GLOBAL,
+		       seeded(BUG_LOSES_DIRTY) ? PT_NORMAL : PT_PRESERVE_AD);
 }
 
 /* See deferred.c: the A and D bits that the CPU still sets are harvested after the leave. */
@@ -138,7 +142,7 @@ static pte_t xen_ptep_get_and_clear(pte_t *ptep)
 		native_set_pte(ptep, (pte_t){0});
 		return old;
 	}
-	update(ptep, 0, PT_PRESERVE_AD);
+	update(ptep, 0, seeded(BUG_LOSES_DIRTY) ? PT_NORMAL : PT_PRESERVE_AD);
 	if (!is_lazy_mmu_mode_active())
 		old.v |= *(volatile u64 *)ptep & _PAGE_AD;
 	return old;
@@ -146,7 +150,7 @@ static pte_t xen_ptep_get_and_clear(pte_t *ptep)
 
 void xen_finish_deferred(void)
 {
-	long err = xen_mmuext_op(NULL, 0);
+	long err = seeded(BUG_NOT_FINISHED) ? 0 : xen_mmuext_op(NULL, 0);
 
 	if (err)
 		panic("xen: an empty mmuext_op is refused: %ld", err);
@@ -184,7 +188,7 @@ static void xen_set_tables(const struct table_change *change, unsigned n)
 			continue;
 		}
 		u[used++] = (struct mmu_update){.ptr = maddr_of(entry), .val = val};
-		if (has_user_twin(entry))
+		if (has_user_twin(entry) && !seeded(BUG_USER_L4_FORGOTTEN))
 			u[used++] =
 				(struct mmu_update){.ptr = maddr_of(user_twin(entry)), .val = val};
 	}
@@ -215,6 +219,7 @@ static void xen_load_pgd(struct mm *mm __unused, u64 pgd_pfn, unsigned asid __un
 void xen_mmu_setup(void)
 {
 	pv_queues_updates = true;
+	pv_validates_updates = true;
 	pv_ops.mmu.pfn_to_mfn = xen_pfn_to_mfn;
 	pv_ops.mmu.mfn_to_pfn = xen_mfn_to_pfn;
 	pv_ops.mmu.set_pte = xen_set_pte;

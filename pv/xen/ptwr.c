@@ -39,6 +39,7 @@ void xen_ptwr_setup(void)
 {
 	pv_ops.name = "ptwr";
 	pv_queues_updates = false;
+	pv_validates_updates = false; /* a store that Xen refuses is a fault */
 	pv_ops.mmu.set_pte = ptwr_set_pte;
 	pv_ops.mmu.ptep_get_and_clear = ptwr_ptep_get_and_clear;
 	pv_ops.mmu.ptep_modify = ptwr_ptep_modify;

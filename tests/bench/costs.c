@@ -215,7 +215,7 @@ static bool quiet(struct ktest *t)
 		ktest_skip(t, "it takes one CPU to count what one operation costs");
 		return false;
 	}
-	sched_tuning.quantum_us = 100000000;
+	sched_tune((struct sched_tuning){.quantum_us = 100000000});
 	sched_yield(); /* the timer that is set already goes off */
 	return true;
 }
@@ -226,7 +226,7 @@ static void range_functions(struct ktest *t)
 		return;
 	for (unsigned i = 0; i < ARRAY_SIZE(operations); i++)
 		measure_operation(t, &operations[i]);
-	sched_tuning = SCHED_TUNING_DEFAULT;
+	sched_tune(SCHED_TUNING_DEFAULT);
 }
 
 /* --- the bare section --- */
@@ -272,7 +272,7 @@ static void section_sizes(struct ktest *t) __no_thread_safety
 		result = median(cost);
 		report("section", "wrprotect", sizes[k], &result);
 	}
-	sched_tuning = SCHED_TUNING_DEFAULT;
+	sched_tune(SCHED_TUNING_DEFAULT);
 }
 
 static const struct ktest_case cases[] = {

@@ -20,6 +20,7 @@ class Build:
     """One configuration of the kernel."""
     cc: str = "gcc"
     debug: bool = True
+    bugs: bool = False  # with the seeded bugs of kernel/seeded.h
 
     @property
     def kind(self) -> str:
@@ -27,7 +28,7 @@ class Build:
 
     @property
     def directory(self) -> Path:
-        return ROOT / "build" / f"{self.cc}-{self.kind}"
+        return ROOT / "build" / f"{self.cc}-{self.kind}{'-bugs' if self.bugs else ''}"
 
     @property
     def image(self) -> Path:
@@ -41,7 +42,8 @@ class Build:
         """Bring image and boot module up to date."""
         env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "CC")}
         done = subprocess.run(
-            ["make", f"-j{os.cpu_count()}", f"CC={self.cc}", f"DEBUG={int(self.debug)}", "all"],
+            ["make", f"-j{os.cpu_count()}", f"CC={self.cc}", f"DEBUG={int(self.debug)}",
+             f"BUGS={int(self.bugs)}", "all"],
             cwd=ROOT, env=env, capture_output=True, text=True, check=False)
         if done.returncode:
             raise BuildError(done.stdout + done.stderr)

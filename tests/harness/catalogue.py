@@ -39,3 +39,20 @@ def suites() -> list[Suite]:
         for name, what, default in _SUITE.findall(path.read_text()):
             found.append(Suite(name, re.sub(r'"\s*"', "", what), default == "true"))
     return sorted(found)
+
+
+class Bug(NamedTuple):
+    """A seeded bug: where it can be seen, by what, and whose it was."""
+    name: str
+    backends: list[str]
+    suites: str
+    provenance: str
+
+
+_BUG = re.compile(r'X\(\w+,\s*"([\w-]+)",\s*"([\w ]+)",\s*"([\w,]+)",\s*"([^"]*)"\)')
+
+
+def bugs() -> list[Bug]:
+    """The table of kernel/seeded.h."""
+    text = (ROOT / "kernel/seeded.h").read_text()
+    return [Bug(name, backends.split(), suites, what) for name, backends, suites, what in _BUG.findall(text)]

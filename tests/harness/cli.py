@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import bench, catalogue
+from . import bench, catalogue, mutants
 from .build import Build, BuildError, make_iso
 from .kvm import choose_accel
 from .machine import Config, drop_scratch, make_scratch, qemu_command
@@ -19,6 +19,8 @@ from .runner import run
 
 MIN_MEM, MAX_MEM = 48, 1 << 20
 MAX_TCG_CPUS, MAX_XEN_CPUS, MAX_CPUS = 64, 32, 255
+
+DETERMINISTIC_SHIFT = 4  # the fastest; machine.py has the other parts
 
 EPILOG = """exit status: 0 passed, 1 a test failed, 2 usage, 3 the kernel crashed, hung or gave no verdict"""
 
@@ -73,6 +75,10 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
         help="off: every update takes effect at once (default: %(default)s)")
     add("--append", default="", metavar='"WORDS"', help="more words for the kernel's command line")
     add("--release", action="store_true", help="a build without assertions")
+    add("--bug", choices=[b.name for b in catalogue.bugs()], default="", metavar="NAME",
+        help="break the kernel in one place; `./pteron list` names the seeded bugs")
+    add("--deterministic", action="store_true",
+        help="instructions are the clock: the same image and seed give the same output, byte for byte")
     add("--icount", type=_number(0, 10), metavar="SHIFT",
         help="the clock counts instructions, 2^SHIFT ns each; implies TCG, one CPU at a time")
     add("--cc", default="gcc", metavar="CC", help="the compiler (default: %(default)s)")
@@ -80,6 +86,8 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
 
 def _config(args: argparse.Namespace, say=print) -> Config:
     on_xen = args.on != "qemu"
+    if args.deterministic and args.icount is None:
+        args.icount = DETERMINISTIC_SHIFT
     backend = args.backend or ("xen" if on_xen else "native")
     if (backend in catalogue.XEN_BACKENDS) != on_xen:
         raise UsageError(f"--backend {backend} does not go with --on {args.on}: on xen and xl there are "
@@ -89,7 +97,7 @@ def _config(args: argparse.Namespace, say=print) -> Config:
         if args.cpus > MAX_XEN_CPUS:
             raise UsageError(f"--cpus {args.cpus}: on Xen 1 to {MAX_XEN_CPUS}")
     config = Config(
-        build=Build(cc=args.cc, debug=not args.release), on=args.on, backend=backend,
+        build=Build(cc=args.cc, debug=not args.release, bugs=bool(args.bug)), on=args.on, bug=args.bug, backend=backend,
         cpus=args.cpus, mem=args.mem, boot=args.boot, cpu=args.cpu, suite=args.suite, seed=args.seed,
         rounds=args.rounds, lazy=args.lazy, append=args.append, icount=args.icount)
     if args.accel == "tcg":
@@ -140,6 +148,8 @@ def command_list(_: argparse.Namespace) -> int:
     for suite in catalogue.suites():
         mark = "" if suite.default else " (not in the default run)"
         print(f"suite    {suite.name:<12} {suite.what}{mark}")
+    for bug in catalogue.bugs():
+        print(f"bug      {bug.name:<20} {bug.provenance} ({' '.join(bug.backends)}: {bug.suites})")
     for kind, table in (("backend", catalogue.BACKENDS), ("boot", catalogue.BOOT_PATHS),
                         ("on", catalogue.MACHINES)):
         for name, what in table.items():
@@ -183,6 +193,20 @@ def command_bench(args: argparse.Namespace) -> int:
         with report:
             report.write(bench.as_json(args.on, measured))
     return 0
+
+
+def command_mutants(args: argparse.Namespace) -> int:
+    """Seed each bug into the kernel and see whether the suites catch it."""
+    report = _open_report(args.json) if args.json else None
+    print(mutants.heading())
+    rows = mutants.table(list(range(1, args.seeds + 1)), args.bug, lambda text: print(text, flush=True))
+    if report:
+        with report:
+            report.write(mutants.as_json(rows))
+    for row in rows:
+        if row.replay:
+            _to_stderr(f"replay {row.bug or 'none'} on {row.backend}: {row.replay}")
+    return 0 if all(row.ok for row in rows) else 1
 
 
 def command_iso(args: argparse.Namespace) -> int:
@@ -242,6 +266,12 @@ def _parser() -> argparse.ArgumentParser:
     p = command("bench", command_bench)
     p.add_argument("--on", choices=list(bench.WAYS), default="qemu", help="where (default: %(default)s)")
     p.add_argument("--json", metavar="FILE", help="write the figures as one JSON object")
+    p = command("mutants", command_mutants)
+    p.add_argument("--seeds", type=_number(1, 1000), default=20, metavar="N",
+                   help="how many seeds for each bug (default: %(default)s)")
+    p.add_argument("--bug", action="append", default=[], metavar="NAME",
+                   choices=[b.name for b in catalogue.bugs()], help="only this one; may be repeated")
+    p.add_argument("--json", metavar="FILE", help="write the table as JSON")
     command("list", command_list)
     p = command("gdb", command_gdb)
     _run_options(p)

@@ -35,6 +35,7 @@ class Config:
     rounds: int | None = None
     lazy: str = "on"
     append: str = ""
+    bug: str = ""  # a seeded one; needs a build with bugs
     initrd: Path | None = None
     seeds: tuple[int, ...] = ()  # on xl: a domain for each, one after the other, in one boot
     xen: Path | None = None  # a Xen of its own; else Debian's
@@ -53,6 +54,8 @@ class Config:
             args += ["--cpu", self.cpu]
         if self.build.cc != "gcc":
             args += ["--cc", self.build.cc]
+        if self.bug:
+            args += ["--bug", self.bug]
         if self.icount is not None:
             args += ["--icount", str(self.icount)]
         if self.append:
@@ -71,6 +74,8 @@ class Config:
             words.append(f"rounds={self.rounds}")
         if self.append:
             words.append(self.append)
+        if self.bug:
+            words.append(f"bug={self.bug}")
         # A word cannot hold a space: the kernel decodes what is quoted as in a URL.
         replay = "replay=" + quote_plus(shlex.join(self.arguments()), safe="-,=./")
         if len(replay) < REPLAY_MAX:

@@ -214,12 +214,12 @@ void stress_run(struct ktest *t, const struct stress *s)
 	BUG_ON(s->processes > MAX_PROCESSES);
 	for (unsigned i = 0; i < s->nr_must_count; i++)
 		counted[i] = counter_sum(s->must_count[i]);
-	sched_tuning = choose_tuning(s);
+	sched_tune(choose_tuning(s));
 	start_auditor();
 	run_processes(t, s);
 	stop_auditor();
 	KEXPECT(t, auditor.audits > 0);
-	sched_tuning = SCHED_TUNING_DEFAULT;
+	sched_tune(SCHED_TUNING_DEFAULT);
 	audit_once();
 	KEXPECT_EQ(t, auditor.violations, 0);
 	check_usage(t, &before);

@@ -2,7 +2,8 @@
  * Suite `switch`: preemption and migration inside lazy sections.
  *
  * The programs of `mix` and `fault` run with more threads than CPUs, a timer that fires after a
- * random few microseconds, and a scheduler that sends every third preempted task to another CPU.
+ * random few microseconds, preemption points that the seed makes preempt, and a scheduler that
+ * sends every third preempted task to another CPU.
  *
  * Oracle: theirs and those of stress.h; the assertions of the lazy mode (mode and queue agree at
  * every enter, leave, unlock and switch); and context switches inside sections must really have
@@ -12,7 +13,7 @@
 
 #define TUNING                                                                                     \
 	{                                                                                          \
-		.quantum_us = 60, .migrate_permille = 330                                          \
+		.quantum_us = 60, .migrate_permille = 330, .point_permille = 3                     \
 	}
 
 static void run_mix(struct ktest *t)

@@ -136,6 +136,24 @@ static void outermost_section_batches(struct ktest *t) __no_thread_safety
 	teardown();
 }
 
+/* However many pages a section invalidates, it does so once. */
+static void one_invalidation_a_section(struct ktest *t) __no_thread_safety
+{
+	lazy_mmu_state_t s;
+	u64 flushes;
+
+	setup();
+	flushes = counter_sum(CNT_TLB_FLUSHES);
+	preempt_disable(); /* a switch would pay what is owed so far */
+	s = arch_enter_lazy_mmu_mode();
+	for (unsigned i = 0; i < 20; i++)
+		set(i, i);
+	arch_leave_lazy_mmu_mode(s);
+	preempt_enable();
+	KEXPECT_EQ(t, counter_sum(CNT_TLB_FLUSHES) - flushes, lazy_mmu_enabled ? 1 : 20);
+	teardown();
+}
+
 static void nested_leave_flushes_and_stays(struct ktest *t) __no_thread_safety
 {
 	lazy_mmu_state_t a, b, c;
@@ -485,6 +503,7 @@ static void clear_and_harvest(struct ktest *t) __no_thread_safety
 static const struct ktest_case cases[] = {
 	{"linux_kunit_order", linux_kunit_order},
 	{"outermost_section_batches", outermost_section_batches},
+	{"one_invalidation_a_section", one_invalidation_a_section},
 	{"nested_leave_flushes_and_stays", nested_leave_flushes_and_stays},
 	{"default_ends_at_any_depth", default_ends_at_any_depth},
 	{"pause_ends_and_resume_restores", pause_ends_and_resume_restores},
