@@ -46,7 +46,7 @@
 	X(FRAME_KEPT,           "frame-kept",           "native deferred xen", "pgtable",               "KFENCE, 2026: an entry that is not present names its frame")                      \
 	X(NOBODY_WAITS,         "nobody-waits",         "native deferred",   "zap,mix",                 "a shootdown is sent and not waited for")                                          \
 	X(SITE_UNPATCHED,       "site-unpatched",       "native deferred xen", "pv",                    "a call site is left as it was built")                                             \
-	X(NOT_FINISHED,         "not-finished",         "xen",               "switch,usertable,pin",    "this kernel's: Xen puts off a part of an unlink, and the task migrates")          \
+	X(CONTINUATION_MIGRATES, "continuation-migrates", "xen",            "switch,usertable,pin",    "this kernel's: a call that Xen continues goes on on another vCPU")               \
 	X(INNER_LEAVE_ENDS,     "inner-leave-ends",     "deferred xen",      "lazy_mmu",                "cost: an inner leave ends the mode")                                              \
 	X(NO_RESUME,            "no-resume",            "deferred xen",      "lazy_mmu",                "cost: resume does not restore the mode")                                          \
 	X(CALL_PER_UPDATE,      "call-per-update",      "deferred xen",      "batch",                   "cost: each update is issued alone")                                               \

@@ -120,6 +120,7 @@ static struct vma *detach_range(struct mm *mm, unsigned long start, unsigned lon
 static void zap_detached(struct mm *mm, struct vma *list, unsigned long floor,
 			 unsigned long ceiling)
 {
+	struct table_changes unlinked = {.n = 0};
 	struct mmu_gather tlb;
 	struct vma *next;
 
@@ -127,8 +128,12 @@ static void zap_detached(struct mm *mm, struct vma *list, unsigned long floor,
 	for (struct vma *v = list; v; v = v->next)
 		zap_page_range(&tlb, v, v->start, v->end);
 	/* Upwards: a table goes with the last VMA that uses it, so the next one is the ceiling. */
+	spin_lock(&mm->page_table_lock);
 	for (struct vma *v = list; v; v = v->next)
-		free_pgtables(&tlb, v->start, v->end, floor, v->next ? v->next->start : ceiling);
+		free_pgtables(&tlb, &unlinked, v->start, v->end, floor,
+			      v->next ? v->next->start : ceiling);
+	table_changes_commit(&unlinked);
+	spin_unlock(&mm->page_table_lock);
 	tlb_finish_mmu(&tlb);
 	for (; list; list = next) {
 		next = list->next;

@@ -51,7 +51,7 @@ static void lock_and_move(struct mm *mm, pmd_t *pmd, unsigned long addr, unsigne
 			  pmd_t *new_pmd, unsigned long new_addr) __no_thread_safety
 {
 	bool two = pmd->v != new_pmd->v;
-	struct spinlock *ptl, *new_ptl;
+	struct spinlock *ptl, *new_ptl = NULL;
 	pte_t *ptep = pte_offset_map_lock(pmd, addr, &ptl);
 	pte_t *new_ptep = two ? pte_offset_map_lock_nested(new_pmd, new_addr, &new_ptl)
 			      : pte_offset(*new_pmd, new_addr);
@@ -99,9 +99,12 @@ static int move_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsig
 
 	for (unsigned long next; addr < end; addr = next) {
 		unsigned long new_addr = m->new + (addr - m->old);
+		pmd_t *new_pmd = pmd_find(vma->mm, new_addr);
 
 		next = part_end(m, addr, end);
-		lock_and_move(vma->mm, pmd, addr, next, pmd_find(vma->mm, new_addr), new_addr);
+		/* Else the first pass has made this very table, for an image: it is empty. */
+		if (new_pmd && !pmd_none(*new_pmd))
+			lock_and_move(vma->mm, pmd, addr, next, new_pmd, new_addr);
 	}
 	return 0;
 }

@@ -2,7 +2,8 @@
  * Page tables as objects: making them, linking them, giving them back.
  *
  * A table is linked only when it is complete (cleared, and accepted by the backend), and all links
- * of one operation are made in one call of the pv table: on Xen each such call costs a TLB flush.
+ * of one operation are made in one call of the pv table: on Xen each such call costs a TLB flush of
+ * all vCPUs.
  *
  * Lock: page_table_lock of the mm for its links. A table, once linked, stays while anybody may walk
  * to it: see pgtable.h.
@@ -79,11 +80,6 @@ void table_change(struct table_changes *tc, void *entry, u64 val)
 	tc->change[tc->n++] = (struct table_change){entry, val};
 }
 
-void set_table_entry(void *entry, u64 val)
-{
-	pv_set_tables(&(struct table_change){entry, val}, 1);
-}
-
 /* What @entry holds, or will hold after the commit. The latest changes are the likeliest. */
 static u64 pending_or_current(const struct table_changes *tc, const void *entry)
 {
@@ -142,6 +138,7 @@ DEFINE_ALLOC_RANGE(pgd, PGD, 3, alloc_below_pgd)
 
 bool tables_prepare(struct mm *mm, struct table_changes *tc, unsigned long start, unsigned long end)
 {
+	lockdep_assert_held(&mm->page_table_lock);
 	return alloc_pgd_range(mm, tc, pgd_offset(mm, start), start, end);
 }
 

@@ -19,8 +19,6 @@ struct table_changes {
 /* Collect: *@entry, of level 2 or above, becomes @val. page_table_lock is held until the commit. */
 void table_change(struct table_changes *tc, void *entry, u64 val);
 void table_changes_commit(struct table_changes *tc);
-/* One change at once. page_table_lock is held. */
-void set_table_entry(void *entry, u64 val);
 
 /* An empty table of @level; NULL: no memory. Level 4 has the kernel's half. */
 struct page *table_alloc(struct mm *mm, unsigned level);
@@ -28,8 +26,7 @@ void table_free(struct page *page);
 
 /*
  * Make every table that [start, end) of @mm lacks, and collect the links. False: no memory; what
- * was made is collected all the same. page_table_lock is held until the commit, or the caller alone
- * can make tables in @mm: it has mmap_lock for writing, or nobody else knows @mm.
+ * was made is collected all the same. page_table_lock is held until the commit.
  */
 bool tables_prepare(struct mm *mm, struct table_changes *tc, unsigned long start,
 		    unsigned long end);

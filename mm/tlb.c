@@ -6,7 +6,8 @@
  * the generation, with a full barrier between on both sides. So either the flusher sees the CPU or
  * the CPU sees the generation.
  *
- * cpu_tlb belongs to its CPU, with interrupts off; `lazy` is read by flushers.
+ * cpu_tlb belongs to its CPU, with preemption off (an interrupt changes it only for an mm that has
+ * no users any more, or that is not in use here); `lazy` is read by flushers.
  */
 #include "mm/tlb.h"
 

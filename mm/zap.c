@@ -58,7 +58,7 @@ void zap_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long start
 struct free_space {
 	struct mmu_gather *tlb;
 	unsigned long floor, ceiling;
-	struct table_changes changes;
+	struct table_changes *changes;
 };
 
 static bool may_go(const struct free_space *f, unsigned long addr, unsigned long size)
@@ -82,7 +82,7 @@ static bool may_go(const struct free_space *f, unsigned long addr, unsigned long
 			free_below(f, e, addr, next);                                              \
 			if (!may_go(f, addr, LVL##_SIZE))                                          \
 				continue;                                                          \
-			table_change(&f->changes, entry, 0);                                       \
+			table_change(f->changes, entry, 0);                                        \
 			tlb_remove_table(f->tlb, addr, pfn_to_page(lvl##_pfn(e)));                 \
 		}                                                                                  \
 	}
@@ -105,13 +105,11 @@ static void free_below_pgd(struct free_space *f, pgd_t e, unsigned long addr, un
 }
 DEFINE_FREE_RANGE(pgd, PGD, free_below_pgd)
 
-void free_pgtables(struct mmu_gather *tlb, unsigned long start, unsigned long end,
-		   unsigned long floor, unsigned long ceiling)
+void free_pgtables(struct mmu_gather *tlb, struct table_changes *tc, unsigned long start,
+		   unsigned long end, unsigned long floor, unsigned long ceiling)
 {
-	struct free_space f = {.tlb = tlb, .floor = floor, .ceiling = ceiling};
+	struct free_space f = {.tlb = tlb, .floor = floor, .ceiling = ceiling, .changes = tc};
 
-	spin_lock(&tlb->mm->page_table_lock);
+	lockdep_assert_held(&tlb->mm->page_table_lock);
 	free_pgd_range(&f, pgd_offset(tlb->mm, start), start, end);
-	table_changes_commit(&f.changes);
-	spin_unlock(&tlb->mm->page_table_lock);
 }

@@ -2,14 +2,16 @@
 #pragma once
 
 #include "mm/mmu_gather.h"
+#include "mm/tables.h"
 
 /* Drop all entries of [start, end) of @vma and free what they mapped. mmap_lock held, either way.
  */
 void zap_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long start,
 		    unsigned long end);
 /*
- * Unlink and gather the tables below [start, end), which has no VMA any more; the free space around
- * it reaches from @floor to @ceiling. mmap_lock held, either way.
+ * Gather the tables below [start, end), which has no VMA any more, and collect their unlinking in
+ * @tc; the free space around it reaches from @floor to @ceiling. page_table_lock is held until the
+ * commit; mmap_lock, either way.
  */
-void free_pgtables(struct mmu_gather *tlb, unsigned long start, unsigned long end,
-		   unsigned long floor, unsigned long ceiling);
+void free_pgtables(struct mmu_gather *tlb, struct table_changes *tc, unsigned long start,
+		   unsigned long end, unsigned long floor, unsigned long ceiling);

@@ -49,12 +49,25 @@ static struct pt_update *find_update(struct batch *b, const struct batch_table *
 	return NULL;
 }
 
-/* What is queued for a table that is forgotten could not be found any more: it is issued first. */
+static bool has_updates(const struct batch *b, const struct batch_table *t)
+{
+	for (unsigned i = 0; i < b->n; i++)
+		if ((b->update[i].ptr & PAGE_MASK) == t->maddr)
+			return true;
+	return false;
+}
+
+/*
+ * Forget a table and remember that of @ptep. What is queued for a forgotten one could not be found
+ * any more: if there is something for each, all is issued first.
+ */
 static __noinline struct batch_table *take_table(struct batch *b, const pte_t *ptep)
 {
 	struct batch_table *t = &b->table[b->next_table++ % BATCH_TABLES];
 
-	if (b->n)
+	if (has_updates(b, t))
+		t = &b->table[b->next_table++ % BATCH_TABLES];
+	if (has_updates(b, t))
 		batch_flush();
 	t->va = (vaddr_t)ptep & PAGE_MASK;
 	t->maddr = mfn_to_maddr(pfn_to_mfn(virt_to_pfn(ptep))).v;

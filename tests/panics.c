@@ -278,13 +278,9 @@ static void lost_dirty_bit(void)
 static void table_not_empty(void)
 {
 	struct mm *mm = test_mm_enter();
-	struct mmu_gather tlb;
 
-	test_pte_page(mm, ADDR);
-	pv_set_pte(pte_offset(*pmd_find(mm, ADDR), ADDR), (pte_t){_PAGE_SPECIAL | 0x1000});
-	tlb_gather_mmu(&tlb, mm);
-	free_pgtables(&tlb, ADDR, ADDR + PAGE_SIZE, 0, ~0UL);
-	tlb_finish_mmu(&tlb);
+	pv_set_pte(pte_offset(*test_pte_page(mm, ADDR), ADDR), test_value(1));
+	test_free_tables(mm, ADDR, ADDR + PAGE_SIZE);
 }
 
 /* --- what Xen refuses --- */

@@ -3,7 +3,7 @@
  * it shares with the console daemon of dom0. Source: Xen's public/io/console.h.
  *
  * Nothing is dropped: where the ring is full the vCPU yields until the daemon has read. No lock of
- * its own: kernel/printk.c serialises.
+ * its own: kernel/printk.c serialises, but for a panic.
  */
 #include "kernel/panic.h"
 #include "kernel/printk.h"
@@ -34,6 +34,10 @@ static size_t fill_ring(const char *s, size_t n)
 	size_t i;
 
 	smp_mb(); /* what the daemon has read may be overwritten */
+	/* A panic goes without the lock: a vCPU that it overtook here may have set out_prod back.
+	 */
+	if (prod - cons > sizeof(ring->out))
+		prod = cons;
 	for (i = 0; i < n && prod - cons + 2 <= sizeof(ring->out); i++) {
 		if (s[i] == '\n')
 			ring->out[MASK_XENCONS_IDX(prod++, ring->out)] = '\r';

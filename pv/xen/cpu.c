@@ -40,9 +40,9 @@ void xen_enter_user(struct pt_regs *regs);
 void xen_entry_c(struct start_info *si) __noreturn;
 void xen_ap_main(void) __noreturn;
 
-static void check(const char *what, long err)
+void xen_check(const char *what, long err)
 {
-	if (err)
+	if (unlikely(err))
 		panic("xen: %s refused: %ld", what, err);
 }
 
@@ -69,7 +69,7 @@ static void set_gdt(void)
 {
 	u64 frame = gdt_mfn();
 
-	check("set_gdt", hypercall(__HYPERVISOR_set_gdt, (u64)&frame, GDT_ENTRIES, 0, 0));
+	xen_check("set_gdt", hypercall(__HYPERVISOR_set_gdt, (u64)&frame, GDT_ENTRIES, 0, 0));
 }
 
 static struct trap_info trap_entry(u8 vector)
@@ -88,14 +88,15 @@ static void set_traps(void)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(trap_vectors); i++)
 		traps[i] = trap_entry(trap_vectors[i]);
-	check("set_trap_table", hypercall(__HYPERVISOR_set_trap_table, (u64)traps, 0, 0, 0));
-	check("set_callbacks", hypercall(__HYPERVISOR_set_callbacks, (u64)xen_event_callback,
-					 (u64)xen_failsafe_callback, (u64)xen_syscall_callback, 0));
+	xen_check("set_trap_table", hypercall(__HYPERVISOR_set_trap_table, (u64)traps, 0, 0, 0));
+	xen_check("set_callbacks",
+		  hypercall(__HYPERVISOR_set_callbacks, (u64)xen_event_callback,
+			    (u64)xen_failsafe_callback, (u64)xen_syscall_callback, 0));
 }
 
 static void xen_load_sp0(unsigned long sp)
 {
-	hypercall(__HYPERVISOR_stack_switch, FLAT_KERNEL_SS, sp, 0, 0);
+	xen_check("stack_switch", hypercall(__HYPERVISOR_stack_switch, FLAT_KERNEL_SS, sp, 0, 0));
 }
 
 /* Without FSGSBASE user mode cannot change its bases: the task's copy is always right. */
@@ -103,8 +104,8 @@ static void xen_save_user_bases(struct task *t __unused) {}
 
 static void xen_load_user_bases(const struct task *t)
 {
-	xen_set_segment_base(SEGBASE_FS, t->fs_base);
-	xen_set_segment_base(SEGBASE_GS_USER, t->gs_base);
+	xen_check("the FS base", xen_set_segment_base(SEGBASE_FS, t->fs_base));
+	xen_check("the GS base", xen_set_segment_base(SEGBASE_GS_USER, t->gs_base));
 }
 
 static __callee_save unsigned long xen_read_cr2(void)
@@ -162,9 +163,9 @@ static void fill_pv_ops(void)
 /* Whether Xen emulates plain stores to L1 tables; a dom0 starts with it on. */
 static void set_writable_tables(bool on)
 {
-	check("vm_assist",
-	      hypercall(__HYPERVISOR_vm_assist, on ? VMASST_CMD_enable : VMASST_CMD_disable,
-			VMASST_TYPE_writable_pagetables, 0, 0));
+	xen_check("vm_assist",
+		  hypercall(__HYPERVISOR_vm_assist, on ? VMASST_CMD_enable : VMASST_CMD_disable,
+			    VMASST_TYPE_writable_pagetables, 0, 0));
 }
 
 bool xen_select_backend(const char *name)
@@ -247,8 +248,8 @@ static void start_vcpu(unsigned cpu)
 	/* A list for set_trap_table, but here a table by vector. */
 	for (unsigned i = 0; i < ARRAY_SIZE(trap_vectors); i++)
 		ctx.trap_ctxt[trap_vectors[i]] = trap_entry(trap_vectors[i]);
-	check("VCPUOP_initialise", xen_vcpu_op(VCPUOP_initialise, cpu, &ctx));
-	check("VCPUOP_up", xen_vcpu_op(VCPUOP_up, cpu, NULL));
+	xen_check("VCPUOP_initialise", xen_vcpu_op(VCPUOP_initialise, cpu, &ctx));
+	xen_check("VCPUOP_up", xen_vcpu_op(VCPUOP_up, cpu, NULL));
 	while (!cpumask_test(&cpu_online_mask, cpu))
 		if (clock_ns() - start > START_TIMEOUT_NS)
 			panic("xen: vCPU %u does not start", cpu);
@@ -270,11 +271,11 @@ void xen_entry_c(struct start_info *si)
 {
 	xen_start_info = si;
 	xen_p2m = (const u64 *)si->mfn_list;
-	check("the shared page",
-	      xen_update_va_mapping((unsigned long)shared_page,
-				    si->shared_info | _PAGE_PRESENT | _PAGE_RW | _PAGE_ACCESSED |
-					    _PAGE_DIRTY | _PAGE_NX,
-				    UVMF_INVLPG | UVMF_LOCAL));
+	xen_check("the shared page",
+		  xen_update_va_mapping((unsigned long)shared_page,
+					si->shared_info | _PAGE_PRESENT | _PAGE_RW |
+						_PAGE_ACCESSED | _PAGE_DIRTY | _PAGE_NX,
+					UVMF_INVLPG | UVMF_LOCAL));
 	xen_shared_info = (struct shared_info *)shared_page;
 	fill_pv_ops();
 	xen_mmu_setup();

@@ -123,7 +123,7 @@ void xen_direct_map_init(void)
 {
 	u64 nr = xen_start_info->nr_pages;
 	struct mmu_update link;
-	unsigned done;
+	unsigned done = 0;
 
 	BUG_ON(xen_p2m != (const u64 *)XEN_P2M);
 	choose_tables(nr);
@@ -136,8 +136,8 @@ void xen_direct_map_init(void)
 	link.ptr = (xen_p2m[initial_pfn(xen_start_info->pt_base)] << PAGE_SHIFT) +
 		   (DIRECT_MAP >> PGD_SHIFT & 511) * 8;
 	link.val = table_entry(tables.end - 1);
-	if (xen_mmu_update(&link, 1, &done))
-		panic("xen: the direct map is refused");
+	xen_check("the direct map", xen_mmu_update(&link, 1, &done));
+	BUG_ON(done != 1);
 	early_reserve(tables.first << PAGE_SHIFT, tables.end << PAGE_SHIFT);
 	early_reserve(xen_start_info->first_p2m_pfn << PAGE_SHIFT,
 		      (xen_start_info->first_p2m_pfn + xen_start_info->nr_p2m_frames)

@@ -30,6 +30,9 @@ static inline long hypercall(unsigned nr, u64 a, u64 b, u64 c, u64 d)
 	return ret;
 }
 
+/* A call that cannot fail but by a bug: say which did. */
+void xen_check(const char *what, long err);
+
 static inline long xen_mmu_update(const struct mmu_update *req, unsigned n, unsigned *done)
 {
 	count(CNT_MMU_UPDATES);

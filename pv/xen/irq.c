@@ -65,7 +65,7 @@ __callee_save static void xen_irq_enable(void)
 
 static void xen_safe_halt(void)
 {
-	xen_sched_op(SCHEDOP_block, NULL);
+	xen_check("block", xen_sched_op(SCHEDOP_block, NULL));
 }
 
 static void xen_lock_wait(const u16 *head, u16 ticket)
@@ -75,7 +75,8 @@ static void xen_lock_wait(const u16 *head, u16 ticket)
 		return;
 	}
 	xen_irq_disable();
-	if (READ_ONCE(*head) != ticket)
+	/* Not if another task is wanted here: it may be the lock's holder. */
+	if (READ_ONCE(*head) != ticket && !need_resched())
 		xen_safe_halt(); /* unmasks */
 	else
 		xen_irq_enable();
@@ -90,7 +91,7 @@ static void xen_send_ipi(unsigned cpu, u8 vector)
 		if (port_vector[i] == vector)
 			send.port = ports[cpu][i];
 	if (send.port)
-		xen_event_channel_op(EVTCHNOP_send, &send);
+		xen_check("an IPI", xen_event_channel_op(EVTCHNOP_send, &send));
 }
 
 static void xen_lock_kick(unsigned cpu)
@@ -98,7 +99,10 @@ static void xen_lock_kick(unsigned cpu)
 	xen_send_ipi(cpu, VECTOR_KICK);
 }
 
-/* Xen keeps it up to date whenever it begins or ends to run the vCPU (public/vcpu.h). */
+/*
+ * Xen keeps it up to date whenever it begins or ends to run the vCPU (public/vcpu.h); but what it
+ * cannot write while user mode's tables are loaded, it writes at the next entry to the kernel.
+ */
 static DEFINE_PER_CPU(struct vcpu_runstate_info, runstate);
 
 static bool xen_cpu_is_preempted(unsigned cpu)
@@ -109,10 +113,8 @@ static bool xen_cpu_is_preempted(unsigned cpu)
 static void register_runstate(unsigned cpu)
 {
 	struct vcpu_register_runstate_memory_area area = {.addr.v = per_cpu_ptr(runstate, cpu)};
-	long err = xen_vcpu_op(VCPUOP_register_runstate_memory_area, cpu, &area);
 
-	if (err)
-		panic("xen: the run state of vCPU %u cannot be had: %ld", cpu, err);
+	xen_check("the run state", xen_vcpu_op(VCPUOP_register_runstate_memory_area, cpu, &area));
 }
 
 static void xen_eoi(void) {}
@@ -144,7 +146,8 @@ static void xen_set_timer(u64 ns)
 {
 	struct vcpu_set_singleshot_timer timer = {.timeout_abs_ns = xen_clock_ns() + ns};
 
-	xen_vcpu_op(VCPUOP_set_singleshot_timer, smp_processor_id(), &timer);
+	xen_check("the timer",
+		  xen_vcpu_op(VCPUOP_set_singleshot_timer, smp_processor_id(), &timer));
 }
 
 static void handle_ports(u64 *word, unsigned first)
@@ -205,7 +208,8 @@ void xen_irq_init_cpu(unsigned cpu)
 		per_cpu(own_ports, cpu)[port / 64] |= BIT(port % 64);
 		clear_bit_atomic((u64 *)xen_shared_info->evtchn_mask, port);
 	}
-	xen_vcpu_op(VCPUOP_stop_periodic_timer, cpu, NULL);
+	xen_check("the end of the periodic timer",
+		  xen_vcpu_op(VCPUOP_stop_periodic_timer, cpu, NULL));
 	register_runstate(cpu);
 }
 

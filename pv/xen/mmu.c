@@ -148,14 +148,6 @@ static pte_t xen_ptep_get_and_clear(pte_t *ptep)
 	return old;
 }
 
-void xen_finish_deferred(void)
-{
-	long err = seeded(BUG_NOT_FINISHED) ? 0 : xen_mmuext_op(NULL, 0);
-
-	if (err)
-		panic("xen: an empty mmuext_op is refused: %ld", err);
-}
-
 /* User mode has an L4 table of its own, without the kernel's half. */
 static bool has_user_twin(const u64 *entry)
 {
@@ -171,18 +163,20 @@ static u64 *user_twin(const u64 *entry)
 			   ((vaddr_t)entry & ~PAGE_MASK));
 }
 
-/* All in one call, which costs one TLB flush; an entry of L4 changes in both tables. */
+/*
+ * All in one call; an entry of L4 changes in both tables. Links cost one TLB flush together. An
+ * unlink that drops a table makes Xen continue the call, and what is left to do is remembered by
+ * the vCPU: so the task must not go to another one in between.
+ */
 static void xen_set_tables(const struct table_change *change, unsigned n)
 {
 	struct mmu_update u[SET_TABLES_MAX];
-	bool unlinks = false;
 	unsigned used = 0;
 
 	BUG_ON(n > SET_TABLES_MAX / 2);
 	for (unsigned i = 0; i < n; i++) {
 		u64 *entry = change[i].entry, val = change[i].val;
 
-		unlinks |= !val;
 		if (is_plain(entry)) {
 			WRITE_ONCE(*entry, val);
 			continue;
@@ -195,11 +189,11 @@ static void xen_set_tables(const struct table_change *change, unsigned n)
 	if (!used)
 		return;
 	count(CNT_TABLE_UPDATES);
-	preempt_disable();
+	if (!seeded(BUG_CONTINUATION_MIGRATES))
+		preempt_disable();
 	apply(u, used, (unsigned long)__builtin_return_address(0));
-	if (unlinks)
-		xen_finish_deferred();
-	preempt_enable();
+	if (!seeded(BUG_CONTINUATION_MIGRATES))
+		preempt_enable();
 }
 
 static void xen_load_pgd(struct mm *mm __unused, u64 pgd_pfn, unsigned asid __unused,

@@ -29,7 +29,7 @@ static struct reserve {
 	unsigned nr;
 } reserves[5] __guarded_by(reserve_lock); /* by level */
 
-/* For each level; all of them together hold back a 250th of memory at most. */
+/* For each level; all of them together hold back two hundredths of memory at most. */
 static unsigned reserve_max(void)
 {
 	return min(max(max_pfn / 1024, 4UL), 64UL);
@@ -172,10 +172,9 @@ static void unmake_tables(struct unmaking *u)
 			.val = xen_p2m[p] << PAGE_SHIFT | XEN_KERNEL_RW,
 		};
 	}
-	preempt_disable();
+	preempt_disable(); /* as in xen_set_tables() */
 	err = xen_mmuext_op(unpin, u->n);
 	check("unpinning", u->pfn[0], err);
-	xen_finish_deferred();
 	err = xen_mmu_update(writable, u->n, &done);
 	preempt_enable();
 	check("making writable", u->pfn[min(done, u->n - 1)], err);

@@ -7,7 +7,6 @@
  * visible the generation is raised, the vCPUs are looked at again (mm/tlb.h), and those that came
  * meanwhile are flushed too.
  */
-#include "kernel/panic.h"
 #include "mm/tlb.h"
 #include "pv/xen/xen.h"
 
@@ -72,16 +71,14 @@ static void flush_latecomers(const struct xen_flush *x)
 	count(CNT_LATE_FLUSHES);
 	op = flush_op(x->f, &cpus);
 	err = xen_mmuext_op(&op, 1);
-	if (err)
-		panic("xen: mmuext_op %u refused: %ld", op.cmd, err);
+	xen_check("a TLB flush", err);
 }
 
 void xen_flush_complete(struct xen_flush *x, long err)
 {
 	u64 generation;
 
-	if (x->any && err)
-		panic("xen: mmuext_op %u refused: %ld", x->op.cmd, err);
+	xen_check("a TLB flush", x->any ? err : 0);
 	generation = tlb_new_generation(x->f->mm);
 	if (cpumask_test(&x->cpus, smp_processor_id()))
 		follow(x, generation);
@@ -97,12 +94,15 @@ static void xen_flush_tlb(struct tlb_flush *f)
 
 static void xen_flush_tlb_local(void)
 {
-	xen_mmuext_op(&(struct mmuext_op){.cmd = MMUEXT_TLB_FLUSH_LOCAL}, 1);
+	xen_check("a TLB flush",
+		  xen_mmuext_op(&(struct mmuext_op){.cmd = MMUEXT_TLB_FLUSH_LOCAL}, 1));
 }
 
 static void xen_flush_tlb_one(unsigned long addr)
 {
-	xen_mmuext_op(&(struct mmuext_op){.cmd = MMUEXT_INVLPG_LOCAL, .arg1.linear_addr = addr}, 1);
+	struct mmuext_op op = {.cmd = MMUEXT_INVLPG_LOCAL, .arg1.linear_addr = addr};
+
+	xen_check("a TLB flush", xen_mmuext_op(&op, 1));
 }
 
 void xen_tlb_setup(void)

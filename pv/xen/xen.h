@@ -22,14 +22,6 @@ extern struct shared_info *xen_shared_info;
 /* mmu.c: changes of page tables. */
 void xen_mmu_setup(void);
 __callee_save u64 xen_mfn_to_pfn(u64 mfn);
-/*
- * Xen may put off the last part of unlinking or unpinning a table, until the same vCPU's next call
- * (xen/arch/x86/mm.c, put_old_guest_table). Until then the table still counts as one; and the task
- * may have gone to another vCPU. So that call is made at once: a mmuext_op of nothing. Preemption
- * is off since the call that it completes.
- */
-void xen_finish_deferred(void);
-
 /* ptwr.c: plain stores instead of mmu_update. */
 void xen_ptwr_setup(void);
 /* Of the two that there are on Xen; false if it is neither. */

@@ -108,9 +108,9 @@ static void finds_narrow_table(struct ktest *t)
 	setup(t);
 	pmd = pmd_find(mm, area);
 	old = *pmd;
-	set_table_entry(pmd, old.v & ~_PAGE_RW);
+	pv_set_tables(&(struct table_change){pmd, old.v & ~_PAGE_RW}, 1);
 	expect_found(t);
-	set_table_entry(pmd, old.v);
+	pv_set_tables(&(struct table_change){pmd, old.v}, 1);
 	teardown(t);
 }
 

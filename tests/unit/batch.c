@@ -145,6 +145,42 @@ static void coalescing(struct ktest *t) __no_thread_safety
 	teardown();
 }
 
+/*
+ * Changes that keep A and D and stores that do not, several for one entry: what is left is what
+ * each would have left alone, one after the other.
+ */
+static void coalescing_of_commands(struct ktest *t) __no_thread_safety
+{
+	pte_t accessed = {test_value(1).v | _PAGE_AD}, plain = test_value(2), last = test_value(3);
+
+	if (!queues(t))
+		return;
+	setup();
+	for (unsigned keeps = 0; keeps < 8; keeps++) {
+		u64 expected = accessed.v;
+		lazy_mmu_state_t s;
+
+		pv_set_pte(entry(0), accessed);
+		preempt_disable();
+		s = arch_enter_lazy_mmu_mode();
+		for (unsigned k = 0; k < 3; k++) {
+			pte_t new = k == 0 ? plain : k == 1 ? (pte_t){plain.v | _PAGE_DIRTY} : last;
+
+			if (keeps & BIT(k)) {
+				pv_ptep_modify(entry(0), (pte_t){expected}, new);
+				expected = new.v | (expected & _PAGE_AD);
+			} else {
+				pv_set_pte(entry(0), new);
+				expected = new.v;
+			}
+		}
+		arch_leave_lazy_mmu_mode(s);
+		preempt_enable();
+		KEXPECT_EQ(t, READ_ONCE(entry(0)->v), expected);
+	}
+	teardown();
+}
+
 /* What no hypervisor lets pass: the table itself, writable. */
 static pte_t forbidden(void)
 {
@@ -285,6 +321,7 @@ static void one_call_a_section(struct ktest *t) __no_thread_safety
 static const struct ktest_case cases[] = {
 	{"all_sizes", all_sizes},
 	{"coalescing", coalescing},
+	{"coalescing_of_commands", coalescing_of_commands},
 	{"refused_entries", refused_entries},
 	{"event_in_the_middle", event_in_the_middle},
 	{"one_call_a_section", one_call_a_section},

@@ -43,8 +43,12 @@ pmd_t *test_pte_page(struct mm *mm, unsigned long addr)
 void test_free_tables(struct mm *mm, unsigned long start, unsigned long end)
 {
 	static struct mmu_gather tlb; /* too large for a stack; the tests are serial */
+	struct table_changes unlinked = {.n = 0};
 
 	tlb_gather_mmu(&tlb, mm);
-	free_pgtables(&tlb, start, end, 0, USER_END + PAGE_SIZE);
+	spin_lock(&mm->page_table_lock);
+	free_pgtables(&tlb, &unlinked, start, end, 0, USER_END + PAGE_SIZE);
+	table_changes_commit(&unlinked);
+	spin_unlock(&mm->page_table_lock);
 	tlb_finish_mmu(&tlb);
 }

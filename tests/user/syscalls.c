@@ -116,6 +116,37 @@ static void mremap_arguments(void)
 	expect("mremap of a hole", sys_mremap(ret, 4096, 4096, MREMAP_MAYMOVE, 0), -EFAULT);
 }
 
+#define TABLE_SIZE (1UL << 21) /* what one PTE page maps */
+#define LARGE (7 * TABLE_SIZE / 4)
+
+/* Move LARGE bytes from @old to @new, its neighbour: both have a part of one PTE page. */
+static void move_to_neighbour(unsigned long old, unsigned long new, unsigned long touched)
+{
+	expect("area", sys_mmap(old, LARGE, PROT_RW, MAP_PRIVATE | MAP_ANON | MAP_FIXED, -1, 0),
+	       (long)old);
+	stamp_write(old + touched, old, 3);
+	expect("move", sys_mremap(old, LARGE, LARGE, MREMAP_MAYMOVE | MREMAP_FIXED, new),
+	       (long)new);
+	stamp_check(new + touched, old, 3, sys_getpid(), sys_gettid());
+	for (unsigned long a = new; a < new + LARGE; a += PAGE_SIZE)
+		if (a != new + touched)
+			stamp_check_zero(a);
+	expect("munmap", sys_munmap(new, LARGE), 0);
+}
+
+/* The tables that are made for the image lie in what is still the old range. */
+static void mremap_to_neighbours(void)
+{
+	static const unsigned long base[] = {0x50000000000, 0x5003fa00000, 0x57fffc00000};
+
+	for (unsigned i = 0; i < 3; i++) {
+		move_to_neighbour(base[i], base[i] + LARGE, 0);
+		move_to_neighbour(base[i], base[i] + LARGE, LARGE - PAGE_SIZE);
+		move_to_neighbour(base[i] + LARGE, base[i], 0);
+		move_to_neighbour(base[i] + LARGE, base[i], LARGE - PAGE_SIZE);
+	}
+}
+
 static void madvise_arguments(void)
 {
 	unsigned long m = must_map(4 * PAGE_SIZE, MAP_PRIVATE);
@@ -293,6 +324,7 @@ void program_main(void)
 	mmap_arguments();
 	mprotect_arguments();
 	mremap_arguments();
+	mremap_to_neighbours();
 	madvise_arguments();
 	brk_moves();
 	deaths();
