@@ -22,9 +22,8 @@ enum page_kind {
 };
 
 #define PG_DIRTY BIT(0) /* user pages: a D bit was harvested from an entry that mapped the page */
-#define PG_PLAIN_TABLE                                                                             \
-	BIT(1) /* page tables: no hypervisor's any more, loads and stores will do                  \
-		*/
+/* Page tables: no hypervisor's any more, loads and stores will do. */
+#define PG_PLAIN_TABLE BIT(1)
 
 struct page {
 	/* User pages: one for each PTE that maps the page (PROT_NONE too), one for a shared

@@ -197,13 +197,16 @@ static unsigned batch_size(const struct batch *b)
  */
 void batch_flush(void)
 {
-	struct batch *b = this_cpu_ptr(this_batch);
+	struct batch *b;
 
-	if (seeded(BUG_FLUSH_OTHER_CPU))
-		preempt_point();
-	preempt_disable();
-	if (!seeded(BUG_FLUSH_OTHER_CPU))
+	if (seeded(BUG_FLUSH_OTHER_CPU)) {
 		b = this_cpu_ptr(this_batch);
+		preempt_point();
+		preempt_disable();
+	} else {
+		preempt_disable();
+		b = this_cpu_ptr(this_batch);
+	}
 	if (!is_empty(b)) {
 		count(CNT_BATCHES);
 		per_cpu(batch_histogram, smp_processor_id())[batch_size(b)]++;

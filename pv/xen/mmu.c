@@ -13,11 +13,12 @@
 #include "mm/addr.h"
 #include "mm/lazy_mmu.h"
 #include "mm/page.h"
+#include "mm/tables.h"
 #include "pv/batch.h"
 #include "pv/native.h"
 #include "pv/xen/xen.h"
 
-#define SET_TABLES_MAX 64 /* two entries for each of TABLE_CHANGES_MAX */
+#define SET_TABLES_MAX (2 * TABLE_CHANGES_MAX) /* an entry of L4 is two */
 
 const u64 *xen_p2m; /* by pfn */
 

@@ -61,7 +61,6 @@ static void flush_latecomers(const struct xen_flush *x)
 {
 	struct mmuext_op op;
 	cpumask_t cpus;
-	long err;
 
 	tlb_cpus_concerned(x->f, &cpus);
 	for (unsigned i = 0; i < ARRAY_SIZE(cpus.bits); i++)
@@ -70,8 +69,7 @@ static void flush_latecomers(const struct xen_flush *x)
 		return;
 	count(CNT_LATE_FLUSHES);
 	op = flush_op(x->f, &cpus);
-	err = xen_mmuext_op(&op, 1);
-	xen_check("a TLB flush", err);
+	xen_check("a TLB flush", xen_mmuext_op(&op, 1));
 }
 
 void xen_flush_complete(struct xen_flush *x, long err)

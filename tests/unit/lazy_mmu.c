@@ -16,7 +16,6 @@
 #include "mm/lazy_mmu.h"
 #include "mm/tlb.h"
 #include "pv/batch.h"
-#include "pv/native.h"
 #include "tests/ktest.h"
 #include "tests/unit/test_mm.h"
 
