@@ -15,6 +15,14 @@ class BuildError(Exception):
     """make or grub-mkrescue failed; the text is its output."""
 
 
+def run_checked(*command: str, cwd: Path | None = None) -> str:
+    """The output of @command; BuildError with the end of what it said, if it fails."""
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"{shlex.join(command)}:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+    return done.stdout
+
+
 @dataclass(frozen=True)
 class Build:
     """One configuration of the kernel."""

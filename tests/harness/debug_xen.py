@@ -5,21 +5,17 @@ The newest source may be missing from the archive that the machine uses; any 4.1
 import os
 import re
 import shutil
-import subprocess
+from functools import partial
 from pathlib import Path
 
-from .build import BuildError
+from .build import BuildError, run_checked
 from .catalogue import ROOT
 
 DIRECTORY = ROOT / "build/xen-debug"
 OPTIONS = ["EXPERT", "UNSUPPORTED", "DEBUG", "PERF_COUNTERS", "PERF_ARRAYS", "SHADOW_PAGING", "VERBOSE_DEBUG"]
 
 
-def _run(*command: str, cwd: Path = DIRECTORY) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BuildError(f"{' '.join(command)}:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
-    return done.stdout
+_run = partial(run_checked, cwd=DIRECTORY)
 
 
 def _apt_options() -> list[str]:

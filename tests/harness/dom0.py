@@ -14,7 +14,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-from .build import BuildError
+from .build import BuildError, run_checked
 from .catalogue import ROOT
 
 DIRECTORY = ROOT / "build/dom0"
@@ -26,16 +26,9 @@ TOOLS = ["xl", "xenstored", "xenconsoled", "xen-init-dom0", "xenperf"]
 EXTRA_LIBRARIES = ["libgcc_s.so.1"]
 
 
-def _run(*command: str, cwd: Path | None = None, data: bytes | None = None) -> str:
-    done = subprocess.run(command, cwd=cwd, input=data, capture_output=True, check=False)
-    if done.returncode:
-        raise BuildError(f"{shlex.join(command)}:\n{done.stderr.decode()}")
-    return done.stdout.decode()
-
-
 def _packages() -> list[str]:
     """Names of the packages to unpack; linux-image-amd64 only names the newest kernel."""
-    depends = _run("apt-cache", "depends", "linux-image-amd64")
+    depends = run_checked("apt-cache", "depends", "linux-image-amd64")
     kernel = re.search(r"Depends: (linux-image-\S+)", depends)
     if not kernel:
         raise BuildError("apt knows no linux-image-amd64; as root, run: apt-get update")
@@ -46,9 +39,9 @@ def _unpack(root: Path) -> None:
     debs = DIRECTORY / "debs"
     shutil.rmtree(debs, ignore_errors=True)
     debs.mkdir(parents=True)
-    _run("apt-get", "download", "-q", *_packages(), cwd=debs)
+    run_checked("apt-get", "download", "-q", *_packages(), cwd=debs)
     for deb in debs.glob("*.deb"):
-        _run("dpkg", "-x", str(deb), str(root))
+        run_checked("dpkg", "-x", str(deb), str(root))
     shutil.rmtree(debs)
 
 
@@ -70,7 +63,7 @@ def _libraries(programs: list[Path]) -> set[Path]:
     """The shared libraries of @programs, as this machine's loader finds them."""
     found = set()
     for program in programs:
-        for line in _run("ldd", str(program)).splitlines():
+        for line in run_checked("ldd", str(program)).splitlines():
             if "not found" in line:
                 raise BuildError(f"{program.name}: {line.strip()}")
             path = re.search(r"(/\S+) \(0x", line)
