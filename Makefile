@@ -31,7 +31,7 @@ CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zon
 NASMFLAGS := -f elf64 -g -F dwarf
 LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments
 
-SRC := $(wildcard boot/*.c kernel/*.c mm/*.c pv/*.c pv/xen/*.c drivers/*.c tests/*.c tests/unit/*.c tests/stress/*.c tests/bench/*.c)
+SRC := $(wildcard boot/*.c kernel/*.c mm/*.c pv/*.c pv/soft/*.c pv/xen/*.c drivers/*.c tests/*.c tests/unit/*.c tests/stress/*.c tests/bench/*.c)
 ASM := $(wildcard boot/*.asm kernel/*.asm pv/xen/*.asm)
 OBJ := $(SRC:%=$(BUILD)/%.o) $(ASM:%=$(BUILD)/%.o)
 

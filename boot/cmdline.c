@@ -99,6 +99,11 @@ static bool set_disable(const char *v)
 	return copy_text(boot_params.disable, sizeof(boot_params.disable), v);
 }
 
+static bool set_refuse(const char *v)
+{
+	return parse_u64(v, &boot_params.refuse) && boot_params.refuse > 0;
+}
+
 static int hex_digit(char c)
 {
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
@@ -158,6 +163,7 @@ static const struct param {
 	{"disable", "CPU features separated by commas: smep smap umip fsgsbase pcid x2apic",
 	 set_disable},
 	{"replay", "arguments of ./pteron run, quoted as in a URL", set_replay},
+	{"refuse", "n: the software hypervisor refuses the nth update of the suites", set_refuse},
 	{"panic", "the name of a rule to break", set_panic},
 	{"bug", "the name of a seeded bug, in a build with BUGS=1", seeded_select},
 	{"init", "a program of the boot module and its arguments, + for a space", set_init},

@@ -11,6 +11,7 @@ struct boot_params {
 	char suites[512]; /* names separated by commas, or default, or all */
 	u64 seed;
 	u64 rounds; /* 0: each suite's own */
+	u64 refuse; /* 0: nothing */
 	unsigned maxcpus;
 	bool lazy;
 	bool witness;	   /* a debug Xen counts too */

@@ -8,6 +8,7 @@
  *   FIXMAP                          device registers (local APIC, I/O memory of the boot path)
  *   KSTACK_AREA                     kernel stacks, a guard page below each
  *   XEN_P2M                         on Xen: machine frames by guest frame, put there by Xen
+ *   SOFT_WINDOW                     all memory once more, for the software hypervisor (pv/soft)
  *   KERNEL_BASE                     the image: text r-x, rodata r--, data rw-
  */
 #pragma once
@@ -18,4 +19,5 @@
 #define FIXMAP 0xffffc80000000000UL
 #define KSTACK_AREA 0xffffc90000000000UL
 #define XEN_P2M 0xffffca0000000000UL
+#define SOFT_WINDOW 0xffffcb0000000000UL
 #define KERNEL_BASE 0xffffffff80000000UL

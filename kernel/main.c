@@ -27,6 +27,7 @@
 #include "mm/page.h"
 #include "mm/pgtable.h"
 #include "mm/zeromap.h"
+#include "pv/batch.h"
 #include "pv/pv_ops.h"
 #include "tests/ktest.h"
 #include "tests/panics.h"
@@ -75,8 +76,9 @@ void boot_parse_params(void)
 	boot_seed = boot_params.seed;
 	lazy_mmu_enabled = boot_params.lazy;
 	if (!pv_select_backend(boot_params.backend)) {
-		pr_err("command line: backend=%s: there are native and deferred, and on Xen xen "
-		       "and ptwr\n",
+		pr_err("command line: backend=%s: there are native, deferred and shadow, and on "
+		       "Xen "
+		       "xen and ptwr\n",
 		       boot_params.backend);
 		refuse();
 	}
@@ -122,6 +124,7 @@ static bool run_suites(void)
 {
 	bool passed;
 
+	batch_refusal.nth = boot_params.refuse;
 	if (boot_params.witness)
 		pv_witness(false);
 	passed = ktest_run_selected();
@@ -148,6 +151,7 @@ static void main_task(void *unused __unused)
 void start_kernel(void (*start_cpus)(void))
 {
 	frames_device_init();
+	pv_take_over();
 	page_alloc_init();
 	zero_page_init();
 	futex_init();

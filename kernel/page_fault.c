@@ -83,6 +83,8 @@ void do_page_fault(struct pt_regs *regs, unsigned long addr)
 	struct mm *mm = current->mm;
 	enum fault_result result;
 
+	if (addr <= USER_END && pv_fix_fault(regs, addr))
+		return;
 	if (unlikely(addr > USER_END || (error & PF_RSVD))) {
 		if (!user_mode(regs) && is_spurious_kernel_fault(regs, addr)) {
 			count(CNT_SPURIOUS_FAULTS);

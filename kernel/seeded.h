@@ -34,7 +34,7 @@
 	X(RETURN_IN_SECTION,    "return-in-section",    "deferred xen",      "oom",                     "an early return without a leave")                                                 \
 	X(LOSES_DIRTY,          "loses-dirty",          "deferred xen",      "lazy_mmu,zap",            "a plain store where A and D must be kept")                                        \
 	X(NO_HARVEST,           "no-harvest",           "deferred xen",      "switch",                  "this kernel's: the D bit of a cleared entry is not harvested")                    \
-	X(RESULT_IGNORED,       "result-ignored",       "xen",               "batch",                   "a refused update is taken for a done one")                                        \
+	X(RESULT_IGNORED,       "result-ignored",       "deferred xen",      "batch",                   "a refused update is taken for a done one")                                        \
 	X(LAST_UPDATE_LOST,     "last-update-lost",     "deferred xen",      "batch",                   "a capacity that is off by one")                                                   \
 	X(COALESCE_OLDER,       "coalesce-older",       "deferred xen",      "batch",                   "of two writes to one entry the older one wins")                                   \
 	X(NO_RECHECK,           "no-recheck",           "native deferred xen", "fault",                 "the fault handler does not look again under the lock")                            \
@@ -42,11 +42,13 @@
 	X(CPUS_TOO_EARLY,       "cpus-too-early",       "native deferred",   "mix,zap,switch",          "the CPUs to flush are looked at before the new entries are visible")              \
 	X(PAUSE_NO_FLUSH,       "pause-no-flush",       "deferred xen",      "lazy_mmu",                "pause leaves the queue as it is")                                                 \
 	X(USER_L4_FORGOTTEN,    "user-l4-forgotten",    "xen",               "usertable",               "Xen PV: the L4 table of user mode does not follow")                               \
-	X(BYPASS,               "bypass",               "xl",                "remap",                   "one site stores to a page table without the pv table")                            \
+	X(BYPASS,               "bypass",               "deferred xl",       "remap",                   "one site stores to a page table without the pv table")                            \
 	X(FRAME_KEPT,           "frame-kept",           "native deferred xen", "pgtable",               "KFENCE, 2026: an entry that is not present names its frame")                      \
 	X(NOBODY_WAITS,         "nobody-waits",         "native deferred",   "zap,mix",                 "a shootdown is sent and not waited for")                                          \
+	X(FLUSH_ONLY_HERE,      "flush-only-here",      "native deferred shadow xen", "stare",           "Genode: a shootdown that reaches no other CPU")                                   \
 	X(SITE_UNPATCHED,       "site-unpatched",       "native deferred xen", "pv",                    "a call site is left as it was built")                                             \
 	X(CONTINUATION_MIGRATES, "continuation-migrates", "xen",            "switch,usertable,pin",    "this kernel's: a call that Xen continues goes on on another vCPU")               \
+	X(SHADOW_NOT_SYNCED,    "shadow-not-synced",    "shadow",            "fault,zap",               "VMI: the queue changes the guest's tables and not the shadow")                    \
 	X(INNER_LEAVE_ENDS,     "inner-leave-ends",     "deferred xen",      "lazy_mmu",                "cost: an inner leave ends the mode")                                              \
 	X(NO_RESUME,            "no-resume",            "deferred xen",      "lazy_mmu",                "cost: resume does not restore the mode")                                          \
 	X(CALL_PER_UPDATE,      "call-per-update",      "deferred xen",      "batch",                   "cost: each update is issued alone")                                               \

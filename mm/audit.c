@@ -170,5 +170,5 @@ unsigned audit_all(void)
 	for_each_mm(audit_mm, &a);
 	shmem_for_each_page(count_shared);
 	check_references(&a);
-	return a.violations;
+	return a.violations + pv_audit();
 }

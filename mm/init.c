@@ -65,10 +65,12 @@ static bool overlaps_image(paddr_t pa)
 	return pa < __pa_symbol(__rodata_end) && pa + PMD_SIZE > __pa_symbol(__text_start);
 }
 
+/* In 2 MiB pages; in small ones where a hypervisor makes single frames read-only. */
 static void map_range(paddr_t pa, paddr_t end)
 {
 	while (pa < end) {
-		if (!(pa & (PMD_SIZE - 1)) && end - pa >= PMD_SIZE && !overlaps_image(pa)) {
+		if (!pv_validates_updates && !(pa & (PMD_SIZE - 1)) && end - pa >= PMD_SIZE &&
+		    !overlaps_image(pa)) {
 			early_pmd(DIRECT_MAP + pa)->v = pa | _PAGE_KERNEL | _PAGE_PSE;
 			pa += PMD_SIZE;
 		} else {

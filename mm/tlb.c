@@ -168,6 +168,8 @@ void tlb_flush_by_call(struct tlb_flush *f)
 	cpus.bits[smp_processor_id() / 64] &= ~BIT(smp_processor_id() % 64);
 	if (cpumask_weight(&cpus)) {
 		count(CNT_SHOOTDOWNS);
+		if (seeded(BUG_FLUSH_ONLY_HERE))
+			return;
 		smp_call_mask(&cpus, flush_on_this_cpu, f);
 	}
 }

@@ -225,6 +225,36 @@ void batch_pay_flush(struct batch *b)
 		tlb_flush_now(&b->flush);
 }
 
+static void __noreturn refused(const struct pt_update *u, long err, unsigned index, unsigned n,
+			       unsigned long caller)
+{
+	char who[80];
+	u64 maddr = u->ptr & ~7UL, p = mfn_to_pfn(maddr_to_mfn((maddr_t){maddr})).v;
+	u64 now = *(const u64 *)__va(p << PAGE_SHIFT | (maddr & ~PAGE_MASK));
+
+	symbol_name(caller, who, sizeof(who));
+	panic("update %u of %u refused: error %ld, table pfn %#lx mfn %#lx entry %lu, is %#lx, new "
+	      "%#lx, command %lu, by %s",
+	      index, n, err, p, maddr >> PAGE_SHIFT, (maddr & ~PAGE_MASK) / 8, now, u->val,
+	      u->ptr & PT_COMMAND_MASK, who);
+}
+
+void batch_check_applied(const struct pt_update *u, unsigned n, long err, unsigned done,
+			 const unsigned long *callers, bool each)
+{
+	unsigned failed = min(done, n - 1);
+
+	if (likely(!err && done == n))
+		return;
+	if (seeded(BUG_RESULT_IGNORED))
+		return;
+	if (!batch_refusal.expected)
+		refused(&u[failed], err, failed, n, callers[each ? failed : 0]);
+	batch_refusal.seen++;
+	batch_refusal.applied = done;
+	batch_refusal.err = err;
+}
+
 void batch_print(void)
 {
 	struct batch *b = this_cpu_ptr(this_batch);

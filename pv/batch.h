@@ -54,6 +54,7 @@ struct batch_refusal {
 	unsigned seen;
 	unsigned applied; /* updates of the call before the refused one */
 	long err;
+	u64 nth; /* of the software hypervisor: the nth update from now on is refused; 0: none */
 };
 extern struct batch_refusal batch_refusal;
 DECLARE_PER_CPU(u32, batch_histogram[BATCH_CAPACITY + 1]);
@@ -62,5 +63,12 @@ DECLARE_PER_CPU(u32, batch_histogram[BATCH_CAPACITY + 1]);
 void batch_queue(pte_t *ptep, u64 val, enum pt_command cmd, unsigned long caller);
 /* For backends that invalidate by other means than the call that makes the updates. */
 void batch_pay_flush(struct batch *b);
+/*
+ * All of @n updates must have been applied: the call returned @err and counted @done. A refused one
+ * is a bug of the kernel and panics, unless a test expects it. @callers: who made each, or @n times
+ * the first.
+ */
+void batch_check_applied(const struct pt_update *u, unsigned n, long err, unsigned done,
+			 const unsigned long *callers, bool each);
 /* For a panic. */
 void batch_print(void);

@@ -126,6 +126,18 @@ void native_set_tables(const struct table_change *change, unsigned n)
 		WRITE_ONCE(*(u64 *)change[i].entry, change[i].val);
 }
 
+bool native_fix_fault(const struct pt_regs *regs __unused, unsigned long addr __unused)
+{
+	return false;
+}
+
+static unsigned native_audit(void)
+{
+	return 0;
+}
+
+static void native_take_over(void) {}
+
 static u64 native_reuse_table(unsigned level __unused)
 {
 	return 0;
@@ -160,7 +172,7 @@ static void native_flush_tlb_one(unsigned long addr)
 	__asm__ volatile("invlpg (%0)" : : "r"(addr) : "memory");
 }
 
-static void native_load_pgd(struct mm *mm __unused, u64 pgd_pfn, unsigned asid, bool flush)
+void native_load_pgd(struct mm *mm __unused, u64 pgd_pfn, unsigned asid, bool flush)
 {
 	u64 cr3 = pgd_pfn << PAGE_SHIFT;
 
@@ -238,6 +250,9 @@ struct pv_ops pv_ops = {
 		},
 	.mmu =
 		{
+			.take_over = native_take_over,
+			.fix_fault = native_fix_fault,
+			.audit = native_audit,
 			.read_cr2 = native_read_cr2,
 			.pfn_to_mfn = native_identity,
 			.mfn_to_pfn = native_identity,

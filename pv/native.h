@@ -16,6 +16,8 @@ void native_set_pte(pte_t *ptep, pte_t pte);
 pte_t native_ptep_get_and_clear(pte_t *ptep);
 void native_ptep_modify(pte_t *ptep, pte_t old, pte_t new);
 void native_set_tables(const struct table_change *change, unsigned n);
+bool native_fix_fault(const struct pt_regs *regs, unsigned long addr);
+void native_load_pgd(struct mm *mm, u64 pgd_pfn, unsigned asid, bool flush);
 
 /* Entries of the table that depend on the CPU. */
 void native_setup(void);

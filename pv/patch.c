@@ -12,8 +12,8 @@
 #include "kernel/printk.h"
 #include "kernel/seeded.h"
 #include "kernel/string.h"
-#include "pv/deferred.h"
 #include "pv/native.h"
+#include "pv/soft/soft.h"
 #include "pv/xen/xen.h"
 
 #define NOP 0x90
@@ -33,6 +33,7 @@ templates[] = {
 	{native_stac, 3, {0x0f, 0x01, 0xcb}},                            /* stac */
 	{native_clac, 3, {0x0f, 0x01, 0xca}},                            /* clac */
 	{native_nop, 0, {0}},                                            /* */
+	{native_fix_fault, 2, {0x31, 0xc0}},                             /* xor %eax, %eax */
 	{native_read_cr2, 3, {0x0f, 0x20, 0xd0}},                        /* mov %cr2, %rax */
 	{native_identity, 3, {0x48, 0x89, 0xf8}},                        /* mov %rdi, %rax */
 	{native_set_pte, 3, {0x48, 0x89, 0x37}},                         /* mov %rsi, (%rdi) */
@@ -40,7 +41,7 @@ templates[] = {
 	/* clang-format on */
 };
 
-bool pv_queues_updates, pv_validates_updates;
+bool pv_queues_updates, pv_validates_updates, pv_injects_refusals;
 
 static const struct backend {
 	const char *name;
@@ -48,6 +49,7 @@ static const struct backend {
 } backends[] = {
 	{"native", native_setup},
 	{"deferred", deferred_setup},
+	{"shadow", shadow_setup},
 };
 
 bool pv_select_backend(const char *name)

@@ -43,9 +43,22 @@ struct pv_cpu_ops {
 };
 
 struct pv_mmu_ops {
+	/*
+	 * At boot, one CPU, before page_alloc_init(): the kernel's tables are complete, and from
+	 * now on the hypervisor's.
+	 */
+	void (*take_over)(void);
 	unsigned long (*read_cr2)(void) __callee_save;
 	u64 (*pfn_to_mfn)(u64 pfn) __callee_save;
 	u64 (*mfn_to_pfn)(u64 mfn) __callee_save;
+
+	/*
+	 * A fault of the user half that is not the guest's, because the CPU walks other tables than
+	 * the guest's: true if it is fixed and the access can be tried again. Interrupts off.
+	 */
+	bool (*fix_fault)(const struct pt_regs *regs, unsigned long addr);
+	/* What is wrong with the hypervisor's books; each is printed. Nothing else runs. */
+	unsigned (*audit)(void);
 
 	/* L1. Inside a lazy section a backend may queue them; see pv/batch.h. */
 	void (*set_pte)(pte_t *ptep, pte_t pte);
@@ -116,6 +129,8 @@ extern struct pv_ops pv_ops;
 extern bool pv_queues_updates;
 /* True where a hypervisor looks at each update, and refuses those that are not safe. */
 extern bool pv_validates_updates;
+/* True where it refuses one by request: struct batch_refusal. */
+extern bool pv_injects_refusals;
 
 /* One call site: the address of the 6-byte call instruction and of the table's slot it uses. */
 struct pv_site {
@@ -219,6 +234,21 @@ static inline void pv_enter_user(struct pt_regs *regs)
 static inline unsigned long pv_read_cr2(void)
 {
 	return PV_CS_CALL0(mmu.read_cr2);
+}
+
+static inline void pv_take_over(void)
+{
+	PV_CALL0(mmu.take_over);
+}
+
+static inline bool pv_fix_fault(const struct pt_regs *regs, unsigned long addr)
+{
+	return (bool)PV_CALL2(mmu.fix_fault, regs, addr);
+}
+
+static inline unsigned pv_audit(void)
+{
+	return (unsigned)PV_CALL0(mmu.audit);
 }
 
 static inline mfn_t pfn_to_mfn(pfn_t p)

@@ -1,6 +1,6 @@
 # The static checks: `make check`. Each target says what rule it holds.
 
-FORMATTED := $(wildcard boot/*.[ch] kernel/*.[ch] mm/*.[ch] pv/*.[ch] pv/xen/*.[ch] drivers/*.[ch] tests/*.[ch] \
+FORMATTED := $(wildcard boot/*.[ch] kernel/*.[ch] mm/*.[ch] pv/*.[ch] pv/soft/*.[ch] pv/xen/*.[ch] drivers/*.[ch] tests/*.[ch] \
 	tests/*/*.[ch] tests/user/lib/*.[ch])
 CLANG ?= clang
 CLANG_FORMAT ?= clang-format

@@ -37,43 +37,12 @@ static u64 maddr_of(const void *va)
 	return xen_p2m[__pa(va) >> PAGE_SHIFT] << PAGE_SHIFT | ((vaddr_t)va & ~PAGE_MASK);
 }
 
-static void __noreturn refused(const struct mmu_update *u, long err, unsigned index, unsigned n,
-			       unsigned long caller)
-{
-	char who[80];
-	u64 maddr = u->ptr & ~7UL, p = xen_mfn_to_pfn(maddr >> PAGE_SHIFT);
-	u64 now = *(const u64 *)__va(p << PAGE_SHIFT | (maddr & ~PAGE_MASK));
-
-	symbol_name(caller, who, sizeof(who));
-	panic("xen: mmu_update %u of %u refused: error %ld, table pfn %#lx mfn %#lx entry %lu, is "
-	      "%#lx, "
-	      "new %#lx, command %lu, by %s",
-	      index, n, err, p, maddr >> PAGE_SHIFT, (maddr & ~PAGE_MASK) / 8, now, u->val,
-	      u->ptr & 3, who);
-}
-
-/* All @n updates must have been applied; @callers: who made each, or @n times the first. */
-static void check_applied(const struct mmu_update *u, unsigned n, long err, unsigned done,
-			  const unsigned long *callers, bool each)
-{
-	unsigned failed = min(done, n - 1);
-
-	if (likely(!err && done == n))
-		return;
-	if (seeded(BUG_RESULT_IGNORED))
-		return;
-	if (batch_refusal.expected)
-		batch_refusal = (struct batch_refusal){true, batch_refusal.seen + 1, done, err};
-	else
-		refused(&u[failed], err, done, n, callers[each ? failed : 0]);
-}
-
 static void apply(const struct mmu_update *u, unsigned n, unsigned long caller)
 {
 	unsigned done = 0;
 	long err = xen_mmu_update(u, n, &done);
 
-	check_applied(u, n, err, done, &caller, false);
+	batch_check_applied((const struct pt_update *)u, n, err, done, &caller, false);
 }
 
 /* @done is storage of this call alone: Xen counts on it across continuations. */
@@ -96,7 +65,7 @@ static void xen_issue(struct batch *b)
 	}
 	xen_multicall(calls, n);
 	if (b->n)
-		check_applied(u, b->n, calls[0].result, done, b->caller, true);
+		batch_check_applied(b->update, b->n, calls[0].result, done, b->caller, true);
 	if (b->flush.mm)
 		xen_flush_complete(&flush, n ? calls[n - 1].result : 0);
 }
@@ -134,7 +103,7 @@ static void xen_ptep_modify(pte_t *ptep, pte_t old, pte_t new)
 		       seeded(BUG_LOSES_DIRTY) ? PT_NORMAL : PT_PRESERVE_AD);
 }
 
-/* See deferred.c: the A and D bits that the CPU still sets are harvested after the leave. */
+/* See soft_ptep_get_and_clear(): the A and D bits that the CPU still sets are harvested after the leave. */
 static pte_t xen_ptep_get_and_clear(pte_t *ptep)
 {
 	pte_t old = *(volatile pte_t *)ptep;

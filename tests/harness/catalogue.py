@@ -17,7 +17,8 @@ BACKENDS = {
     "native": "the CPU walks the guest's tables; sections batch TLB invalidations",
     "xen": "direct page tables of a Xen PV guest; sections batch into mmu_update (--on xen, xl)",
     "ptwr": "the same, but every PTE write is a store that Xen emulates: the slow baseline",
-    "deferred": "updates wait in the queue until the section is left, as on Xen",
+    "deferred": "a software hypervisor owns the tables: it takes the queue and validates each update",
+    "shadow": "the same, and the CPU walks shadow tables of its own, which follow the guest's",
 }
 XEN_BACKENDS = {"xen", "ptwr"}
 

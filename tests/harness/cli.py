@@ -91,7 +91,7 @@ def _config(args: argparse.Namespace, say=print) -> Config:
     backend = args.backend or ("xen" if on_xen else "native")
     if (backend in catalogue.XEN_BACKENDS) != on_xen:
         raise UsageError(f"--backend {backend} does not go with --on {args.on}: on xen and xl there are "
-                         "xen and ptwr, on qemu there are native and deferred")
+                         "xen and ptwr, on qemu there are native, deferred and shadow")
     if on_xen or args.icount is not None:
         args.accel = "tcg"
         if args.cpus > MAX_XEN_CPUS:

@@ -17,7 +17,7 @@ CPUS = 4
 ROUNDS = 25
 # A fault loop or a lost wake-up shows as silence; these runs say something every second or two.
 PATIENCE = 30
-SETTINGS = {"native": ("qemu", "native"), "deferred": ("qemu", "deferred"), "xen": ("xen", "xen"),
+SETTINGS = {"native": ("qemu", "native"), "deferred": ("qemu", "deferred"), "shadow": ("qemu", "shadow"), "xen": ("xen", "xen"),
             "xl": ("xl", "xen")}
 
 
@@ -50,7 +50,7 @@ def _oracle(result: Result) -> str:
     for line in result.output.lines:
         if line.startswith("# panic: "):
             return line[len("# panic: "):]
-        if m := re.match(r"FAIL (.*)", line):
+        if m := re.match(r"\s*# FAIL (.*)", line):
             return m[1]
         if m := re.match(r"    # (tests/.*)", line):
             return m[1]

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-PROGRAMS = ["syscalls", "fault", "mprotect", "zap", "mremap", "fork", "remap", "spurious", "mix", "usertable"]
+PROGRAMS = ["syscalls", "fault", "mprotect", "zap", "mremap", "fork", "remap", "spurious", "mix", "usertable", "sparse", "stare"]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

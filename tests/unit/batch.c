@@ -225,6 +225,44 @@ static void refused_entries(struct ktest *t)
 	teardown();
 }
 
+/* The same by request: an update that is right is refused, the @k-th of @n. */
+static void refuse_by_request(struct ktest *t, unsigned n, unsigned k) __no_thread_safety
+{
+	lazy_mmu_state_t s;
+
+	preempt_disable();
+	batch_refusal = (struct batch_refusal){.expected = true, .nth = k + 1};
+	s = arch_enter_lazy_mmu_mode();
+	for (unsigned i = 0; i < n; i++) {
+		if (i < k)
+			set(i, test_value(i + k + 7));
+		else
+			set_pte_at(pages.mm, ADDR + i * PAGE_SIZE, entry(i), test_value(i));
+	}
+	arch_leave_lazy_mmu_mode(s);
+	batch_refusal.expected = false;
+	preempt_enable();
+	KEXPECT_EQ(t, batch_refusal.nth, 0);
+	KEXPECT_EQ(t, batch_refusal.seen, 1);
+	KEXPECT_EQ(t, batch_refusal.applied, k);
+	expect_table(t);
+}
+
+static void injected_refusals(struct ktest *t)
+{
+	if (!queues(t) || !validates(t))
+		return;
+	if (!pv_injects_refusals) {
+		ktest_skip(t, "this hypervisor refuses nothing by request");
+		return;
+	}
+	setup();
+	for (unsigned k = 0; k < 40; k++)
+		refuse_by_request(t, 40, k);
+	refuse_by_request(t, BATCH_CAPACITY, BATCH_CAPACITY - 1);
+	teardown();
+}
+
 /* --- an interrupt in the middle --- */
 
 #define OTHER (PTRS_PER_TABLE + 100) /* the interrupt's own entry, in the second table */
@@ -323,6 +361,7 @@ static const struct ktest_case cases[] = {
 	{"coalescing", coalescing},
 	{"coalescing_of_commands", coalescing_of_commands},
 	{"refused_entries", refused_entries},
+	{"injected_refusals", injected_refusals},
 	{"event_in_the_middle", event_in_the_middle},
 	{"one_call_a_section", one_call_a_section},
 };

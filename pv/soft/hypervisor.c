@@ -1,0 +1,231 @@
+/*
+ * The calls of the software hypervisor, and the entries of the pv table that make them.
+ *
+ * A batch is carried out entry by entry with interrupts off. As the seed says, it stops in the
+ * middle, is delayed, and lets an event in, as Xen does with a long call; and what is refused ends
+ * it: what came before is done, nothing after it is. Then the invalidation that the section owes is
+ * made.
+ */
+#include "pv/soft/soft.h"
+
+#include "kernel/counters.h"
+#include "kernel/interrupt.h"
+#include "kernel/irqflags.h"
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "kernel/rng.h"
+#include "kernel/seeded.h"
+#include "mm/lazy_mmu.h"
+#include "mm/mm.h"
+#include "pv/batch.h"
+#include "pv/native.h"
+
+#define STOP_ONE_IN 8 /* calls */
+#define MAX_DELAY 400 /* turns of a loop */
+#define EPERM 1
+
+/* Where this call of @n entries stops to let an event in; @n: nowhere. Interrupts are off. */
+static unsigned choose_stop(unsigned n, bool may_stop)
+{
+	if (!may_stop || n < 2 || rng_below(this_cpu_rng(), STOP_ONE_IN))
+		return n;
+	return 1 + rng_below(this_cpu_rng(), n - 1);
+}
+
+/* The call is delayed and interrupted; it holds nothing. */
+static void let_an_event_in(void)
+{
+	unsigned delay = rng_below(this_cpu_rng(), MAX_DELAY);
+
+	count(CNT_HYPERCALL_STOPS);
+	local_irq_enable();
+	while (delay--)
+		cpu_relax();
+	pv_send_ipi(smp_processor_id(), VECTOR_TIMER);
+	cpu_relax();
+	local_irq_disable();
+}
+
+/* True once, when the update that a test has chosen comes. */
+static bool refusal_is_due(void)
+{
+	return batch_refusal.nth && !--batch_refusal.nth;
+}
+
+/* Entries [from, to) of the call; how many were done. NULL or why the next was refused in @why. */
+static unsigned change_entries(const struct pt_update *u, unsigned from, unsigned to, u64 *old,
+			       const char **why)
+{
+	spin_lock(&soft_lock);
+	for (; from < to; from++) {
+		struct soft_change c = {.maddr = u[from].ptr & ~7UL, .val = u[from].val};
+
+		c.keep_ad = (u[from].ptr & PT_PRESERVE_AD) && !seeded(BUG_LOSES_DIRTY);
+		*why = refusal_is_due() ? "as was asked for" : soft_change_entry(&c);
+		if (*why)
+			break;
+		*old = c.old;
+	}
+	spin_unlock(&soft_lock);
+	return from;
+}
+
+/* The call: 0 or an error; how many entries were @done, and what the last of them had held. */
+static long mmu_update(const struct pt_update *u, unsigned n, unsigned *done, u64 *old)
+{
+	unsigned long flags = local_irq_save();
+	unsigned stop = choose_stop(n, flags & FLAGS_IF);
+	const char *why = NULL;
+
+	count(CNT_HYPERCALLS);
+	count(CNT_MMU_UPDATES);
+	count_n(CNT_MMU_UPDATE_ENTRIES, n);
+	*done = change_entries(u, 0, stop, old, &why);
+	if (!why && stop < n) {
+		let_an_event_in();
+		*done = change_entries(u, stop, n, old, &why);
+	}
+	local_irq_restore(flags);
+	if (why && !batch_refusal.expected)
+		pr_err("hypervisor: update %u of %u is refused: %s\n", *done, n, why);
+	return why ? -EPERM : 0;
+}
+
+static void soft_issue(struct batch *b)
+{
+	unsigned done = 0;
+	u64 old;
+
+	if (seeded(BUG_FLUSH_BEFORE_UPDATES))
+		batch_pay_flush(b);
+	if (b->n) {
+		long err = mmu_update(b->update, b->n, &done, &old);
+
+		batch_check_applied(b->update, b->n, err, done, b->caller, true);
+	}
+	if (!seeded(BUG_FLUSH_BEFORE_UPDATES))
+		batch_pay_flush(b);
+}
+
+/* One update at once; what the entry held. */
+static u64 update_now(struct pt_update u, unsigned long caller)
+{
+	unsigned done = 0;
+	u64 old = 0;
+	long err;
+
+	preempt_disable();
+	err = mmu_update(&u, 1, &done, &old);
+	preempt_enable();
+	batch_check_applied(&u, 1, err, done, &caller, false);
+	return old;
+}
+
+static __always_inline void update(pte_t *ptep, u64 val, enum pt_command cmd)
+{
+	unsigned long caller = (unsigned long)__builtin_return_address(0);
+
+	if (is_lazy_mmu_mode_active())
+		batch_queue(ptep, val, cmd, caller);
+	else
+		update_now((struct pt_update){__pa(ptep) | cmd, val}, caller);
+}
+
+static void soft_set_pte(pte_t *ptep, pte_t pte)
+{
+	update(ptep, pte.v, PT_NORMAL);
+}
+
+static void soft_ptep_modify(pte_t *ptep, pte_t old __unused, pte_t new)
+{
+	update(ptep, new.v, PT_PRESERVE_AD);
+}
+
+/*
+ * In a section the clear is queued with its A and D bits kept: after the leave the entry, not
+ * present any more, still holds what the CPU had set by then. That is the "clear and harvest" of
+ * mm/zap.c.
+ */
+static pte_t soft_ptep_get_and_clear(pte_t *ptep)
+{
+	unsigned long caller = (unsigned long)__builtin_return_address(0);
+	pte_t old = *(volatile pte_t *)ptep;
+
+	if (is_lazy_mmu_mode_active())
+		batch_queue(ptep, 0, PT_PRESERVE_AD, caller);
+	else
+		old.v = update_now((struct pt_update){__pa(ptep), 0}, caller);
+	return old;
+}
+
+static void soft_set_tables(const struct table_change *change, unsigned n)
+{
+	unsigned long flags = local_irq_save();
+
+	count(CNT_HYPERCALLS);
+	count(CNT_TABLE_UPDATES);
+	spin_lock(&soft_lock);
+	for (unsigned i = 0; i < n; i++) {
+		struct soft_change c = {.maddr = __pa(change[i].entry), .val = change[i].val};
+		const char *why = soft_change_entry(&c);
+
+		if (why)
+			panic("hypervisor: the entry at %p cannot become %#lx: %s", change[i].entry,
+			      change[i].val, why);
+	}
+	spin_unlock(&soft_lock);
+	local_irq_restore(flags);
+}
+
+bool soft_alloc_table(struct mm *mm, u64 frame, unsigned level)
+{
+	unsigned long flags = spin_lock_irqsave(&soft_lock);
+	const char *why = soft_make_table(frame, level, mm == &init_mm);
+
+	count(CNT_HYPERCALLS);
+	if (why)
+		panic("hypervisor: frame %#lx cannot become a table of level %u: %s", frame, level,
+		      why);
+	spin_unlock_irqrestore(&soft_lock, flags);
+	return true;
+}
+
+static bool soft_release_table(u64 frame, unsigned level)
+{
+	unsigned long flags = spin_lock_irqsave(&soft_lock);
+	const char *why = soft_unmake_table(frame);
+
+	count(CNT_HYPERCALLS);
+	if (why)
+		panic("hypervisor: frame %#lx, a table of level %u, cannot be released: %s", frame,
+		      level, why);
+	shadow_forget_table(frame);
+	spin_unlock_irqrestore(&soft_lock, flags);
+	return false;
+}
+
+static unsigned soft_audit(void)
+{
+	unsigned long flags = spin_lock_irqsave(&soft_lock);
+	unsigned wrong = soft_frames_audit() + shadow_audit();
+
+	spin_unlock_irqrestore(&soft_lock, flags);
+	return wrong;
+}
+
+void deferred_setup(void)
+{
+	pv_ops.name = "deferred";
+	pv_queues_updates = true;
+	pv_validates_updates = true;
+	pv_injects_refusals = true;
+	pv_ops.mmu.take_over = soft_frames_init;
+	pv_ops.mmu.set_pte = soft_set_pte;
+	pv_ops.mmu.ptep_get_and_clear = soft_ptep_get_and_clear;
+	pv_ops.mmu.ptep_modify = soft_ptep_modify;
+	pv_ops.mmu.set_tables = soft_set_tables;
+	pv_ops.mmu.alloc_table = soft_alloc_table;
+	pv_ops.mmu.release_table = soft_release_table;
+	pv_ops.mmu.issue = soft_issue;
+	pv_ops.mmu.audit = soft_audit;
+}

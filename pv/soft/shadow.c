@@ -1,0 +1,280 @@
+/*
+ * Shadow page tables: for user mode the CPU walks tables of the hypervisor's own, one for each of
+ * the guest's that was used, which the guest never sees. This is VMI's model, the second case of
+ * the patch of 2007. The kernel's half is the guest's own, read-only in the direct map.
+ *
+ *  - A shadow table follows one guest table entry by entry: entry i of the one is derived from
+ * entry i of the other, or it is empty. It is linked by what shadows the tables above, with their
+ * rights.
+ *  - Each change of a guest's entry changes the shadow under the same lock. What is missing is
+ * filled at the fault; a fault that the guest's own tables explain is the guest's.
+ *  - The CPU sets A and D in the shadow, so an entry is present there only once A is set in the
+ * guest's, and writable only once D is: the fault sets them. A guest that clears them takes the
+ * shadow's away.
+ *
+ * The guest's invalidations serve the shadow too: it makes them for just the changes that need
+ * them.
+ */
+#include "pv/soft/soft.h"
+
+#include "kernel/counters.h"
+#include "kernel/irqflags.h"
+#include "kernel/printk.h"
+#include "kernel/ptregs.h"
+#include "kernel/seeded.h"
+#include "kernel/string.h"
+#include "kernel/traps.h"
+#include "mm/mm.h"
+#include "pv/native.h"
+
+#define KERNEL_SLOT (PTRS_PER_TABLE / 2)
+#define MAX_REPORTS 8
+
+/* The guest's L4 table that this CPU has loaded; 0: the kernel's, which has no shadow. */
+static DEFINE_PER_CPU(u64, loaded_root);
+
+static u64 derive(u64 guest)
+{
+	if ((guest & (_PAGE_PRESENT | _PAGE_ACCESSED)) != (_PAGE_PRESENT | _PAGE_ACCESSED))
+		return 0;
+	return guest & _PAGE_DIRTY ? guest : guest & ~_PAGE_RW;
+}
+
+static void shadow_entry_changed(u64 table, unsigned index, u64 val) __no_thread_safety
+{
+	const struct soft_frame *f = &soft_frames[table];
+
+	if (f->shadow && !seeded(BUG_SHADOW_NOT_SYNCED))
+		WRITE_ONCE(soft_table(f->shadow)[index], f->level == 1 ? derive(val) : 0);
+}
+
+/* --- filling --- */
+
+enum fill { FILL_NOTHING_TO_DO, FILL_DONE, FILL_NO_FRAME };
+
+/* One way down: what has been found so far. */
+struct walk {
+	unsigned long addr, error;
+	u64 guest;   /* table */
+	u64 *shadow; /* its shadow */
+	u64 rights;  /* the AND of all levels; NX inverted */
+	bool changed;
+};
+
+static unsigned index_of(const struct walk *w, unsigned level)
+{
+	return w->addr >> (PAGE_SHIFT + 9 * (level - 1)) & (PTRS_PER_TABLE - 1);
+}
+
+static bool permits(const struct walk *w)
+{
+	if ((w->error & PF_USER) && !(w->rights & _PAGE_USER))
+		return false;
+	if ((w->error & PF_WRITE) && !(w->rights & _PAGE_RW))
+		return false;
+	return !(w->error & PF_INSTR) || (w->rights & _PAGE_NX);
+}
+
+/* Link the shadow of the table that @entry links, and go there. False: no frame for it. */
+static bool descend(struct walk *w, unsigned index, u64 entry) __must_hold(soft_lock)
+{
+	struct soft_frame *below = &soft_frames[soft_frame_of(entry)];
+	u64 link;
+
+	if (!below->shadow)
+		below->shadow = shadow_pool_get(soft_frame_of(entry));
+	if (!below->shadow)
+		return false;
+	link = (u64)below->shadow << PAGE_SHIFT | (entry & PTE_FLAGS_MASK);
+	if (w->shadow[index] != link) {
+		WRITE_ONCE(w->shadow[index], link);
+		shadow_pool_set_parent(below->shadow, &w->shadow[index]);
+		w->changed = true;
+	}
+	w->guest = soft_frame_of(entry);
+	w->shadow = soft_table(below->shadow);
+	return true;
+}
+
+static void fill_leaf(struct walk *w, u64 *guest, u64 *shadow)
+{
+	u64 val = *guest | _PAGE_ACCESSED | (w->error & PF_WRITE ? _PAGE_DIRTY : 0);
+
+	if (*guest == val && *shadow == derive(val))
+		return;
+	WRITE_ONCE(*guest, val);
+	WRITE_ONCE(*shadow, derive(val));
+	w->changed = true;
+}
+
+/* Make the shadow of w->addr permit what the guest's tables permit, if that is the access. */
+static enum fill fill(struct walk *w) __must_hold(soft_lock)
+{
+	for (unsigned level = 4;; level--) {
+		unsigned index = index_of(w, level);
+		u64 *entry = &soft_table(w->guest)[index];
+
+		if (!(*entry & _PAGE_PRESENT))
+			return FILL_NOTHING_TO_DO;
+		w->rights &= *entry ^ _PAGE_NX;
+		if (level == 1) {
+			if (permits(w))
+				fill_leaf(w, entry, &w->shadow[index]);
+			return w->changed && permits(w) ? FILL_DONE : FILL_NOTHING_TO_DO;
+		}
+		if (!descend(w, index, *entry))
+			return FILL_NO_FRAME;
+	}
+}
+
+static enum fill fill_address(unsigned long addr, unsigned long error)
+{
+	u64 root = this_cpu_read(loaded_root);
+	struct walk w = {.addr = addr, .error = error, .guest = root, .rights = ~0UL};
+	enum fill result;
+
+	if (!root)
+		return FILL_NOTHING_TO_DO;
+	spin_lock(&soft_lock);
+	w.shadow = soft_table(soft_frames[root].shadow);
+	result = fill(&w);
+	spin_unlock(&soft_lock);
+	return result;
+}
+
+static void reclaim_with_interrupts(void)
+{
+	preempt_disable();
+	local_irq_enable();
+	shadow_pool_reclaim();
+	local_irq_disable();
+	preempt_enable_no_resched();
+}
+
+/* The fault's context has interrupts off; a reclaim needs them, and so does its flush. */
+static bool shadow_fix_fault(const struct pt_regs *regs, unsigned long addr)
+{
+	bool may_reclaim = (regs->flags & FLAGS_IF) && !in_interrupt();
+	enum fill result;
+
+	while ((result = fill_address(addr, regs->orig_ax)) == FILL_NO_FRAME && may_reclaim)
+		reclaim_with_interrupts();
+	if (result == FILL_DONE)
+		count(CNT_SHADOW_FILLS);
+	return result == FILL_DONE;
+}
+
+/* --- tables --- */
+
+static u64 get_root(u64 guest)
+{
+	u64 frame = 0;
+
+	preempt_disable();
+	for (unsigned attempt = 0; !frame && attempt < 2; attempt++) {
+		unsigned long flags;
+
+		if (attempt)
+			shadow_pool_reclaim();
+		flags = spin_lock_irqsave(&soft_lock);
+		frame = shadow_pool_get(guest);
+		spin_unlock_irqrestore(&soft_lock, flags);
+	}
+	preempt_enable();
+	return frame;
+}
+
+/* An L4 table gets its shadow, with the kernel's half, when it is made: it must be loadable. */
+static bool shadow_alloc_table(struct mm *mm, u64 frame, unsigned level)
+{
+	unsigned long flags;
+	u64 root = 0;
+
+	if (level == 4) {
+		root = get_root(frame);
+		if (!root)
+			return false;
+		memcpy(soft_table(root) + KERNEL_SLOT, soft_table(frame) + KERNEL_SLOT,
+		       KERNEL_SLOT * sizeof(u64));
+	}
+	soft_alloc_table(mm, frame, level);
+	flags = spin_lock_irqsave(&soft_lock);
+	soft_frames[frame].shadow = root;
+	spin_unlock_irqrestore(&soft_lock, flags);
+	return true;
+}
+
+void shadow_forget_table(u64 frame)
+{
+	u64 shadow = soft_frames[frame].shadow;
+
+	soft_frames[frame].shadow = 0;
+	if (shadow)
+		shadow_pool_put(shadow);
+}
+
+static void shadow_load_pgd(struct mm *mm, u64 pgd, unsigned asid, bool flush) __no_thread_safety
+{
+	u64 shadow = soft_frames[pgd].shadow;
+
+	this_cpu_write(loaded_root, shadow ? pgd : 0);
+	native_load_pgd(mm, shadow ? shadow : pgd, asid, flush);
+}
+
+/* --- the audit --- */
+
+static bool is_right(unsigned level, u64 guest, u64 shadow) __must_hold(soft_lock)
+{
+	if (!shadow)
+		return true;
+	if (level == 1)
+		return shadow == derive(guest);
+	return (guest & _PAGE_PRESENT) &&
+	       shadow == ((u64)soft_frames[soft_frame_of(guest)].shadow << PAGE_SHIFT |
+			  (guest & PTE_FLAGS_MASK));
+}
+
+static unsigned audit_table(u64 frame, unsigned wrong) __must_hold(soft_lock)
+{
+	const struct soft_frame *f = &soft_frames[frame];
+	const u64 *guest = soft_table(frame), *shadow = soft_table(f->shadow);
+
+	for (unsigned i = 0; i < PTRS_PER_TABLE; i++) {
+		bool kernel_half = f->level == 4 && i >= KERNEL_SLOT;
+
+		if (kernel_half ? shadow[i] == guest[i] : is_right(f->level, guest[i], shadow[i]))
+			continue;
+		if (wrong++ < MAX_REPORTS)
+			printk("    # audit: entry %u of the shadow of frame %#lx (level %u) is "
+			       "%#lx, the guest's is %#lx\n",
+			       i, frame, f->level, shadow[i], guest[i]);
+	}
+	return wrong;
+}
+
+unsigned shadow_audit(void)
+{
+	unsigned wrong = 0;
+
+	for (u64 i = 0; i < soft_max_pfn; i++)
+		if (soft_frames[i].shadow)
+			wrong = audit_table(i, wrong);
+	return wrong;
+}
+
+static void shadow_take_over(void)
+{
+	soft_frames_init();
+	shadow_pool_init();
+	soft_entry_changed = shadow_entry_changed;
+}
+
+void shadow_setup(void)
+{
+	deferred_setup();
+	pv_ops.name = "shadow";
+	pv_ops.mmu.take_over = shadow_take_over;
+	pv_ops.mmu.alloc_table = shadow_alloc_table;
+	pv_ops.mmu.load_pgd = shadow_load_pgd;
+	pv_ops.mmu.fix_fault = shadow_fix_fault;
+}

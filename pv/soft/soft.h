@@ -1,0 +1,97 @@
+/*
+ * The software hypervisor: a part of the kernel's image that plays the hypervisor on plain QEMU. It
+ * owns the page tables as Xen does. The guest sees them read-only, hands updates to it in batches,
+ * and each is validated before it is carried out. Two backends use it:
+ *
+ *   deferred   the CPU walks the guest's tables, which only this code writes
+ *   shadow     the CPU walks tables of this code's own, which follow the guest's: shadow.c
+ *
+ *   frames.c       what each frame is, and who refers to it: the rules
+ *   hypervisor.c   the calls: batches, their interruptions and refusals; the entries of the pv
+ * table shadow.c       the shadow tables; shadow_pool.c: their frames, and their reclaim
+ *
+ * Lock: soft_lock guards all of it; it is taken with interrupts off, a part of a batch at a time.
+ */
+#pragma once
+
+#include "kernel/spinlock.h"
+#include "mm/addr.h"
+#include "mm/pgtable_types.h"
+
+struct mm;
+
+#define SOFT_OWN 7 /* the level of a frame that is the hypervisor's own */
+
+struct soft_frame {
+	u32 writable; /* entries that map it writable, that of the direct map included */
+	u32 links;    /* entries of the next level that link it, if it is a table */
+	u32 found_writable, found_links; /* the audit's own count */
+	u32 shadow;			 /* a guest's table: the frame of its shadow, or 0 */
+	u8 level;			 /* 1-4: a page table; 0: not one */
+	bool kernel;			 /* a table of the kernel's half */
+};
+
+/* A change of one entry, as asked for; then what it was. */
+struct soft_change {
+	u64 maddr; /* of the entry */
+	u64 val;
+	bool keep_ad; /* A and D as the CPU left them */
+	u64 old;
+};
+
+extern struct spinlock soft_lock;
+extern struct soft_frame *soft_frames __guarded_by(soft_lock); /* by frame number */
+extern u64 soft_max_pfn;
+/* Called after each change of an entry of a guest's table; NULL for none. */
+extern void (*soft_entry_changed)(u64 table, unsigned index, u64 val);
+
+/* A second, writable mapping of all memory, which only the hypervisor uses. */
+static inline void *soft_window(u64 maddr)
+{
+	return (void *)(SOFT_WINDOW + maddr);
+}
+
+static inline u64 *soft_table(u64 frame)
+{
+	return soft_window(frame << PAGE_SHIFT);
+}
+
+static inline u64 soft_frame_of(u64 entry)
+{
+	return (entry & PTE_MFN_MASK) >> PAGE_SHIFT;
+}
+
+/* At boot, one CPU: take the tables of the kernel over. */
+void soft_frames_init(void);
+/* At boot: @frame is the hypervisor's; the direct map has it no more. */
+void soft_own_frame(u64 frame) __must_hold(soft_lock);
+/* NULL, or why it is refused; then nothing has changed. */
+const char *soft_change_entry(struct soft_change *c) __must_hold(soft_lock);
+/* @frame becomes a table of @level with what it holds; NULL, or why it cannot. */
+const char *soft_make_table(u64 frame, unsigned level, bool kernel) __must_hold(soft_lock);
+const char *soft_unmake_table(u64 frame) __must_hold(soft_lock);
+/* Drop all that this CPU's TLB holds, of every address space. Interrupts off. */
+void soft_flush_everything(void);
+/* Count again what the books say; how often they are wrong, each of which is printed. */
+unsigned soft_frames_audit(void) __must_hold(soft_lock);
+
+/* hypervisor.c: what the shadow backend does too. */
+bool soft_alloc_table(struct mm *mm, u64 frame, unsigned level) __excludes(soft_lock);
+
+/* shadow.c */
+unsigned shadow_audit(void) __must_hold(soft_lock);
+/* The guest's table @frame ceases to be one. */
+void shadow_forget_table(u64 frame) __must_hold(soft_lock);
+
+/* shadow_pool.c */
+void shadow_pool_init(void);
+/* A cleared frame for the shadow of @guest's table; 0: none is left. */
+u64 shadow_pool_get(u64 guest) __must_hold(soft_lock);
+void shadow_pool_put(u64 frame) __must_hold(soft_lock);
+/* The entry that links @frame, so that a reclaim finds it. */
+void shadow_pool_set_parent(u64 frame, u64 *entry) __must_hold(soft_lock);
+/* Take frames from tables that were filled long ago. Interrupts on, preemption off. */
+void shadow_pool_reclaim(void) __excludes(soft_lock);
+
+void deferred_setup(void);
+void shadow_setup(void);
