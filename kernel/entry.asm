@@ -12,7 +12,7 @@ default rel
 extern trap_dispatch, syscall_dispatch, exit_to_user_mode, pv_ops
 extern cpu_tss, syscall_user_sp
 
-global trap_stubs, syscall_entry, task_enter_user
+global trap_stubs, step_stub, syscall_entry, task_enter_user
 
 USER_DS         equ 0x1b
 USER_CS         equ 0x23
@@ -55,6 +55,10 @@ trap_stubs:
   %assign vec vec + 1
 %endrep
 
+; A debug exception that stays on the task's stack: while the kernel is single-stepped (traps.h).
+step_stub:
+        push    0
+        push    1
 trap_entry:
         xchg    rdi, [rsp]              ; the vector; rdi takes its place
         PUSH_REGS

@@ -5,6 +5,7 @@
 
 #include "pv/pv_ops.h"
 
+#define FLAGS_TF BIT(8)
 #define FLAGS_IF BIT(9)
 
 static inline unsigned long local_save_flags(void)

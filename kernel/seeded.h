@@ -18,11 +18,11 @@
 /* clang-format off */
 /*        id                    name                    backends             suites                     provenance */
 #define SEEDED_BUGS(X)                                                                                                       \
-	X(REENTER_ON_ENTER,     "reenter-on-enter",     "deferred xen",      "switch",                  "Linux 7.0: the switch enters the mode for a counter that enter has just raised")    \
-	X(REENTER_ON_LEAVE,     "reenter-on-leave",     "deferred xen",      "switch",                  "Linux 7.0: the same on leave")                                                    \
-	X(DEPTH_PER_CPU,        "depth-per-cpu",        "deferred xen",      "lazy_mmu,switch",         "the nesting depth is the CPU's and not the task's")                               \
-	X(SWITCH_NO_FLUSH,      "switch-no-flush",      "deferred xen",      "switch",                  "a context switch leaves the queue as it is")                                      \
-	X(FLUSH_OTHER_CPU,      "flush-other-cpu",      "deferred xen",      "switch",                  "the queue is chosen, the task migrates, the queue is issued")                     \
+	X(REENTER_ON_ENTER,     "reenter-on-enter",     "deferred xen",      "preempt-everywhere,switch", "Linux 7.0: the switch enters the mode for a counter that enter has just raised")    \
+	X(REENTER_ON_LEAVE,     "reenter-on-leave",     "deferred xen",      "preempt-everywhere,switch", "Linux 7.0: the same on leave")                                                    \
+	X(DEPTH_PER_CPU,        "depth-per-cpu",        "deferred xen",      "preempt-everywhere,switch", "the nesting depth is the CPU's and not the task's")                               \
+	X(SWITCH_NO_FLUSH,      "switch-no-flush",      "deferred xen",      "preempt-everywhere,switch", "a context switch leaves the queue as it is")                                      \
+	X(FLUSH_OTHER_CPU,      "flush-other-cpu",      "deferred xen",      "preempt-everywhere,switch", "the queue is chosen, the task migrates, the queue is issued")                     \
 	X(LEAVE_AFTER_UNLOCK,   "leave-after-unlock",   "native deferred xen", "mprotect",              "the rule of 2007, broken")                                                        \
 	X(UNLOCK_IN_SECTION,    "unlock-in-section",    "deferred xen",      "zap",                     "madvise's split path: the lock is dropped without a leave")                       \
 	X(FLUSH_BEFORE_UPDATES, "flush-before-updates", "deferred",          "zap,mix",                 "the TLB is flushed, then the updates are made")                                   \

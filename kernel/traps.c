@@ -26,9 +26,10 @@ struct idt_gate {
 	u32 offset_high, reserved;
 };
 
-extern u8 trap_stubs[256][16]; /* entry.asm */
+extern u8 trap_stubs[256][16], step_stub[]; /* entry.asm */
 static struct idt_gate idt[256] __aligned(16);
 static void (*timer_hook)(void);
+static void (*step_hook)(struct pt_regs *regs);
 
 static const char *const trap_names[NR_TRAPS] = {
 	[0] = "divide error",	     [1] = "debug",	     [2] = "NMI",
@@ -39,10 +40,8 @@ static const char *const trap_names[NR_TRAPS] = {
 	[17] = "alignment check",    [18] = "machine check", [19] = "SIMD error",
 };
 
-static void set_gate(unsigned vector, u8 ist, u8 type)
+static void set_gate_to(u64 addr, unsigned vector, u8 ist, u8 type)
 {
-	u64 addr = (u64)trap_stubs[vector];
-
 	idt[vector] = (struct idt_gate){
 		.offset_low = addr,
 		.selector = KERNEL_CS,
@@ -51,6 +50,11 @@ static void set_gate(unsigned vector, u8 ist, u8 type)
 		.offset_mid = addr >> 16,
 		.offset_high = addr >> 32,
 	};
+}
+
+static void set_gate(unsigned vector, u8 ist, u8 type)
+{
+	set_gate_to((u64)trap_stubs[vector], vector, ist, type);
 }
 
 void idt_init(void)
@@ -119,6 +123,8 @@ static void do_exception(struct pt_regs *regs, unsigned vector)
 	}
 	if (vector == TRAP_GP && fixup_exception(regs))
 		return;
+	if (vector == TRAP_DB && step_hook)
+		step_hook(regs);
 	if (vector == TRAP_DB)
 		return; /* of a user instruction, delayed into our entry; nothing is lost */
 	if (vector == TRAP_DF && kstack_is_guard(pv_read_cr2()))
@@ -142,6 +148,15 @@ void set_timer_hook(void (*hook)(void))
 	preempt_disable();
 	smp_call_mask(&cpu_online_mask, nothing, NULL);
 	preempt_enable();
+}
+
+void set_step_hook(void (*hook)(struct pt_regs *regs))
+{
+	step_hook = hook;
+	if (hook)
+		set_gate_to((u64)step_stub, TRAP_DB, 0, GATE_INTERRUPT);
+	else
+		set_gate(TRAP_DB, IST_DB, GATE_INTERRUPT);
 }
 
 static void call_timer_hook(void)

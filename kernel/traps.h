@@ -43,6 +43,13 @@ void idt_load(void);
 bool fixup_exception(struct pt_regs *regs);
 
 /*
+ * In tests: @hook is called after each instruction of the kernel that runs with the flag TF set. It
+ * runs with interrupts off on the stack of the task, and may switch to another; NULL for none. No
+ * user mode may run meanwhile: a debug exception would find it with a stack of its own.
+ */
+void set_step_hook(void (*hook)(struct pt_regs *regs));
+
+/*
  * In tests: @hook is called in every timer interrupt, with interrupts off; NULL for none. On return
  * no CPU is in the former hook any more. Interrupts on.
  */

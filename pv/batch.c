@@ -207,6 +207,7 @@ void batch_flush(void)
 		preempt_disable();
 		b = this_cpu_ptr(this_batch);
 	}
+	ASSERT(b == this_cpu_ptr(this_batch));
 	if (!is_empty(b)) {
 		count(CNT_BATCHES);
 		per_cpu(batch_histogram, smp_processor_id())[batch_size(b)]++;

@@ -24,10 +24,14 @@
 #define MAX_DELAY 400 /* turns of a loop */
 #define EPERM 1
 
-/* Where this call of @n entries stops to let an event in; @n: nowhere. Interrupts are off. */
-static unsigned choose_stop(unsigned n, bool may_stop)
+/*
+ * Where this call of @n entries, made with @flags, stops to let an event in; @n: nowhere. One that
+ * is single-stepped goes the same way each time. Interrupts are off.
+ */
+static unsigned choose_stop(unsigned n, unsigned long flags)
 {
-	if (!may_stop || n < 2 || rng_below(this_cpu_rng(), STOP_ONE_IN))
+	if (!(flags & FLAGS_IF) || (flags & FLAGS_TF) || n < 2 ||
+	    rng_below(this_cpu_rng(), STOP_ONE_IN))
 		return n;
 	return 1 + rng_below(this_cpu_rng(), n - 1);
 }
@@ -74,7 +78,7 @@ static unsigned change_entries(const struct pt_update *u, unsigned from, unsigne
 static long mmu_update(const struct pt_update *u, unsigned n, unsigned *done, u64 *old)
 {
 	unsigned long flags = local_irq_save();
-	unsigned stop = choose_stop(n, flags & FLAGS_IF);
+	unsigned stop = choose_stop(n, flags);
 	const char *why = NULL;
 
 	count(CNT_HYPERCALLS);

@@ -30,7 +30,7 @@ class Suite(NamedTuple):
 
 
 _SUITE = re.compile(
-    r'KTEST_SUITE\(\s*\w+,\s*"(\w+)",\s*"((?:[^"]|"\s*")*)",\s*(true|false),', re.S)
+    r'KTEST_SUITE\(\s*\w+,\s*"([\w-]+)",\s*"((?:[^"]|"\s*")*)",\s*(true|false),', re.S)
 
 
 def suites() -> list[Suite]:
