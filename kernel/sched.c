@@ -14,6 +14,7 @@
 #include "kernel/printk.h"
 #include "kernel/rng.h"
 #include "kernel/string.h"
+#include "kernel/trace.h"
 #include "mm/lazy_mmu.h"
 #include "mm/tlb.h"
 
@@ -50,10 +51,15 @@ void preempt_point_hit(void)
 
 void sched_tune(struct sched_tuning tuning)
 {
+	bool begins = !sched_tuning.quantum_us && tuning.quantum_us;
+
 	sched_tuning = tuning;
 #ifdef CONFIG_DEBUG
 	WRITE_ONCE(preempt_point_permille, tuning.point_permille);
 #endif
+	if (begins)
+		for_each_online_cpu(cpu)
+			pv_send_ipi(cpu, VECTOR_TIMER);
 }
 
 /* switch.asm: saves what the ABI preserves, changes stacks, returns the task that was left. */
@@ -69,7 +75,8 @@ static void arm_tick(void)
 {
 	u64 q = sched_tuning.quantum_us * 1000ULL;
 
-	pv_set_timer(q / 2 + rng_below(this_cpu_rng(), q));
+	if (q)
+		pv_set_timer(q / 2 + rng_below(this_cpu_rng(), q));
 }
 
 static void enqueue(struct rq *rq, struct task *t) __must_hold(rq->lock)
@@ -280,6 +287,7 @@ static void fpu_switch(struct task *prev, struct task *next)
 static void switch_to(struct rq *rq, struct task *prev, struct task *next, int migrate_to)
 {
 	count(CNT_CONTEXT_SWITCHES);
+	trace_switch(next);
 	if (prev->is_idle) {
 		cpumask_clear(&idle_mask, smp_processor_id());
 		arm_tick();
@@ -397,7 +405,7 @@ void preempt_schedule_irq(void)
 void sched_tick(void)
 {
 	count(CNT_TIMER_TICKS);
-	if (current->is_idle)
+	if (current->is_idle || !sched_tuning.quantum_us)
 		return;
 	arm_tick();
 	if (sched_has_runnable() || sched_tuning.migrate_permille)

@@ -46,8 +46,9 @@ static inline void set_current_state(enum task_state state)
 int sched_setaffinity(struct task *t, const cpumask_t *mask);
 
 /*
- * Stress: quantum in microseconds (timer interrupts come after quantum/2 .. quantum*3/2, seeded),
- * and how often out of 1000 a preempted task goes to a random CPU.
+ * Stress: quantum in microseconds (timer interrupts come after quantum/2 .. quantum*3/2, seeded; 0:
+ * no more come than what is armed already), and how often out of 1000 a preempted task goes to a
+ * random CPU.
  */
 struct sched_tuning {
 	unsigned quantum_us;

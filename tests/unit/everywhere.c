@@ -11,6 +11,7 @@
  * Oracle: after each operation the mode, the queue and the table are what its contract says,
  * whatever came in between; the other task's section too; and the assertions of the mode.
  */
+#include "kernel/clock.h"
 #include "kernel/counters.h"
 #include "kernel/irqflags.h"
 #include "kernel/layout.h"
@@ -29,7 +30,6 @@
 /* In the L4 slot of the kernel stacks, far behind them; a page for each CPU. */
 #define INTERRUPT_AREA (KSTACK_AREA + PGD_SIZE / 2)
 #define MAX_PARTNERS 2
-#define NO_TICK_US 1000000000U
 
 enum operation {
 	OP_ENTER,
@@ -153,6 +153,13 @@ static void ask_partner(unsigned cpu)
 static bool partner_is_done(unsigned cpu)
 {
 	return smp_load_acquire(&partners[cpu].done) == READ_ONCE(partners[cpu].asked);
+}
+
+/* Done, and off its run queue: the next pass finds it as this one did. */
+static bool partner_is_asleep(unsigned cpu)
+{
+	return partner_is_done(cpu) && !READ_ONCE(partners[cpu].task->on_rq) &&
+	       !READ_ONCE(partners[cpu].task->on_cpu);
 }
 
 static unsigned nr_cpus(void)
@@ -468,7 +475,7 @@ static void script(struct ktest *t, unsigned n) __no_thread_safety
 	KEXPECT_EQ(t, current->lazy_mmu, 0);
 	for (unsigned cpu = 0; cpu < nr_cpus(); cpu++) {
 		WRITE_ONCE(partners[cpu].hold, false);
-		while (!partner_is_done(cpu))
+		while (!partner_is_asleep(cpu))
 			let_others_run();
 	}
 }
@@ -509,7 +516,8 @@ static void run_operation(struct ktest *t, enum operation op)
 	const struct sched_tuning tuning = sched_tuning;
 
 	/* Preemption comes from here alone: the way to a boundary is the same each time. */
-	sched_tune((struct sched_tuning){.quantum_us = NO_TICK_US});
+	sched_tune((struct sched_tuning){.quantum_us = 0});
+	clock_delay_ns(2000UL * tuning.quantum_us); /* what is armed comes */
 	mm = test_mm_enter();
 	find_page(&mine, ADDR);
 	start_partners();
