@@ -94,6 +94,11 @@ static bool set_witness(const char *v)
 	return set_switch(&boot_params.witness, v);
 }
 
+static bool set_trace(const char *v)
+{
+	return set_switch(&boot_params.trace, v);
+}
+
 static bool set_disable(const char *v)
 {
 	return copy_text(boot_params.disable, sizeof(boot_params.disable), v);
@@ -160,6 +165,7 @@ static const struct param {
 	{"maxcpus", "1 to 256", set_maxcpus},
 	{"lazy", "on or off", set_lazy},
 	{"witness", "on or off", set_witness},
+	{"trace", "on or off", set_trace},
 	{"disable", "CPU features separated by commas: smep smap umip fsgsbase pcid x2apic",
 	 set_disable},
 	{"replay", "arguments of ./pteron run, quoted as in a URL", set_replay},

@@ -15,6 +15,7 @@ struct boot_params {
 	unsigned maxcpus;
 	bool lazy;
 	bool witness;	   /* a debug Xen counts too */
+	bool trace;	   /* print all that is recorded (kernel/trace.h) at the end */
 	char disable[64];  /* CPU features to leave unused */
 	char replay[1024]; /* the arguments of ./pteron run; quoted as in a URL on the line */
 	char panic[32];	   /* a rule to break instead of running suites; tests/panics.c */

@@ -21,6 +21,7 @@
 #include "kernel/smp.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"
+#include "kernel/trace.h"
 #include "kernel/traps.h"
 #include "mm/early.h"
 #include "mm/lazy_mmu.h"
@@ -137,6 +138,7 @@ static void main_task(void *unused __unused)
 {
 	enum shutdown_reason why = SHUTDOWN_FAILED;
 
+	trace_start();
 	if (boot_params.panic[0])
 		panics_run(boot_params.panic);
 	else if (boot_params.init[0])
@@ -144,6 +146,7 @@ static void main_task(void *unused __unused)
 	else if (run_suites())
 		why = SHUTDOWN_PASSED;
 	counters_report();
+	trace_report();
 	printk("# verdict %s\n", why == SHUTDOWN_PASSED ? "passed" : "failed");
 	machine_shutdown(why);
 }

@@ -7,6 +7,7 @@
 #include "kernel/layout.h"
 #include "kernel/panic.h"
 #include "kernel/process.h"
+#include "kernel/trace.h"
 #include "kernel/traps.h"
 #include "mm/fault.h"
 #include "mm/kstack.h"
@@ -106,9 +107,11 @@ void do_page_fault(struct pt_regs *regs, unsigned long addr)
 		}
 	}
 	ASSERT(!current->lazy_mmu);
+	trace(TRACE_FAULT, mm, addr, error);
 	if (likely(regs->flags & FLAGS_IF))
 		local_irq_enable();
 	result = user_fault(mm, addr, error);
+	trace(TRACE_FAULT_END, mm, addr, result);
 	if (likely(result == FAULT_OK)) {
 		count(CNT_PAGE_FAULTS);
 		return;

@@ -14,6 +14,7 @@
 #include "kernel/ptregs.h"
 #include "kernel/sched.h"
 #include "kernel/stop.h"
+#include "kernel/trace.h"
 #include "mm/lazy_mmu.h"
 #include "mm/walk.h"
 #include "pv/batch.h"
@@ -86,6 +87,7 @@ static void __noreturn vpanic(const struct pt_regs *regs, unsigned long addr, co
 	if (!try_cmpxchg(&panic_cpu, &none, (int)smp_processor_id()))
 		pv_stop_this_cpu();
 	console_bust_lock();
+	trace_stop();
 	vsnprintf(msg, sizeof(msg), fmt, args);
 	printk("\n# panic: %s\n", msg);
 	printk("# cpu %u task %d %s preempt %#x\n", smp_processor_id(), current->tid, current->name,
@@ -93,12 +95,17 @@ static void __noreturn vpanic(const struct pt_regs *regs, unsigned long addr, co
 	print_regs(regs);
 	if (!user_mode(regs))
 		backtrace_from(regs->ip, regs->bp);
-	if (addr)
+	if (addr) {
 		page_walk_print(current->mm, addr);
+		if (current->mm)
+			trace_print_page(current->mm, addr);
+	}
 	print_locks();
 	lazy_mmu_print();
 	batch_print();
 	stop_other_cpus();
+	trace_print_recent();
+	trace_report();
 	replay_print();
 	printk("# verdict crashed\n");
 	machine_shutdown(SHUTDOWN_CRASHED);

@@ -13,6 +13,7 @@
 #include "kernel/printk.h"
 #include "kernel/process.h"
 #include "kernel/string.h"
+#include "kernel/trace.h"
 #include "kernel/uaccess.h"
 #include "mm/early.h"
 #include "mm/mmap.h"
@@ -248,6 +249,13 @@ static long sys_clock_gettime(struct pt_regs *r)
 	return copy_to_user(r->si, ts, sizeof(ts));
 }
 
+/* Not Linux's, which answers ENOSYS: what was done to the page at @addr, printed on the console. */
+static long sys_page_history(struct pt_regs *r)
+{
+	trace_print_page(current->mm, r->di);
+	return 0;
+}
+
 static long (*const table[NR_SYSCALLS])(struct pt_regs *r) = {
 	[1] = sys_write,
 	[9] = sys_mmap,
@@ -272,6 +280,7 @@ static long (*const table[NR_SYSCALLS])(struct pt_regs *r) = {
 	[218] = sys_set_tid_address,
 	[228] = sys_clock_gettime,
 	[231] = sys_exit_group,
+	[511] = sys_page_history,
 };
 
 static long unknown_syscall(unsigned long nr)

@@ -6,15 +6,19 @@
 
 #include "kernel/printk.h"
 #include "kernel/syscall.h"
+#include "kernel/trace.h"
 #include "mm/pgtable.h"
 #include "mm/shmem.h"
 #include "mm/vma.h"
 #include "mm/zeromap.h"
 
 #define MAX_REPORTS 16
+#define MAX_HISTORIES 2
 
 struct audit {
 	unsigned violations;
+	const struct mm *mm; /* of the entry that is looked at, NULL: none is */
+	unsigned long addr;
 };
 
 static void __printf(2, 3) report(struct audit *a, const char *fmt, ...)
@@ -28,6 +32,8 @@ static void __printf(2, 3) report(struct audit *a, const char *fmt, ...)
 	vsnprintf(msg, sizeof(msg), fmt, args);
 	va_end(args);
 	printk("    # audit: %s\n", msg);
+	if (a->mm && a->violations <= MAX_HISTORIES)
+		trace_print_page(a->mm, a->addr);
 }
 
 /* An upper-level entry must link a table of this mm, with all rights. */
@@ -109,8 +115,12 @@ static void audit_pte_page(struct audit *a, const struct mm *mm, pmd_t pmd, unsi
 	for (unsigned i = 0; i < PTRS_PER_TABLE; i++, addr += PAGE_SIZE) {
 		pte_t pte = ptep_get(table + i);
 
-		if (!pte_none(pte))
-			check_entry(a, mm, pte, addr);
+		if (pte_none(pte))
+			continue;
+		a->mm = mm;
+		a->addr = addr;
+		check_entry(a, mm, pte, addr);
+		a->mm = NULL;
 	}
 }
 

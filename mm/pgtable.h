@@ -10,6 +10,7 @@
 #include "kernel/panic.h"
 #include "kernel/seeded.h"
 #include "kernel/thread_safety.h"
+#include "kernel/trace.h"
 #include "mm/mm.h"
 #include "mm/page.h"
 #include "mm/pgtable_types.h"
@@ -228,6 +229,7 @@ static inline pte_t *pte_offset_map_lock(pmd_t *pmd, unsigned long addr, struct 
 
 	*ptlp = pte_lockptr(e);
 	spin_lock_preemptible(*ptlp, 0);
+	trace_lock_taken();
 	preempt_point();
 	return pte_offset(e, addr);
 }
@@ -241,6 +243,7 @@ static inline pte_t *pte_offset_map_lock_nested(pmd_t *pmd, unsigned long addr,
 
 	*ptlp = pte_lockptr(e);
 	spin_lock_preemptible(*ptlp, 1);
+	trace_lock_taken();
 	return pte_offset(e, addr);
 }
 
@@ -280,11 +283,12 @@ static inline pte_t ptep_get(const pte_t *ptep)
 }
 
 /* Store an entry that was none, or whose A and D bits do not matter. */
-static inline void set_pte_at(struct mm *mm __unused, unsigned long addr __unused, pte_t *ptep,
-			      pte_t pte) __must_hold(ptl_role)
+static inline void set_pte_at(struct mm *mm, unsigned long addr, pte_t *ptep, pte_t pte)
+	__must_hold(ptl_role)
 {
 	preempt_point();
 	count(CNT_PTE_UPDATES);
+	trace(TRACE_SET, mm, addr, pte.v);
 	pv_set_pte(ptep, pte);
 }
 
@@ -293,13 +297,17 @@ static inline void set_pte_at(struct mm *mm __unused, unsigned long addr __unuse
  * the A and D bits that the CPU sets until the leave are found in the cleared entry by
  * ptep_harvest().
  */
-static inline pte_t ptep_get_and_clear(struct mm *mm __unused, unsigned long addr __unused,
-				       pte_t *ptep) __must_hold(ptl_role)
+static inline pte_t ptep_get_and_clear(struct mm *mm, unsigned long addr, pte_t *ptep)
+	__must_hold(ptl_role)
 {
+	pte_t old;
+
 	ptep_assert_not_queued(ptep);
 	preempt_point();
 	count(CNT_PTE_UPDATES);
-	return pv_ptep_get_and_clear(ptep);
+	old = pv_ptep_get_and_clear(ptep);
+	trace(TRACE_CLEAR, mm, addr, old.v);
+	return old;
 }
 
 /* After the leave: the A and D bits that a cleared entry gathered until its clear took effect. */
@@ -320,11 +328,12 @@ static inline pte_t ptep_modify_prot_start(struct mm *mm __unused, unsigned long
 	return ptep_get(ptep);
 }
 
-static inline void ptep_modify_prot_commit(struct mm *mm __unused, unsigned long addr __unused,
-					   pte_t *ptep, pte_t old, pte_t pte) __must_hold(ptl_role)
+static inline void ptep_modify_prot_commit(struct mm *mm, unsigned long addr, pte_t *ptep,
+					   pte_t old, pte_t pte) __must_hold(ptl_role)
 {
 	preempt_point();
 	count(CNT_PTE_UPDATES);
+	trace(TRACE_MODIFY, mm, addr, pte.v);
 	pv_ptep_modify(ptep, old, pte);
 }
 

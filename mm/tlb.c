@@ -16,6 +16,7 @@
 #include "kernel/interrupt.h"
 #include "kernel/panic.h"
 #include "kernel/seeded.h"
+#include "kernel/trace.h"
 #include "mm/asid.h"
 #include "mm/lazy_mmu.h"
 #include "mm/page.h"
@@ -198,9 +199,11 @@ void tlb_flush_now(struct tlb_flush *f)
 static void flush_or_owe(struct tlb_flush *f)
 {
 	if (is_lazy_mmu_mode_active()) {
+		trace(TRACE_OWE, f->mm, f->start, f->end);
 		batch_owe_flush(f);
 		return;
 	}
+	trace(TRACE_FLUSH, f->mm, f->start, f->end);
 	preempt_disable();
 	tlb_flush_now(f);
 	preempt_enable();

@@ -14,6 +14,7 @@
 #include "kernel/preempt.h"
 #include "kernel/printk.h"
 #include "kernel/seeded.h"
+#include "kernel/trace.h"
 #include "mm/addr.h"
 #include "mm/tlb.h"
 
@@ -210,6 +211,9 @@ void batch_flush(void)
 	ASSERT(b == this_cpu_ptr(this_batch));
 	if (!is_empty(b)) {
 		count(CNT_BATCHES);
+		trace(TRACE_BATCH, NULL, 0, b->n);
+		if (b->flush.mm)
+			trace(TRACE_FLUSH, b->flush.mm, b->flush.start, b->flush.end);
 		per_cpu(batch_histogram, smp_processor_id())[batch_size(b)]++;
 		if (seeded(BUG_LAST_UPDATE_LOST) && b->n == BATCH_CAPACITY)
 			b->n--;

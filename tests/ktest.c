@@ -8,6 +8,7 @@
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/string.h"
+#include "kernel/trace.h"
 
 extern const struct ktest_suite *const __ktests_start[], *const __ktests_end[];
 
@@ -116,6 +117,7 @@ static bool run_suite(const struct ktest_suite *s)
 {
 	unsigned failed = s->nr_cases == 0;
 
+	trace_start();
 	printk("    KTAP version 1\n    # Subtest: %s\n    1..%u\n", s->name, s->nr_cases);
 	for (unsigned i = 0; i < s->nr_cases; i++)
 		failed += !run_case(s, i);

@@ -15,6 +15,7 @@
 #include "kernel/printk.h"
 #include "kernel/rng.h"
 #include "kernel/seeded.h"
+#include "kernel/trace.h"
 #include "mm/lazy_mmu.h"
 #include "mm/mm.h"
 #include "pv/batch.h"
@@ -22,6 +23,7 @@
 
 #define STOP_ONE_IN 8 /* calls */
 #define MAX_DELAY 400 /* turns of a loop */
+#define MMU_UPDATE 1  /* the call's number, as Xen's */
 #define EPERM 1
 
 /*
@@ -82,6 +84,7 @@ static long mmu_update(const struct pt_update *u, unsigned n, unsigned *done, u6
 	const char *why = NULL;
 
 	count(CNT_HYPERCALLS);
+	trace(TRACE_HYPERCALL, NULL, (u64)u, MMU_UPDATE);
 	count(CNT_MMU_UPDATES);
 	count_n(CNT_MMU_UPDATE_ENTRIES, n);
 	*done = change_entries(u, 0, stop, old, &why);

@@ -8,6 +8,7 @@
 
 #include "kernel/counters.h"
 #include "kernel/panic.h"
+#include "kernel/trace.h"
 #include "kernel/types.h"
 
 #include <xen/xen.h>
@@ -19,10 +20,13 @@
 
 static inline long hypercall(unsigned nr, u64 a, u64 b, u64 c, u64 d)
 {
+	/* First: a call would not leave r10 alone. */
+	count(CNT_HYPERCALLS);
+	trace(TRACE_HYPERCALL, NULL, a, nr);
+
 	register u64 r10 __asm__("r10") = d;
 	long ret;
 
-	count(CNT_HYPERCALLS);
 	__asm__ volatile("syscall"
 			 : "=a"(ret), "+D"(a), "+S"(b), "+d"(c), "+r"(r10)
 			 : "a"((u64)nr)

@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from . import bench, catalogue, mutants
+from . import bench, catalogue, mutants, replay, trace
 from .build import Build, BuildError, make_iso
 from .kvm import choose_accel
 from .machine import Config, drop_scratch, make_scratch, qemu_command
@@ -121,6 +122,8 @@ def _to_stderr(text: str) -> None:
 
 def command_run(args: argparse.Namespace) -> int:
     """Build, boot, run suites, print KTAP and a summary."""
+    if args.seeds > 1:
+        return _run_seeds(args)
     report = _open_report(args.json) if args.json else None
     config = _config(args, _to_stderr)
     printer = Printer()
@@ -133,6 +136,51 @@ def command_run(args: argparse.Namespace) -> int:
         with report:
             report.write(json.dumps(result.as_json(), indent=2) + "\n")
     return result.exit_code
+
+
+def _run_seeds(args: argparse.Namespace) -> int:
+    """Seed after seed, a line each; then how many different ways they went."""
+    if args.json:
+        raise UsageError("--json takes the result of one run: not with --seeds")
+    config = _config(args, _to_stderr)
+    orders, worst = set(), 0
+    for seed in range(args.seed, args.seed + args.seeds):
+        result = run(replace(config, seed=seed))
+        orders.add(result.output.lock_order)
+        worst = max(worst, result.exit_code)
+        print(f"seed {seed}: {result.verdict}, lock order {result.output.lock_order or 'not recorded'}, "
+              f"{result.output.counters.get('page_faults', 0):,} page faults", flush=True)
+        if result.exit_code:
+            print(advice(result), flush=True)
+    print(f"{args.seeds} seeds, {len(orders - {''})} distinct orders of lock acquisitions")
+    return worst
+
+
+def command_trace(args: argparse.Namespace) -> int:
+    """Run with the trace on and write it for Perfetto or Chrome, a track for each CPU."""
+    report = _open_report(args.output)
+    args.append = f"{args.append} trace=on".strip()
+    config = _config(args, _to_stderr)
+    result = run(config, (printer := Printer()).line)
+    printer.close()
+    with report:
+        report.write(trace.as_json(result.output.lines))
+    events = len(trace.parse(result.output.lines))
+    if not events:
+        raise trace.TraceError(f"the run ({result.verdict}) recorded no events: only debug builds do")
+    print(f"\n{events:,} events are in {args.output}: open it in https://ui.perfetto.dev or chrome://tracing")
+    return result.exit_code
+
+
+def command_replay(args: argparse.Namespace) -> int:
+    """Run a failure again, from its replay line or from a file that holds it."""
+    line = replay.find(args.line, _callers_path(args.line))
+    _to_stderr(f"pteron: {line}")
+    again = _parser().parse_args(replay.arguments(line))
+    if not args.gdb:
+        return command_run(again)
+    again.gdb_args, again.gdb_commands = args.gdb_args, replay.GDB_COMMANDS
+    return command_gdb(again)
 
 
 def _open_report(name: str):
@@ -157,6 +205,12 @@ def command_list(_: argparse.Namespace) -> int:
     return 0
 
 
+def _gdb(config: Config, args: argparse.Namespace, sock: Path) -> list[str]:
+    commands = [f"target remote {sock}", *args.gdb_commands]
+    return ["gdb", "-q", *args.gdb_args, *(word for c in commands for word in ("-ex", c)),
+            str(config.build.image)]
+
+
 def command_gdb(args: argparse.Namespace) -> int:
     """Boot stopped at the first instruction and open gdb with symbols."""
     config = _config(args, _to_stderr)
@@ -174,9 +228,7 @@ def command_gdb(args: argparse.Namespace) -> int:
                 time.sleep(0.02)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is gdb's, to stop the kernel
             try:
-                done = subprocess.run(["gdb", "-q", *args.gdb_args, "-ex", f"target remote {sock}",
-                                       "-ex", "hbreak kernel_entry", str(config.build.image)],
-                                      check=False)
+                done = subprocess.run(_gdb(config, args, sock), check=False)
             finally:
                 qemu.kill()
         return 0 if done.returncode == 0 else 3
@@ -243,6 +295,11 @@ def command_clean(_: argparse.Namespace) -> int:
     return 0
 
 
+def _gdb_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--gdb-arg", dest="gdb_args", action="append", default=[], metavar="ARG",
+                        help="an argument for gdb")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="./pteron", epilog=EPILOG,
@@ -259,6 +316,16 @@ def _parser() -> argparse.ArgumentParser:
     p = command("run", command_run)
     _run_options(p)
     p.add_argument("--json", metavar="FILE", help="write the result as one JSON object")
+    p.add_argument("--seeds", type=_number(1, 1 << 20), default=1, metavar="N",
+                   help="run N seeds, from --seed on, and say how many ways they went (default: %(default)s)")
+    p = command("replay", command_replay)
+    p.add_argument("line", metavar="LINE|FILE", help="the replay line (quoted), or a log or JSON that holds it")
+    p.add_argument("--gdb", action="store_true", help="in gdb, stopped at the failure")
+    _gdb_argument(p)
+    p = command("trace", command_trace)
+    _run_options(p)
+    p.add_argument("--output", default="build/trace.json", metavar="FILE",
+                   help="where to leave it (default: %(default)s)")
     p = command("test", command_test)
     p.add_argument("--xen-debug", action="store_true",
                    help="instead: compare with the counters of a debug Xen, built from source first")
@@ -275,8 +342,8 @@ def _parser() -> argparse.ArgumentParser:
     command("list", command_list)
     p = command("gdb", command_gdb)
     _run_options(p)
-    p.add_argument("--gdb-arg", dest="gdb_args", action="append", default=[], metavar="ARG",
-                   help="an argument for gdb")
+    p.set_defaults(gdb_commands=["hbreak kernel_entry"])
+    _gdb_argument(p)
     p = command("iso", command_iso)
     p.add_argument("--output", metavar="FILE", help="where to leave it (default: build/pteron.iso)")
     p.add_argument("--append", default="", metavar='"WORDS"', help="the kernel's command line")
@@ -300,10 +367,10 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     try:
         return args.function(args)
-    except bench.BenchError as error:
+    except (bench.BenchError, trace.TraceError) as error:
         print(f"pteron: {error}", file=sys.stderr)
         return 3
-    except UsageError as error:
+    except (UsageError, replay.NoReplay) as error:
         print(f"pteron: {error}", file=sys.stderr)
         return 2
     except BuildError as error:

@@ -39,6 +39,7 @@ class Output:
     histogram: dict[str, int] = field(default_factory=dict)
     said: str | None = None      # the verdict line's word
     panicked: bool = False
+    lock_order: str = ""         # one number for the order in which tasks took PTE-page locks
     progress: str | None = None  # the last progress line
 
     def feed(self, line: str) -> None:
@@ -51,6 +52,8 @@ class Output:
             self.counters[words[2]] = int(words[3])
         elif line.startswith("# batch ") and len(words) == 4 and words[3].isdigit():
             self.histogram[words[2]] = int(words[3])
+        elif line.startswith("# lock order ") and len(words) == 7:
+            self.lock_order = words[3]
         elif line.startswith("# verdict ") and len(words) == 3:
             self.said = words[2]
         elif line.startswith("# panic: "):

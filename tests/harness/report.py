@@ -15,7 +15,7 @@ class Printer:
         self.shown = False
 
     def line(self, line: str, output: Output) -> None:
-        if line.startswith(("# counter ", "# batch ")):
+        if line.startswith(("# counter ", "# batch ", "# trace ")):
             return
         if line.startswith("# progress ") and self.tty:
             self._status(self._describe(output))

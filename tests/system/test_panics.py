@@ -40,7 +40,7 @@ REPORTS = {
 # What only Xen can refuse. In a domU, because to a dom0 Xen emulates a plain store all the same.
 XEN_REPORTS = {
     "bypass_the_table": r"write at ffff8880\w* in the kernel, error code (0x)?3",
-    "refused_update": r"mmu_update 0 of 1 refused: error -16, table pfn (0x)?\w+ mfn (0x)?\w+ entry 0, "
+    "refused_update": r"update 0 of 1 refused: error -16, table pfn (0x)?\w+ mfn (0x)?\w+ entry 0, "
                       r"is (0x)?0, new (0x)?\w+, command 0, by refused_update\+0x",
 }
 

@@ -52,9 +52,9 @@ static void check_all(unsigned thread, u64 round)
 	for (unsigned p = thread; p < work.pages; p += work.threads) {
 		stamp_check(page_at(p), page_at(p), round + 1, sys_getpid(), 0);
 		for (unsigned i = 0; i < work.threads; i++)
-			CHECK(*word_of(p, i) == token(round, p, i),
-			      "page %u: the word of thread %u is %#lx: its write is lost", p, i,
-			      *word_of(p, i));
+			CHECK_PAGE(page_at(p), *word_of(p, i) == token(round, p, i),
+				   "page %u: the word of thread %u is %#lx: its write is lost", p,
+				   i, *word_of(p, i));
 	}
 }
 

@@ -23,10 +23,12 @@ static u64 check_snapshot(unsigned p, u32 parent)
 	const volatile struct stamp *s = stamp_of(page_at(p));
 	u64 head = s->generation, tail = s->tail;
 
-	CHECK(s->magic == PAGE_STAMP_MAGIC && s->address == page_at(p), "page %u of the snapshot",
-	      p);
-	CHECK(head == tail || head == tail + 1, "page %u: head %lu and tail %lu", p, head, tail);
-	CHECK(s->mm == parent, "page %u was written by process %u, not %u", p, s->mm, parent);
+	CHECK_PAGE(page_at(p), s->magic == PAGE_STAMP_MAGIC && s->address == page_at(p),
+		   "page %u of the snapshot", p);
+	CHECK_PAGE(page_at(p), head == tail || head == tail + 1, "page %u: head %lu and tail %lu",
+		   p, head, tail);
+	CHECK_PAGE(page_at(p), s->mm == parent, "page %u was written by process %u, not %u", p,
+		   s->mm, parent);
 	return head;
 }
 

@@ -72,10 +72,10 @@ static void check_page(unsigned p, bool rights_too)
 		return;
 	read = probe_read(addr);
 	wrote = probe_write(addr + PAGE_SIZE - 16);
-	CHECK(!read == (m->rights >= RO), "page %u has rights %u, a read answers %ld", p, m->rights,
-	      read);
-	CHECK(!wrote == (m->rights == RW), "page %u has rights %u, a write answers %ld", p,
-	      m->rights, wrote);
+	CHECK_PAGE(page_at(p), !read == (m->rights >= RO),
+		   "page %u has rights %u, a read answers %ld", p, m->rights, read);
+	CHECK_PAGE(page_at(p), !wrote == (m->rights == RW),
+		   "page %u has rights %u, a write answers %ld", p, m->rights, wrote);
 }
 
 static void op_map(struct arena *a, unsigned first, unsigned n)
@@ -185,7 +185,8 @@ static void op_device(struct arena *a, unsigned first, unsigned n)
 		return;
 	CHECK(ret == (long)at, "mapping frames answers %ld", ret);
 	for (unsigned i = 0; i < len / PAGE_SIZE; i++)
-		CHECK(*(volatile u64 *)(at + i * PAGE_SIZE) == frame + i, "frame %u", frame + i);
+		CHECK_PAGE(at + i * PAGE_SIZE, *(volatile u64 *)(at + i * PAGE_SIZE) == frame + i,
+			   "frame %u", frame + i);
 	CHECK(!sys_munmap(at, len), "munmap of frames");
 }
 

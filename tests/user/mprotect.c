@@ -56,10 +56,10 @@ static void probe(unsigned p)
 	if (before != after || (before & 3) == UNKNOWN)
 		return;
 	__atomic_add_fetch(&contradictable, 1, __ATOMIC_RELAXED);
-	CHECK(!wrote == ((before & 3) == RW),
-	      "page %u is %u (1 rw, 2 ro, 3 none), a write answers %ld", p, before & 3, wrote);
-	CHECK(!read == ((before & 3) != NONE),
-	      "page %u is %u (1 rw, 2 ro, 3 none), a read answers %ld", p, before & 3, read);
+	CHECK_PAGE(page_at(p), !wrote == ((before & 3) == RW),
+		   "page %u is %u (1 rw, 2 ro, 3 none), a write answers %ld", p, before & 3, wrote);
+	CHECK_PAGE(page_at(p), !read == ((before & 3) != NONE),
+		   "page %u is %u (1 rw, 2 ro, 3 none), a read answers %ld", p, before & 3, read);
 }
 
 static void check_pages(unsigned first, unsigned n)

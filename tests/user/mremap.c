@@ -40,9 +40,10 @@ static void move(struct block *b, unsigned long to)
 
 	CHECK(ret == (long)to, "mremap of %u pages from %#lx to %#lx answers %ld", b->n, old, to,
 	      ret);
-	CHECK(probe_read(old) == -EFAULT, "the first page is still readable at %#lx", old);
-	CHECK(probe_read(end - PAGE_SIZE) == -EFAULT, "the last page is still readable at %#lx",
-	      end - PAGE_SIZE);
+	CHECK_PAGE(old, probe_read(old) == -EFAULT, "the first page is still readable at %#lx",
+		   old);
+	CHECK_PAGE(end - PAGE_SIZE, probe_read(end - PAGE_SIZE) == -EFAULT,
+		   "the last page is still readable at %#lx", end - PAGE_SIZE);
 	b->addr = to;
 }
 
@@ -57,7 +58,8 @@ static void grow_and_shrink(struct block *b)
 	stamp_check_zero(b->addr + len);
 	ret = sys_mremap(b->addr, len + PAGE_SIZE, len, 0, 0);
 	CHECK(ret == (long)b->addr, "shrinking answers %ld", ret);
-	CHECK(probe_read(b->addr + len) == -EFAULT, "the page cut off is still readable");
+	CHECK_PAGE(b->addr + len, probe_read(b->addr + len) == -EFAULT,
+		   "the page cut off is still readable");
 }
 
 static void thread_main(unsigned i)

@@ -26,8 +26,8 @@ static unsigned long map_frames(unsigned first, unsigned n)
 static void check_frames(unsigned long map, unsigned first, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		CHECK(frame_words(map, i)[0] == first + i, "frame %u shows %lu", first + i,
-		      frame_words(map, i)[0]);
+		CHECK_PAGE(map + i * PAGE_SIZE, frame_words(map, i)[0] == first + i,
+			   "frame %u shows %lu", first + i, frame_words(map, i)[0]);
 }
 
 static void exchange(unsigned first, unsigned n, unsigned slot, u64 value)
@@ -38,10 +38,10 @@ static void exchange(unsigned first, unsigned n, unsigned slot, u64 value)
 	for (unsigned i = 0; i < n; i++)
 		frame_words(a, i)[slot] = value + i;
 	for (unsigned i = 0; i < n; i++)
-		CHECK(frame_words(b, i)[slot] == value + i, "frame %u: a write does not arrive",
-		      first + i);
+		CHECK_PAGE(b + i * PAGE_SIZE, frame_words(b, i)[slot] == value + i,
+			   "frame %u: a write does not arrive", first + i);
 	CHECK(!sys_mprotect(b, n * PAGE_SIZE, PROT_READ), "mprotect");
-	CHECK(probe_write(b) == -EFAULT, "a read-only frame is writable");
+	CHECK_PAGE(b, probe_write(b) == -EFAULT, "a read-only frame is writable");
 	CHECK(!sys_munmap(a, n * PAGE_SIZE), "munmap");
 	check_frames(b, first, n);
 	CHECK(!sys_munmap(b, n * PAGE_SIZE), "munmap");

@@ -41,7 +41,7 @@ static void write_while_flipping(struct rng *rng)
 		CHECK(!ret || ret == -EFAULT, "a write answers %ld", ret);
 	}
 	ret = probe_write(page_at(p) + 64);
-	CHECK(!ret, "the range is writable, a write answers %ld", ret);
+	CHECK_PAGE(page_at(p), !ret, "the range is writable, a write answers %ld", ret);
 }
 
 static void make_copy_on_write(void)
@@ -63,14 +63,16 @@ static void write_own_words(unsigned thread, u64 value)
 static void check_own_words(unsigned thread, u64 value)
 {
 	for (unsigned p = 0; p < work.pages; p++)
-		CHECK(((volatile u64 *)page_at(p))[STAMP_WORDS + 2 + thread] == value,
-		      "page %u: a write of thread %u is lost", p, thread);
+		CHECK_PAGE(page_at(p),
+			   ((volatile u64 *)page_at(p))[STAMP_WORDS + 2 + thread] == value,
+			   "page %u: a write of thread %u is lost", p, thread);
 }
 
 static void read_new_pages(void)
 {
 	for (unsigned p = 0; p < work.pages; p++)
-		CHECK(!((volatile u64 *)page_at(p))[0], "page %u: a new page is not zero", p);
+		CHECK_PAGE(page_at(p), !((volatile u64 *)page_at(p))[0],
+			   "page %u: a new page is not zero", p);
 }
 
 static void thread_main(unsigned i)

@@ -69,10 +69,11 @@ static u64 look(void)
 	if (smp_load_acquire(&announced) != before)
 		return before;
 	if (before & 1)
-		CHECK(!found || found == before + 1, "the page is gone (%lu), and holds %lu",
-		      before, found);
+		CHECK_PAGE(page, !found || found == before + 1,
+			   "the page is gone (%lu), and holds %lu", before, found);
 	else
-		CHECK(!found || found == before, "the page holds %lu, not %lu", found, before);
+		CHECK_PAGE(page, !found || found == before, "the page holds %lu, not %lu", found,
+			   before);
 	return before;
 }
 

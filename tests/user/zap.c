@@ -24,11 +24,12 @@ static void read_page(unsigned p)
 	u64 generation = s->generation, address = s->address;
 	u32 mm = s->mm;
 
-	CHECK(!generation || generation >= least,
-	      "page %u: generation %lu, though %lu was dropped before: a stale translation", p,
-	      generation, least);
-	CHECK(!address || address == page_at(p), "page %u carries the address %#lx", p, address);
-	CHECK(!mm || mm == self, "page %u was written by process %u", p, mm);
+	CHECK_PAGE(page_at(p), !generation || generation >= least,
+		   "page %u: generation %lu, though %lu was dropped before: a stale translation", p,
+		   generation, least);
+	CHECK_PAGE(page_at(p), !address || address == page_at(p),
+		   "page %u carries the address %#lx", p, address);
+	CHECK_PAGE(page_at(p), !mm || mm == self, "page %u was written by process %u", p, mm);
 }
 
 /*

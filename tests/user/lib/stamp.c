@@ -23,12 +23,14 @@ void stamp_check(unsigned long page, u64 address, u64 generation, u32 mm, u32 wr
 	if (s->magic == PAGE_STAMP_MAGIC && s->address == address && s->generation == generation &&
 	    s->tail == generation && (!mm || s->mm == mm) && (!writer || s->writer == writer))
 		return;
-	fail("page %#lx: expected {address %#lx generation %lu mm %u writer %u}, found {magic %#lx "
-	     "address "
-	     "%#lx "
-	     "generation %lu tail %lu mm %u writer %u}",
-	     page, address, generation, mm, writer, s->magic, s->address, s->generation, s->tail,
-	     s->mm, s->writer);
+	fail_page(page,
+		  "page %#lx: expected {address %#lx generation %lu mm %u writer %u}, found {magic "
+		  "%#lx "
+		  "address "
+		  "%#lx "
+		  "generation %lu tail %lu mm %u writer %u}",
+		  page, address, generation, mm, writer, s->magic, s->address, s->generation,
+		  s->tail, s->mm, s->writer);
 }
 
 void stamp_check_zero(unsigned long page)
@@ -37,6 +39,6 @@ void stamp_check_zero(unsigned long page)
 
 	for (unsigned i = 0; i < STAMP_WORDS; i++)
 		if (p[i])
-			fail("page %#lx: expected zeros, found %#lx at offset %u", page, p[i],
-			     i * 8);
+			fail_page(page, "page %#lx: expected zeros, found %#lx at offset %u", page,
+				  p[i], i * 8);
 }

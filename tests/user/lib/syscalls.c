@@ -111,18 +111,32 @@ void say(const char *fmt, ...)
 	va_end(args);
 }
 
-void fail(const char *fmt, ...)
+static void __noreturn vfail(const char *fmt, va_list args)
 {
 	char prefix[96], line[300];
-	va_list args;
 
 	snprintf(prefix, sizeof(prefix), "    # FAIL %s pid %d tid %d: ", work.program,
 		 sys_getpid(), sys_gettid());
-	va_start(args, fmt);
 	vsnprintf(line, sizeof(line), fmt, args);
-	va_end(args);
 	say("%s%s\n", prefix, line);
 	sys_exit_group(1);
+}
+
+void fail(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vfail(fmt, args);
+}
+
+void fail_page(unsigned long page, const char *fmt, ...)
+{
+	va_list args;
+
+	syscall3(SYS_page_history, page, 0, 0);
+	va_start(args, fmt);
+	vfail(fmt, args);
 }
 
 unsigned long must_map(size_t len, int flags)

@@ -36,6 +36,7 @@ enum {
 	SYS_sched_getaffinity = 204,
 	SYS_clock_gettime = 228,
 	SYS_exit_group = 231,
+	SYS_page_history = 511, /* Pteron's own; Linux answers ENOSYS */
 };
 
 #define PROT_NONE 0
@@ -92,6 +93,14 @@ void __noreturn fail(const char *fmt, ...) __printf(1, 2);
 	do {                                                                                       \
 		if (!(cond))                                                                       \
 			fail("%s:%d: %s: " fmt, __FILE__, __LINE__, #cond, ##__VA_ARGS__);         \
+	} while (0)
+/* The same, of what is wrong with @page: the kernel prints what was done to it first. */
+void __noreturn fail_page(unsigned long page, const char *fmt, ...) __printf(2, 3);
+#define CHECK_PAGE(page, cond, fmt, ...)                                                           \
+	do {                                                                                       \
+		if (!(cond))                                                                       \
+			fail_page(page, "%s:%d: %s: " fmt, __FILE__, __LINE__, #cond,              \
+				  ##__VA_ARGS__);                                                  \
 	} while (0)
 /* Memory or death. */
 unsigned long must_map(size_t len, int flags);

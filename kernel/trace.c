@@ -1,0 +1,228 @@
+/*
+ * Recording and printing the trace; the contract is in trace.h.
+ */
+#include "kernel/trace.h"
+
+#include "boot/cmdline.h"
+#include "kernel/atomic.h"
+#include "kernel/io.h"
+#include "kernel/percpu.h"
+#include "kernel/preempt.h"
+#include "kernel/printk.h"
+#include "kernel/string.h"
+#include "kernel/task.h"
+#include "mm/mm.h"
+#include "mm/pgtable.h"
+
+#ifdef CONFIG_DEBUG
+
+#define RING_SIZE 1024 /* a power of two */
+#define SHOWN 24
+
+struct trace_ring {
+	u32 taken; /* slots, ever */
+	struct trace_event event[RING_SIZE];
+};
+static DEFINE_PER_CPU(struct trace_ring, trace_ring);
+static bool recording; /* not before there are tasks */
+
+static struct {
+	u64 order, acquisitions;
+} locks;
+
+static const char *const kind_names[NR_TRACE_KINDS] = {
+#define X(kind, name) [TRACE_##kind] = name,
+	TRACE_KINDS(X)
+#undef X
+};
+
+void trace(enum trace_kind kind, const struct mm *mm, u64 addr, u64 value)
+{
+	struct trace_ring *ring;
+	u32 slot;
+
+	if (!READ_ONCE(recording))
+		return;
+	preempt_disable();
+	ring = this_cpu_ptr(trace_ring);
+	slot = __atomic_fetch_add(&ring->taken, 1, __ATOMIC_RELAXED);
+	ring->event[slot % RING_SIZE] = (struct trace_event){
+		.when = rdtsc(),
+		.context = mm ? mm->tlb.context : 0,
+		.addr = addr,
+		.value = value,
+		.tid = current->tid,
+		.kind = kind,
+		.cpu = smp_processor_id(),
+	};
+	preempt_enable_no_resched();
+}
+
+void trace_switch(const struct task *next)
+{
+	u64 name;
+
+	memcpy(&name, next->name, sizeof(name));
+	trace(TRACE_SWITCH, next->mm, name, next->tid);
+}
+
+/* One number for the sequence of tasks so far: each step mixes the next one in (FNV-1a's way). */
+void trace_lock_taken(void)
+{
+	u64 old = READ_ONCE(locks.order), next;
+
+	do
+		next = (old ^ current->tid) * 0x100000001b3UL;
+	while (!try_cmpxchg(&locks.order, &old, next));
+	__atomic_fetch_add(&locks.acquisitions, 1, __ATOMIC_RELAXED);
+}
+
+void trace_start(void)
+{
+	WRITE_ONCE(recording, true);
+}
+
+void trace_stop(void)
+{
+	WRITE_ONCE(recording, false);
+}
+
+/* --- choosing --- */
+
+/* Which events are asked for. */
+struct selection {
+	bool all;
+	u64 context, page, frame; /* frame: an entry's address bits; 0: none */
+};
+
+static bool names_an_entry(const struct trace_event *e)
+{
+	return e->kind == TRACE_SET || e->kind == TRACE_CLEAR || e->kind == TRACE_MODIFY;
+}
+
+static bool is_selected(const struct selection *s, const struct trace_event *e)
+{
+	if (s->all)
+		return true;
+	if (names_an_entry(e) && s->frame && (e->value & PTE_MFN_MASK) == s->frame)
+		return true;
+	if (e->context != s->context || e->kind == TRACE_SWITCH)
+		return false;
+	if (e->kind == TRACE_FLUSH || e->kind == TRACE_OWE)
+		return e->addr <= s->page && s->page < e->value;
+	return (e->addr & PAGE_MASK) == s->page;
+}
+
+/* Among the @n of @out, which are in order, @e takes its place; if they are @max, the oldest goes.
+ */
+static unsigned insert(struct trace_event *out, unsigned n, unsigned max,
+		       const struct trace_event *e)
+{
+	unsigned at = n;
+
+	while (at && out[at - 1].when > e->when)
+		at--;
+	if (n < max) {
+		memmove(out + at + 1, out + at, (n - at) * sizeof(*out));
+		out[at] = *e;
+		return n + 1;
+	}
+	if (at) {
+		memmove(out, out + 1, (at - 1) * sizeof(*out));
+		out[at - 1] = *e;
+	}
+	return n;
+}
+
+static unsigned collect(const struct selection *s, struct trace_event *out, unsigned max)
+{
+	unsigned n = 0;
+
+	for_each_online_cpu(cpu) {
+		const struct trace_ring *ring = per_cpu_ptr(trace_ring, cpu);
+
+		for (u32 i = 0; i < min(ring->taken, (u32)RING_SIZE); i++)
+			if (is_selected(s, &ring->event[i]))
+				n = insert(out, n, max, &ring->event[i]);
+	}
+	return n;
+}
+
+unsigned trace_collect_page(const struct mm *mm, unsigned long addr, struct trace_event *out,
+			    unsigned max)
+{
+	struct selection s = {.context = mm->tlb.context, .page = addr & PAGE_MASK};
+	unsigned n = collect(&s, out, max);
+
+	while (n && !(names_an_entry(&out[n - 1]) && out[n - 1].value & PTE_MFN_MASK))
+		n--;
+	s.frame = n ? out[n - 1].value & PTE_MFN_MASK : 0;
+	return collect(&s, out, max);
+}
+
+/* --- printing --- */
+
+static void print_event(const struct trace_event *e, u64 last)
+{
+	char what[48];
+
+	if (e->kind == TRACE_SWITCH)
+		snprintf(what, sizeof(what), "to task %lu %.8s", e->value, (const char *)&e->addr);
+	else
+		snprintf(what, sizeof(what), "%lx %lx", e->addr, e->value);
+	printk("    #   %lu before: cpu %u task %u mm %lu %s %s\n", last - e->when, e->cpu, e->tid,
+	       e->context, kind_names[e->kind], what);
+}
+
+static void print_events(const struct trace_event *e, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		print_event(e + i, e[n - 1].when);
+}
+
+void trace_print_recent(void)
+{
+	struct trace_event e[SHOWN];
+	unsigned n = collect(&(struct selection){.all = true}, e, SHOWN);
+
+	printk("    # the last %u events, with TSC ticks before the last:\n", n);
+	print_events(e, n);
+}
+
+void trace_print_page(const struct mm *mm, unsigned long addr)
+{
+	struct trace_event e[SHOWN];
+	unsigned n;
+
+	trace_stop();
+	n = trace_collect_page(mm, addr, e, SHOWN);
+	printk("    # history of the page at %#lx in mm %lu, and of its frame; TSC ticks before "
+	       "the last:\n",
+	       addr & PAGE_MASK, mm->tlb.context);
+	print_events(e, n);
+}
+
+/* For ./pteron trace (tests/harness/trace.py): one event a line, each CPU's in order. */
+static void print_ring(const struct trace_ring *ring)
+{
+	u32 n = ring->taken;
+
+	for (u32 i = n - min(n, (u32)RING_SIZE); i != n; i++) {
+		const struct trace_event *e = &ring->event[i % RING_SIZE];
+
+		printk("# trace %u %lu %u %s %lu %lx %lx\n", e->cpu, e->when, e->tid,
+		       kind_names[e->kind], e->context, e->addr, e->value);
+	}
+}
+
+void trace_report(void)
+{
+	printk("# lock order %016lx after %lu acquisitions\n", locks.order, locks.acquisitions);
+	if (!boot_params.trace)
+		return;
+	trace_stop();
+	for_each_online_cpu(cpu)
+		print_ring(per_cpu_ptr(trace_ring, cpu));
+}
+
+#endif

@@ -1,0 +1,33 @@
+"""./pteron replay: finding the command that repeats a run."""
+
+import re
+import shlex
+from pathlib import Path
+
+_LINE = re.compile(r'\./pteron (run [^"\n]*[^"\s])')
+# Where every failure goes through: panics, failed cases of the suites in the kernel, and what a program
+# in ring 3 says of a page. Hardware breakpoints, because the image is not in memory yet.
+GDB_COMMANDS = [*(f"hbreak {where}" for where in ("vpanic", "ktest_fail", "sys_page_history")), "continue"]
+
+
+class NoReplay(Exception):
+    """What was given holds no replay line, or several; the text says so."""
+
+
+def find(text: str, path: Path) -> str:
+    """The one replay line in @text or, if @path is a file, in that file, as `./pteron run ...`."""
+    where = "the text"
+    if path.is_file():
+        text, where = path.read_text(encoding="utf-8", errors="replace"), str(path)
+    lines = list(dict.fromkeys(m[1] for m in _LINE.finditer(text)))
+    if not lines:
+        raise NoReplay(f"{where} holds no replay line: one says ./pteron run and the options of the run")
+    if len(lines) > 1:
+        shown = "\n".join(f"  ./pteron {line}" for line in lines[:10])
+        raise NoReplay(f"{where} holds {len(lines)} different replay lines; give one of them, quoted:\n{shown}")
+    return f"./pteron {lines[0]}"
+
+
+def arguments(line: str) -> list[str]:
+    """Of the front door, without its own name."""
+    return shlex.split(line)[1:]

@@ -1,0 +1,112 @@
+"""Exact repetition, the trace, and what a failure leaves: same seed, same bytes."""
+
+import json
+import os
+import re
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from harness.build import Build
+from harness.catalogue import ROOT
+from harness.machine import Config
+from harness.runner import run
+
+ICOUNT = 4
+WAYS = [("qemu", "native"), ("qemu", "deferred"), ("qemu", "shadow"), ("xen", "xen")]
+FRONT_DOOR = {**os.environ, "PTERON_CALLER": str(ROOT)}
+
+
+def pteron(*args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([ROOT / "pteron", *args], capture_output=True, text=True, check=False, cwd=ROOT,
+                          env=FRONT_DOOR)
+
+
+@pytest.mark.parametrize("on,backend", WAYS)
+def test_same_seed_same_bytes(boot, on, backend):
+    def once() -> list[str]:
+        result = boot(on=on, backend=backend, cpus=4, suite="zap,mix", rounds=5, seed=7, icount=ICOUNT)
+        assert result.verdict == "passed"
+        assert result.output.counters["sections_preempted"] > 0
+        return result.output.lines
+
+    assert once() == once()
+
+
+def test_other_seed_other_order(boot):
+    orders = {boot(backend="deferred", cpus=4, suite="zap", rounds=3, seed=seed, icount=ICOUNT).output.lock_order
+              for seed in range(1, 5)}
+    assert len(orders) == 4 and "" not in orders
+
+
+def test_seeds_say_how_many_orders():
+    done = pteron("run", "--cpus", "4", "--suite", "zap", "--rounds", "3", "--deterministic", "--seeds", "3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 seeds, 3 distinct orders of lock acquisitions" in done.stdout
+
+
+def failing(**options) -> Config:
+    """A run that fails in ring 3, of what it finds in a page."""
+    build = Build(bugs=True)
+    build.make()
+    return Config(build=build, cpus=4, suite="stare", bug="flush-only-here", icount=ICOUNT, rounds=25, **options)
+
+
+@pytest.mark.parametrize("on,backend", [("qemu", "native"), ("xen", "xen")])
+def test_failure_shows_the_page_and_replays(on, backend, tmp_path):
+    first = run(failing(on=on, backend=backend))
+    text = "\n".join(first.output.lines)
+    print(text)
+    assert first.verdict == "failed"
+    assert "# FAIL stare" in text and "history of the page at" in text
+    history = text[text.index("history of the page at"):text.index("# FAIL stare")]
+    assert " clear_pte " in history and " flush_tlb " in history
+    log = tmp_path / "log"
+    log.write_text(text + "\n# replay: " + first.config.replay() + "\n", encoding="utf-8")
+    again = pteron("replay", str(log))
+    assert again.returncode == 1
+    silent = ("# counter ", "# batch ", "# trace ")
+    said = [line for line in first.output.lines if not line.startswith(silent)]
+    assert again.stdout.splitlines()[:len(said)] == said
+
+
+def test_replay_with_gdb_stops_at_the_failure():
+    done = pteron("replay", "--gdb", "--gdb-arg=-batch", failing().replay())
+    assert re.search(r"hit Breakpoint \d+, sys_page_history", done.stdout), done.stdout
+
+
+@pytest.mark.parametrize("text,said", [("nothing here", "holds no replay line"),
+                                       ("./pteron run --seed 1\n./pteron run --seed 2", "2 different replay lines")])
+def test_replay_names_what_is_wrong(text, said):
+    done = pteron("replay", text)
+    assert done.returncode == 2 and said in done.stderr
+
+
+def test_trace_is_what_perfetto_reads(tmp_path):
+    out = tmp_path / "trace.json"
+    done = pteron("trace", "--backend", "deferred", "--cpus", "4", "--suite", "zap", "--rounds", "5", "--deterministic",
+                  "--output", str(out))
+    assert done.returncode == 0, done.stdout + done.stderr
+    records = json.loads(out.read_text(encoding="utf-8"))["traceEvents"]
+    assert {r["args"]["name"] for r in records if r["name"] == "thread_name"} == {f"CPU {n}" for n in range(4)}
+    assert {"fault", "set_pte", "clear_pte", "flush_tlb", "batch", "hypercall"} <= {r["name"] for r in records}
+    for cpu in range(4):
+        track = [r for r in records if r.get("tid") == cpu and "ts" in r]
+        assert track and track == sorted(track, key=lambda r: r["ts"])
+        depth = 0
+        for record in track:
+            depth += {"B": 1, "E": -1}.get(record["ph"], 0)
+            assert depth >= 0
+        assert depth == 0
+
+
+def test_trace_of_a_release_build_is_refused(tmp_path):
+    done = pteron("trace", "--release", "--suite", "vma", "--output", str(tmp_path / "trace.json"))
+    assert done.returncode == 3 and "only debug builds" in done.stderr
+
+
+def test_seed_alone_differs():
+    """The configuration's replay line carries all that decides a run."""
+    one = failing()
+    assert replace(one, seed=2).replay() == one.replay().replace("--seed 1", "--seed 2")
