@@ -50,7 +50,7 @@ class Bug(NamedTuple):
     provenance: str
 
 
-_BUG = re.compile(r'X\(\w+,\s*"([\w-]+)",\s*"([\w ]+)",\s*"([\w,]+)",\s*"([^"]*)"\)')
+_BUG = re.compile(r'X\(\w+,\s*"([\w-]+)",\s*"([\w ]+)",\s*"([\w,-]+)",\s*"([^"]*)"\)')
 
 
 def bugs() -> list[Bug]:
