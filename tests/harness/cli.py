@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from . import bench, catalogue, mutants, replay, trace
+from . import bench, catalogue, model, mutants, replay, trace
 from .build import Build, BuildError, make_iso
 from .kvm import choose_accel
 from .machine import Config, drop_scratch, make_scratch, qemu_command
@@ -261,6 +261,17 @@ def command_mutants(args: argparse.Namespace) -> int:
     return 0 if all(row.ok for row in rows) else 1
 
 
+def command_model(args: argparse.Namespace) -> int:
+    """Visit every state of the model mm/lazy_mmu.pml, and find each seeded bug that it can have."""
+    print(model.heading(), flush=True)
+    ok = True
+    for result in model.searches(args.bug):
+        print(model.line(result), flush=True)
+        ok = ok and result.ok
+    _to_stderr("pteron: each counter-example, step by step: build/model/*/counter-example")
+    return 0 if ok else 1
+
+
 def command_iso(args: argparse.Namespace) -> int:
     """Leave one hybrid GRUB image, for BIOS and UEFI."""
     build = Build(debug=not args.release)
@@ -339,6 +350,9 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--bug", action="append", default=[], metavar="NAME",
                    choices=[b.name for b in catalogue.bugs()], help="only this one; may be repeated")
     p.add_argument("--json", metavar="FILE", help="write the table as JSON")
+    p = command("model", command_model)
+    p.add_argument("--bug", action="append", default=[], metavar="NAME", choices=list(model.bugs()),
+                   help="only this one; may be repeated")
     command("list", command_list)
     p = command("gdb", command_gdb)
     _run_options(p)
@@ -367,7 +381,7 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     try:
         return args.function(args)
-    except (bench.BenchError, trace.TraceError) as error:
+    except (bench.BenchError, model.ModelError, trace.TraceError) as error:
         print(f"pteron: {error}", file=sys.stderr)
         return 3
     except (UsageError, replay.NoReplay) as error:

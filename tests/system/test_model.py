@@ -1,0 +1,29 @@
+"""The model of the lazy section holds in every state, and each seeded bug breaks it."""
+
+import pytest
+
+from harness import model
+
+
+def test_tables_agree():
+    model.check_tables()
+
+
+def test_a_name_that_the_kernel_does_not_know(monkeypatch):
+    monkeypatch.setattr(model, "bugs", lambda: {"no-such-bug": "SECTION"})
+    with pytest.raises(model.ModelError, match="not in kernel/seeded.h: no-such-bug"):
+        model.check_tables()
+
+
+@pytest.mark.parametrize("configuration", model.configurations())
+def test_holds(configuration):
+    result = model.search(configuration)
+    assert not result.broken
+    assert result.states > 1_000_000, "the tasks have not met in all their ways"
+
+
+@pytest.mark.parametrize("bug, configuration", model.bugs().items())
+def test_bug_is_found(bug, configuration):
+    result = model.search(configuration, bug)
+    assert result.broken
+    assert "trail ends after" in (result.directory / "counter-example").read_text()
