@@ -20,6 +20,10 @@
  * The kernel's assertions that look at how code is written (which lock is held at a leave, whose
  * queue this is) are left out, so that a bug has to show by what it does.
  *
+ * What it does not show: shootdowns by two CPUs at once (in FAULT and TLB one lock keeps them apart,
+ * in SECTION none is owed), so no CPU is called that has missed a generation; a leave that ends
+ * several sections, or a pause in a pause; copy on write.
+ *
  * Configurations:
  *
  *	-DCONFIG_SECTION   two tasks make any calls in any order, each with a table of its own
@@ -950,7 +954,8 @@ end:
 	od
 }
 
-#define nr_maps(frame) ((pte[0] && frame_of(pte[0]) == frame) + (pte[1] && frame_of(pte[1]) == frame))
+#define maps(a, frame) (pte[a] && frame_of(pte[a]) == frame)
+#define nr_maps(frame) (maps(0, frame) + maps(1, frame))
 
 active proctype audit()
 {
