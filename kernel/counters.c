@@ -28,10 +28,15 @@ u64 counter_sum(enum counter c)
 	return sum;
 }
 
+void counter_report(enum counter c)
+{
+	printk("# counter %s %lu\n", counter_names[c], counter_sum(c));
+}
+
 void counters_report(void)
 {
 	for (unsigned c = 0; c < NR_COUNTERS; c++)
-		printk("# counter %s %lu\n", counter_names[c], counter_sum(c));
+		counter_report(c);
 	for (unsigned n = 1; n <= BATCH_CAPACITY; n++) {
 		u64 sum = 0;
 

@@ -68,5 +68,7 @@ static inline void count(enum counter c)
 const char *counter_name(enum counter c);
 /* The sum over all CPUs; exact only while nothing runs that counts. */
 u64 counter_sum(enum counter c);
-/* Print one machine-readable line with all counters, and one with the batch sizes. */
+/* Print a machine-readable line with one counter. */
+void counter_report(enum counter c);
+/* The same with all counters, and with the batch sizes. */
 void counters_report(void);

@@ -9,6 +9,7 @@
 #include "boot/cmdline.h"
 #include "drivers/shutdown.h"
 #include "kernel/backtrace.h"
+#include "kernel/counters.h"
 #include "kernel/irqflags.h"
 #include "kernel/printk.h"
 #include "kernel/ptregs.h"
@@ -106,6 +107,7 @@ static void __noreturn vpanic(const struct pt_regs *regs, unsigned long addr, co
 	stop_other_cpus();
 	trace_print_recent();
 	trace_report();
+	counter_report(CNT_PAGE_FAULTS);
 	replay_print();
 	printk("# verdict crashed\n");
 	machine_shutdown(SHUTDOWN_CRASHED);

@@ -50,17 +50,17 @@ static inline void preempt_enable(void)
 }
 
 #ifdef CONFIG_DEBUG
-/* How often out of 1000 a preemption point preempts: kernel/sched.h, struct sched_tuning. */
-extern unsigned preempt_point_permille;
+extern bool preempt_points; /* something happens at them: kernel/sched.h, struct sched_tuning */
 void preempt_point_hit(void);
 
 /*
- * Stress: here another task may run, and this one go to another CPU, as the seed says. Between any
- * two steps of the protocol of lazy sections there is one.
+ * Stress: here another task may run, and this one go to another CPU, as the seed says; or this CPU
+ * pauses, where QEMU has one thread for all CPUs and now runs the next. Between any two steps of
+ * the protocol of lazy sections there is one.
  */
 static inline void preempt_point(void)
 {
-	if (unlikely(preempt_point_permille))
+	if (unlikely(preempt_points))
 		preempt_point_hit();
 }
 #else

@@ -33,19 +33,22 @@ static cpumask_t idle_mask; /* CPUs that are halted, or about to be, for want of
 struct sched_tuning sched_tuning = {.quantum_us = 4000};
 
 #ifdef CONFIG_DEBUG
-unsigned preempt_point_permille;
+bool preempt_points;
 
 void preempt_point_hit(void)
 {
-	bool hit;
+	const struct sched_tuning *tuning = &sched_tuning;
+	u64 n;
 
 	if (preempt_count() || irqs_disabled())
 		return;
 	preempt_disable();
-	hit = rng_below(this_cpu_rng(), 1000) < preempt_point_permille;
+	n = rng_below(this_cpu_rng(), 1000);
 	preempt_enable();
-	if (hit)
+	if (n < tuning->point_permille)
 		sched_yield_in_lock();
+	else if (n < tuning->point_permille + tuning->pause_permille)
+		cpu_relax();
 }
 #endif
 
@@ -55,7 +58,7 @@ void sched_tune(struct sched_tuning tuning)
 
 	sched_tuning = tuning;
 #ifdef CONFIG_DEBUG
-	WRITE_ONCE(preempt_point_permille, tuning.point_permille);
+	WRITE_ONCE(preempt_points, tuning.point_permille || tuning.pause_permille);
 #endif
 	if (begins)
 		for_each_online_cpu(cpu)

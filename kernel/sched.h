@@ -53,7 +53,8 @@ int sched_setaffinity(struct task *t, const cpumask_t *mask);
 struct sched_tuning {
 	unsigned quantum_us;
 	unsigned migrate_permille;
-	unsigned point_permille; /* how often a preemption point preempts; debug builds */
+	/* how often a preemption point preempts, and lets other CPUs go ahead; debug builds */
+	unsigned point_permille, pause_permille;
 };
 extern struct sched_tuning sched_tuning;
 void sched_tune(struct sched_tuning tuning);

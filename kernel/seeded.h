@@ -9,6 +9,8 @@
  *   a slot that is taken but not filled       interrupts neither queue nor issue (lazy_mmu.h)
  *   the result of a call that is shared       `done` lies on the stack of the call (pv/xen/mmu.c)
  *   a table read-only and not yet pinned      nobody can reach a table before it is linked
+ *   a call that Xen continues, on another     such a call is made with preemption off, which
+ *   vCPU (this kernel's history)              assert_may_continue() holds (pv/xen/hypercall.h)
  */
 #pragma once
 
@@ -16,43 +18,42 @@
 #include "kernel/types.h"
 
 /* clang-format off */
-/*        id                    name                    backends             suites                     provenance */
-#define SEEDED_BUGS(X)                                                                                                       \
-	X(REENTER_ON_ENTER,     "reenter-on-enter",     "deferred xen",      "preempt-everywhere,switch", "Linux 7.0: the switch enters the mode for a counter that enter has just raised")    \
-	X(REENTER_ON_LEAVE,     "reenter-on-leave",     "deferred xen",      "preempt-everywhere,switch", "Linux 7.0: the same on leave")                                                    \
-	X(DEPTH_PER_CPU,        "depth-per-cpu",        "deferred xen",      "preempt-everywhere,switch", "the nesting depth is the CPU's and not the task's")                               \
-	X(SWITCH_NO_FLUSH,      "switch-no-flush",      "deferred xen",      "preempt-everywhere,switch", "a context switch leaves the queue as it is")                                      \
-	X(FLUSH_OTHER_CPU,      "flush-other-cpu",      "deferred xen",      "preempt-everywhere,switch", "the queue is chosen, the task migrates, the queue is issued")                     \
-	X(LEAVE_AFTER_UNLOCK,   "leave-after-unlock",   "native deferred xen", "mprotect",              "the rule of 2007, broken")                                                        \
-	X(UNLOCK_IN_SECTION,    "unlock-in-section",    "deferred xen",      "zap",                     "madvise's split path: the lock is dropped without a leave")                       \
-	X(FLUSH_BEFORE_UPDATES, "flush-before-updates", "deferred",          "zap,mix",                 "the TLB is flushed, then the updates are made")                                   \
-	X(FREE_BEFORE_FLUSH,    "free-before-flush",    "native deferred xen", "zap",                   "a page is freed before its translations are gone")                                \
-	X(RAW_READ,             "raw-read",             "deferred xen",      "mremap",                  "KASAN vmalloc, 2025: an entry is read whose update is queued")                    \
-	X(KERNEL_QUEUED,        "kernel-queued",        "deferred xen",      "alloc",                   "vmalloc_fault, 2013: a kernel entry is queued and then used")                     \
-	X(INTERRUPT_IS_LAZY,    "interrupt-is-lazy",    "deferred xen",      "lazy_mmu",                "an interrupt inherits the mode of what it interrupts")                            \
-	X(LEAVE_IGNORED,        "leave-ignored",        "deferred xen",      "lazy_mmu,mix",            "a leave that does nothing: the mode leaks")                                       \
-	X(RETURN_IN_SECTION,    "return-in-section",    "deferred xen",      "oom",                     "an early return without a leave")                                                 \
-	X(LOSES_DIRTY,          "loses-dirty",          "deferred xen",      "lazy_mmu,zap",            "a plain store where A and D must be kept")                                        \
-	X(NO_HARVEST,           "no-harvest",           "deferred xen",      "switch",                  "this kernel's: the D bit of a cleared entry is not harvested")                    \
-	X(RESULT_IGNORED,       "result-ignored",       "deferred xen",      "batch",                   "a refused update is taken for a done one")                                        \
-	X(LAST_UPDATE_LOST,     "last-update-lost",     "deferred xen",      "batch",                   "a capacity that is off by one")                                                   \
-	X(COALESCE_OLDER,       "coalesce-older",       "deferred xen",      "batch",                   "of two writes to one entry the older one wins")                                   \
-	X(NO_RECHECK,           "no-recheck",           "native deferred xen", "fault",                 "the fault handler does not look again under the lock")                            \
-	X(SPURIOUS_IS_FATAL,    "spurious-is-fatal",    "native deferred xen", "spurious,fault",        "a fault that finds everything in order kills the process")                        \
-	X(CPUS_TOO_EARLY,       "cpus-too-early",       "native deferred",   "mix,zap,switch",          "the CPUs to flush are looked at before the new entries are visible")              \
-	X(PAUSE_NO_FLUSH,       "pause-no-flush",       "deferred xen",      "lazy_mmu",                "pause leaves the queue as it is")                                                 \
-	X(USER_L4_FORGOTTEN,    "user-l4-forgotten",    "xen",               "usertable",               "Xen PV: the L4 table of user mode does not follow")                               \
-	X(BYPASS,               "bypass",               "deferred xl",       "remap",                   "one site stores to a page table without the pv table")                            \
-	X(FRAME_KEPT,           "frame-kept",           "native deferred xen", "pgtable",               "KFENCE, 2026: an entry that is not present names its frame")                      \
-	X(NOBODY_WAITS,         "nobody-waits",         "native deferred",   "zap,mix",                 "a shootdown is sent and not waited for")                                          \
-	X(FLUSH_ONLY_HERE,      "flush-only-here",      "native deferred shadow xen", "stare",           "Genode: a shootdown that reaches no other CPU")                                   \
-	X(SITE_UNPATCHED,       "site-unpatched",       "native deferred xen", "pv",                    "a call site is left as it was built")                                             \
-	X(CONTINUATION_MIGRATES, "continuation-migrates", "xen",            "switch,usertable,pin",    "this kernel's: a call that Xen continues goes on on another vCPU")               \
-	X(SHADOW_NOT_SYNCED,    "shadow-not-synced",    "shadow",            "fault,zap",               "VMI: the queue changes the guest's tables and not the shadow")                    \
-	X(INNER_LEAVE_ENDS,     "inner-leave-ends",     "deferred xen",      "lazy_mmu",                "cost: an inner leave ends the mode")                                              \
-	X(NO_RESUME,            "no-resume",            "deferred xen",      "lazy_mmu",                "cost: resume does not restore the mode")                                          \
-	X(CALL_PER_UPDATE,      "call-per-update",      "deferred xen",      "batch",                   "cost: each update is issued alone")                                               \
-	X(FLUSH_PER_PTE,        "flush-per-pte",        "native deferred xen", "lazy_mmu",              "cost: a section does not gather its invalidations")
+/*        id                     name                     backends                      suites                       provenance */
+#define SEEDED_BUGS(X)                                                                              \
+	X(REENTER_ON_ENTER,      "reenter-on-enter",      "deferred shadow xen",        "preempt-everywhere,switch", "Linux 7.0: the switch enters the mode for a counter that enter has just raised") \
+	X(REENTER_ON_LEAVE,      "reenter-on-leave",      "deferred shadow xen",        "preempt-everywhere,switch", "Linux 7.0: the same on leave")                                                   \
+	X(DEPTH_PER_CPU,         "depth-per-cpu",         "deferred shadow xen",        "preempt-everywhere,switch", "the nesting depth is the CPU's and not the task's")                              \
+	X(SWITCH_NO_FLUSH,       "switch-no-flush",       "deferred shadow xen",        "preempt-everywhere,switch", "a context switch leaves the queue as it is")                                     \
+	X(FLUSH_OTHER_CPU,       "flush-other-cpu",       "deferred shadow xen",        "preempt-everywhere,switch", "the queue is chosen, the task migrates, the queue is issued")                    \
+	X(LEAVE_AFTER_UNLOCK,    "leave-after-unlock",    "native deferred shadow xen", "mprotect",                  "the rule of 2007, broken")                                                       \
+	X(UNLOCK_IN_SECTION,     "unlock-in-section",     "deferred shadow xen",        "zap",                       "madvise's split path: the lock is dropped without a leave")                      \
+	X(FLUSH_BEFORE_UPDATES,  "flush-before-updates",  "deferred shadow",            "stare",                     "the TLB is flushed, then the updates are made")                                  \
+	X(FREE_BEFORE_FLUSH,     "free-before-flush",     "native deferred shadow xen", "zap",                       "a page is freed before its translations are gone")                               \
+	X(RAW_READ,              "raw-read",              "deferred shadow xen",        "mremap",                    "KASAN vmalloc, 2025: an entry is read whose update is queued")                   \
+	X(KERNEL_QUEUED,         "kernel-queued",         "deferred shadow xen",        "alloc",                     "vmalloc_fault, 2013: a kernel entry is queued and then used")                    \
+	X(INTERRUPT_IS_LAZY,     "interrupt-is-lazy",     "deferred shadow xen",        "lazy_mmu",                  "an interrupt inherits the mode of what it interrupts")                           \
+	X(LEAVE_IGNORED,         "leave-ignored",         "deferred shadow xen",        "lazy_mmu,mix",              "a leave that does nothing: the mode leaks")                                      \
+	X(RETURN_IN_SECTION,     "return-in-section",     "deferred shadow xen",        "oom",                       "an early return without a leave")                                                \
+	X(LOSES_DIRTY,           "loses-dirty",           "deferred shadow xen",        "lazy_mmu,zap",              "a plain store where A and D must be kept")                                       \
+	X(NO_HARVEST,            "no-harvest",            "deferred shadow xen",        "dirty",                     "this kernel's: the D bit of a cleared entry is not harvested")                   \
+	X(RESULT_IGNORED,        "result-ignored",        "deferred shadow xen",        "batch",                     "a refused update is taken for a done one")                                       \
+	X(LAST_UPDATE_LOST,      "last-update-lost",      "deferred shadow xen",        "batch",                     "a capacity that is off by one")                                                  \
+	X(COALESCE_OLDER,        "coalesce-older",        "deferred shadow xen",        "batch",                     "of two writes to one entry the older one wins")                                  \
+	X(NO_RECHECK,            "no-recheck",            "native deferred shadow xen", "fault",                     "the fault handler does not look again under the lock")                           \
+	X(SPURIOUS_IS_FATAL,     "spurious-is-fatal",     "native deferred shadow xen", "spurious,fault",            "a fault that finds everything in order kills the process")                       \
+	X(CPUS_TOO_EARLY,        "cpus-too-early",        "native deferred shadow",     "stare",                     "the CPUs to flush are looked at before the new entries are visible")             \
+	X(PAUSE_NO_FLUSH,        "pause-no-flush",        "deferred shadow xen",        "lazy_mmu",                  "pause leaves the queue as it is")                                                \
+	X(USER_L4_FORGOTTEN,     "user-l4-forgotten",     "xen",                        "usertable",                 "Xen PV: the L4 table of user mode does not follow")                              \
+	X(BYPASS,                "bypass",                "deferred shadow xl",         "remap",                     "one site stores to a page table without the pv table")                           \
+	X(FRAME_KEPT,            "frame-kept",            "native deferred shadow xen", "pgtable",                   "KFENCE, 2026: an entry that is not present names its frame")                     \
+	X(NOBODY_WAITS,          "nobody-waits",          "native deferred shadow",     "zap,mix",                   "a shootdown is sent and not waited for")                                         \
+	X(FLUSH_ONLY_HERE,       "flush-only-here",       "native deferred shadow xen", "stare",                     "Genode: a shootdown that reaches no other CPU")                                  \
+	X(SITE_UNPATCHED,        "site-unpatched",        "native deferred shadow xen", "pv",                        "a call site is left as it was built")                                            \
+	X(SHADOW_NOT_SYNCED,     "shadow-not-synced",     "shadow",                     "fault,zap",                 "VMI: the queue changes the guest's tables and not the shadow")                   \
+	X(INNER_LEAVE_ENDS,      "inner-leave-ends",      "deferred shadow xen",        "lazy_mmu",                  "cost: an inner leave ends the mode")                                             \
+	X(NO_RESUME,             "no-resume",             "deferred shadow xen",        "lazy_mmu",                  "cost: resume does not restore the mode")                                         \
+	X(CALL_PER_UPDATE,       "call-per-update",       "deferred shadow xen",        "batch",                     "cost: each update is issued alone")                                              \
+	X(FLUSH_PER_PTE,         "flush-per-pte",         "native deferred shadow xen", "lazy_mmu",                  "cost: a section does not gather its invalidations")
 /* clang-format on */
 
 enum seeded_bug {

@@ -7,7 +7,9 @@
 #pragma once
 
 #include "kernel/counters.h"
+#include "kernel/irqflags.h"
 #include "kernel/panic.h"
+#include "kernel/preempt.h"
 #include "kernel/trace.h"
 #include "kernel/types.h"
 
@@ -37,8 +39,19 @@ static inline long hypercall(unsigned nr, u64 a, u64 b, u64 c, u64 d)
 /* A call that cannot fail but by a bug: say which did. */
 void xen_check(const char *what, long err);
 
+/*
+ * Xen may stop such a call to let an event in, and have it go on by another trap: on the same vCPU,
+ * so the task must not migrate.
+ */
+static inline void assert_may_continue(void)
+{
+	ASSERT(preempt_count() > 0 || irqs_disabled());
+}
+
 static inline long xen_mmu_update(const struct mmu_update *req, unsigned n, unsigned *done)
 {
+	if (n > 1) /* Xen looks for events between two updates */
+		assert_may_continue();
 	count(CNT_MMU_UPDATES);
 	count_n(CNT_MMU_UPDATE_ENTRIES, n);
 	return hypercall(__HYPERVISOR_mmu_update, (u64)req, n, (u64)done, DOMID_SELF);
@@ -46,6 +59,7 @@ static inline long xen_mmu_update(const struct mmu_update *req, unsigned n, unsi
 
 static inline long xen_mmuext_op(const struct mmuext_op *op, unsigned n)
 {
+	assert_may_continue();
 	return hypercall(__HYPERVISOR_mmuext_op, (u64)op, n, 0, DOMID_SELF);
 }
 

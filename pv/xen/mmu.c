@@ -160,11 +160,9 @@ static void xen_set_tables(const struct table_change *change, unsigned n)
 	if (!used)
 		return;
 	count(CNT_TABLE_UPDATES);
-	if (!seeded(BUG_CONTINUATION_MIGRATES))
-		preempt_disable();
+	preempt_disable();
 	apply(u, used, (unsigned long)__builtin_return_address(0));
-	if (!seeded(BUG_CONTINUATION_MIGRATES))
-		preempt_enable();
+	preempt_enable();
 }
 
 static void xen_load_pgd(struct mm *mm __unused, u64 pgd_pfn, unsigned asid __unused,

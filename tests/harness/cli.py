@@ -251,7 +251,8 @@ def command_mutants(args: argparse.Namespace) -> int:
     """Seed each bug into the kernel and see whether the suites catch it."""
     report = _open_report(args.json) if args.json else None
     print(mutants.heading())
-    rows = mutants.table(list(range(1, args.seeds + 1)), args.bug, lambda text: print(text, flush=True))
+    rows = mutants.table(list(range(1, args.seeds + 1)), args.bug, args.replays,
+                         lambda text: print(text, flush=True))
     if report:
         with report:
             report.write(mutants.as_json(rows))
@@ -347,6 +348,8 @@ def _parser() -> argparse.ArgumentParser:
     p = command("mutants", command_mutants)
     p.add_argument("--seeds", type=_number(1, 1000), default=20, metavar="N",
                    help="how many seeds for each bug (default: %(default)s)")
+    p.add_argument("--replays", type=_number(0, 1000), default=10, metavar="N",
+                   help="how often to repeat each bug's first detection (default: %(default)s)")
     p.add_argument("--bug", action="append", default=[], metavar="NAME",
                    choices=[b.name for b in catalogue.bugs()], help="only this one; may be repeated")
     p.add_argument("--json", metavar="FILE", help="write the table as JSON")

@@ -10,7 +10,7 @@ static void run(struct ktest *t)
 	static const struct stress s = {
 		.program = "stare",
 		.processes = 1,
-		.rounds = 60,
+		.rounds = 20,
 		.must_count = {CNT_SHOOTDOWNS},
 		.nr_must_count = 1,
 	};

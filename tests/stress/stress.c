@@ -20,6 +20,7 @@
 #define MAX_PROCESSES 16
 #define MAX_STRESS_THREADS 32
 #define REFERENCE_THREADS 4
+#define PAUSE_PERMILLE 10
 
 static struct {
 	struct task *task;
@@ -147,8 +148,11 @@ static struct sched_tuning choose_tuning(const struct stress *s)
 {
 	struct sched_tuning tuning = s->tuning;
 
-	if (!tuning.quantum_us)
-		return SCHED_TUNING_DEFAULT;
+	tuning.pause_permille = PAUSE_PERMILLE;
+	if (!tuning.quantum_us) {
+		tuning.quantum_us = SCHED_TUNING_DEFAULT.quantum_us;
+		return tuning;
+	}
 	tuning.quantum_us *= max(cpumask_weight(&cpu_online_mask) / REFERENCE_THREADS, 1u);
 	return tuning;
 }

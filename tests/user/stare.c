@@ -7,14 +7,22 @@
  * for each other by memory alone. The other one writes a number into the page, drops it by madvise
  * or maps anew over it, and says so. Oracle: who has read that the page is gone finds zeros in it,
  * and who has read that the next number is there finds that.
+ *
+ * One thread dozes: it looks for a while and sleeps until another rings. A CPU without a task keeps
+ * the address space loaded and is not asked to forget; when the thread comes back, in the middle of
+ * an invalidation too, it has to see that it must.
  */
 #include "tests/user/lib/user.h"
 
 #define SPINS 4000 /* looks before a thread lets others run */
 #define STEPS 24   /* of a round */
+#define PAUSE 1500 /* turns of a loop between two rings */
+
+enum { LEADER, STARER, DOZER, RINGER };
 
 static struct barrier barrier;
 static unsigned long page;
+static u32 bell;
 /* Twice the number that the page holds; odd: it is gone. Written by thread 0. */
 static u64 announced;
 /* What each thread has seen last. */
@@ -91,18 +99,52 @@ static void stare(unsigned i, u64 last)
 	}
 }
 
+/* Few looks would find nothing: what was missed shows after the leader's call has ended. */
+static void doze(unsigned i, u64 last)
+{
+	for (;;) {
+		u32 rung = smp_load_acquire(&bell);
+
+		for (unsigned spin = 0; spin < SPINS; spin++) {
+			u64 step = look();
+
+			smp_store_release(&seen[i].seen, step);
+			if (step >= last)
+				return;
+		}
+		futex_wait(&bell, rung);
+	}
+}
+
+/* Until the dozer has seen the last step: it may have fallen asleep after that. */
+static void ring(unsigned i, u64 last)
+{
+	while (smp_load_acquire(&seen[DOZER].seen) < last) {
+		for (unsigned n = 0; n < PAUSE; n++)
+			barrier();
+		__atomic_fetch_add(&bell, 1, __ATOMIC_SEQ_CST);
+		futex_wake(&bell, 1);
+		smp_store_release(&seen[i].seen, smp_load_acquire(&announced));
+		sys_yield(); /* there may be fewer CPUs than threads */
+	}
+}
+
 static void thread_main(unsigned i)
 {
 	for (u64 round = 0; round < work.rounds; round++) {
 		u64 first = 2 + round * 2 * STEPS;
 
 		barrier_wait(&barrier, work.threads);
-		if (i == 0)
+		if (i == LEADER)
 			lead(first);
+		else if (i == DOZER && work.threads > RINGER)
+			doze(i, first + 2 * STEPS - 1);
+		else if (i == RINGER)
+			ring(i, first + 2 * STEPS - 1);
 		else
 			stare(i, first + 2 * STEPS - 1);
 		barrier_wait(&barrier, work.threads);
-		if (i == 0)
+		if (i == LEADER)
 			progress(round + 1);
 	}
 }

@@ -57,12 +57,22 @@ static struct thread *start(unsigned i, void (*fn)(unsigned i))
 	return t;
 }
 
+void futex_wait(u32 *word, u32 expected)
+{
+	syscall6(SYS_futex, (long)word, FUTEX_WAIT, expected, 0, 0, 0);
+}
+
+void futex_wake(u32 *word, unsigned n)
+{
+	syscall3(SYS_futex, word, FUTEX_WAKE, n);
+}
+
 static void join(struct thread *t)
 {
 	u32 tid;
 
 	while ((tid = READ_ONCE(t->tid)))
-		syscall6(SYS_futex, (long)&t->tid, FUTEX_WAIT, tid, 0, 0, 0);
+		futex_wait(&t->tid, tid);
 	sys_munmap(t->stack, STACK_SIZE);
 }
 
@@ -89,9 +99,9 @@ void barrier_wait(struct barrier *b, unsigned n)
 	if (__atomic_add_fetch(&b->arrived, 1, __ATOMIC_SEQ_CST) == n) {
 		WRITE_ONCE(b->arrived, 0);
 		__atomic_add_fetch(&b->turn, 1, __ATOMIC_SEQ_CST);
-		syscall3(SYS_futex, &b->turn, FUTEX_WAKE, MAX_THREADS * 8);
+		futex_wake(&b->turn, MAX_THREADS * 8);
 		return;
 	}
 	while (smp_load_acquire(&b->turn) == turn)
-		syscall6(SYS_futex, (long)&b->turn, FUTEX_WAIT, turn, 0, 0, 0);
+		futex_wait(&b->turn, turn);
 }

@@ -129,6 +129,11 @@ void run_threads(unsigned n, void (*fn)(unsigned i));
 /* A stream for thread @i in round @round. */
 struct rng thread_rng(unsigned i, u64 round);
 
+/* Sleep until somebody wakes @word, unless it holds anything but @expected. May return early. */
+void futex_wait(u32 *word, u32 expected);
+/* Wake at most @n that sleep on @word, in any process that shares it. */
+void futex_wake(u32 *word, unsigned n);
+
 struct barrier {
 	u32 arrived, turn;
 };
