@@ -29,6 +29,7 @@ class Build:
     cc: str = "gcc"
     debug: bool = True
     bugs: bool = False  # with the seeded bugs of kernel/seeded.h
+    root: Path = ROOT   # of the sources
 
     @property
     def kind(self) -> str:
@@ -36,7 +37,7 @@ class Build:
 
     @property
     def directory(self) -> Path:
-        return ROOT / "build" / f"{self.cc}-{self.kind}{'-bugs' if self.bugs else ''}"
+        return self.root / "build" / f"{self.cc}-{self.kind}{'-bugs' if self.bugs else ''}"
 
     @property
     def image(self) -> Path:
@@ -52,7 +53,7 @@ class Build:
         done = subprocess.run(
             ["make", f"-j{os.cpu_count()}", f"CC={self.cc}", f"DEBUG={int(self.debug)}",
              f"BUGS={int(self.bugs)}", "all"],
-            cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+            cwd=self.root, env=env, capture_output=True, text=True, check=False)
         if done.returncode:
             raise BuildError(done.stdout + done.stderr)
 

@@ -27,6 +27,7 @@ class Suite(NamedTuple):
     name: str
     what: str
     default: bool
+    folder: str  # of tests/: unit, stress, bench
 
 
 _SUITE = re.compile(
@@ -38,7 +39,7 @@ def suites() -> list[Suite]:
     found = []
     for path in sorted([*ROOT.glob("tests/unit/*.c"), *ROOT.glob("tests/stress/*.c"), *ROOT.glob("tests/bench/*.c")]):
         for name, what, default in _SUITE.findall(path.read_text()):
-            found.append(Suite(name, re.sub(r'"\s*"', "", what), default == "true"))
+            found.append(Suite(name, re.sub(r'"\s*"', "", what), default == "true", path.parent.name))
     return sorted(found)
 
 

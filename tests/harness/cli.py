@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from . import bench, catalogue, model, mutants, replay, trace
+from . import bench, catalogue, model, mutants, operator_runs, replay, trace
 from .build import Build, BuildError, make_iso
 from .kvm import choose_accel
 from .machine import Config, drop_scratch, make_scratch, qemu_command
@@ -273,6 +273,18 @@ def command_model(args: argparse.Namespace) -> int:
     return 0 if ok else 1
 
 
+def command_operators(args: argparse.Namespace) -> int:
+    """Change the core in one small way after the other and see whether the suites notice."""
+    report = _open_report(args.json) if args.json else None
+    rows = operator_runs.table(args.file, args.only, args.sample, args.seed,
+                               lambda text: print(text, flush=True))
+    print("\n" + operator_runs.summary(rows))
+    if report:
+        with report:
+            report.write(operator_runs.as_json(rows))
+    return 1 if any(row.outcome == "survived" for row in rows) else 0
+
+
 def command_iso(args: argparse.Namespace) -> int:
     """Leave one hybrid GRUB image, for BIOS and UEFI."""
     build = Build(debug=not args.release)
@@ -356,6 +368,14 @@ def _parser() -> argparse.ArgumentParser:
     p = command("model", command_model)
     p.add_argument("--bug", action="append", default=[], metavar="NAME", choices=list(model.bugs()),
                    help="only this one; may be repeated")
+    p = command("operators", command_operators)
+    p.add_argument("--file", action="append", default=[], metavar="FILE", choices=operator_runs.TARGETS,
+                   help="only mutants of this one; may be repeated: " + " ".join(operator_runs.TARGETS))
+    p.add_argument("--only", type=_number(1, 1 << 32), metavar="N", help="only the mutant of this number")
+    p.add_argument("--sample", type=_number(1, 1 << 32), metavar="N", help="not more than N of each file")
+    p.add_argument("--seed", type=_number(0, (1 << 63) - 1), default=1, metavar="N",
+                   help="of the sample (default: %(default)s)")
+    p.add_argument("--json", metavar="FILE", help="write the rows as JSON")
     command("list", command_list)
     p = command("gdb", command_gdb)
     _run_options(p)
@@ -384,7 +404,7 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     try:
         return args.function(args)
-    except (bench.BenchError, model.ModelError, trace.TraceError) as error:
+    except (bench.BenchError, model.ModelError, operator_runs.OperatorsError, trace.TraceError) as error:
         print(f"pteron: {error}", file=sys.stderr)
         return 3
     except (UsageError, replay.NoReplay) as error:

@@ -53,7 +53,7 @@ def _config(build: Build, backend: str, suites: str, seed: int, bug: str) -> Con
                   icount=SHIFT, rounds=ROUNDS)
 
 
-def _oracle(result: Result) -> str:
+def oracle(result: Result) -> str:
     """The line that says what was noticed."""
     for line in result.output.lines:
         if line.startswith("# panic: "):
@@ -77,7 +77,7 @@ def examine(build: Build, bug: catalogue.Bug | None, backend: str, suites: str, 
         row.caught += 1
         first = first or result
     if first:
-        row.oracle = _oracle(first)
+        row.oracle = oracle(first)
         row.page_faults = first.output.counters.get("page_faults", 0)
         row.replay = first.config.replay()
         if backend != "xl":  # where a Linux runs too, with a clock of its own

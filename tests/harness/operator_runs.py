@@ -1,0 +1,208 @@
+"""./pteron operators: builds and runs each operator mutant in a copy of the tree, stage by stage, until
+something notices it.
+
+Every run is deterministic: a survivor survives again. Mutants that no run can tell from the original
+stand in tests/operators-equivalent.txt, each with the reason."""
+
+import json
+import random
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from . import catalogue
+from .build import Build, BuildError, run_checked
+from .catalogue import ROOT
+from .machine import Config
+from .mutants import oracle
+from .operators import TARGETS, Mutant, generate
+from .runner import Result, run
+
+SOURCES = ["Makefile", "linker.ld", "boot", "drivers", "kernel", "mm", "pv", "tests"]
+EQUIVALENTS = ROOT / "tests/operators-equivalent.txt"
+SHIFT = 4
+ROUNDS = 4
+# Seconds: of silence, and of a whole run. The longest stage takes some ten.
+PATIENCE = 15
+LIMIT = 150
+OUTCOMES = ["killed", "refused", "equivalent", "survived"]
+
+
+class OperatorsError(Exception):
+    """The mutants cannot be judged; the text says why."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Suites that each mutant must pass to survive."""
+    name: str
+    backend: str
+    cpus: int
+    folder: str
+    rounds: int | None = None
+
+    def config(self, build: Build) -> Config:
+        suites = [s.name for s in catalogue.suites() if s.default and s.folder == self.folder]
+        return Config(build=build, backend=self.backend, cpus=self.cpus, mem=128, suite=",".join(suites),
+                      rounds=self.rounds, icount=SHIFT)
+
+
+STAGES = [Stage("unit", "deferred", 2, "unit"),
+          Stage("stress", "deferred", 4, "stress", ROUNDS),
+          Stage("unit on native", "native", 2, "unit"),
+          Stage("stress on native", "native", 4, "stress", ROUNDS)]
+
+
+@dataclass
+class Row:
+    """What became of one mutant."""
+    number: int
+    file: str
+    mutant: str
+    outcome: str
+    by: str = ""      # the stage and the suite that killed it
+    said: str = ""    # what was noticed; of an equivalent one, the reason
+    seconds: float = 0
+
+
+class Tree:
+    """A copy of the sources, with a build of its own."""
+
+    def __init__(self, root: Path):
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir(parents=True)
+        for name in SOURCES:
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+            copy(ROOT / name, root / name)
+        self.build = Build(root=root)
+        self.build.make()
+
+    def change(self, file: str, source: str) -> None:
+        (self.build.root / file).write_text(source)
+
+    def analyse(self, file: str) -> None:
+        """clang's thread-safety analysis of @file."""
+        run_checked("make", "check-thread-safety", f"SRC={file}", cwd=self.build.root)
+
+
+def _run(stage: Stage, build: Build) -> Result:
+    end = time.monotonic() + LIMIT
+
+    def look_at_the_clock(*_) -> None:
+        if time.monotonic() > end:
+            raise TimeoutError  # as silence does
+
+    return run(stage.config(build), look_at_the_clock, PATIENCE)
+
+
+def _suite(result: Result) -> str:
+    return next((s.name for s in result.output.suites if s.verdict != "passed"), "boot")
+
+
+def _complaint(error: BuildError) -> str:
+    """What the compiler said first."""
+    return next((text for text in str(error).splitlines() if "error:" in text), str(error).strip())
+
+
+def _judge(tree: Tree, file: str, stages: list[Stage]) -> tuple[str, str, str]:
+    """The outcome of the tree as it is now, who noticed, and what it said."""
+    try:
+        tree.build.make()
+    except BuildError as error:
+        return "refused", tree.build.cc, _complaint(error)
+    try:
+        tree.analyse(file)
+    except BuildError as error:
+        by_rule = "-Wthread-safety" in str(error)
+        return ("killed", "thread safety", _complaint(error)) if by_rule else ("refused", "clang", _complaint(error))
+    for stage in stages:
+        result = _run(stage, tree.build)
+        if result.verdict != "passed":
+            return "killed", f"{stage.name}: {_suite(result)}", oracle(result)
+    return "survived", "", ""
+
+
+def examine(tree: Tree, number: int, mutant: Mutant, stages: list[Stage]) -> Row:
+    """Build and run one mutant; the tree is as before afterwards."""
+    source, begin = (ROOT / mutant.file).read_text(), time.monotonic()
+    tree.change(mutant.file, mutant.applied(source))
+    try:
+        outcome, by, said = _judge(tree, mutant.file, stages)
+    finally:
+        tree.change(mutant.file, source)
+    return Row(number, mutant.file, mutant.identity, outcome, by, said, round(time.monotonic() - begin, 1))
+
+
+def equivalents(text: str, mutants: Iterable[Mutant]) -> dict[str, str]:
+    """The reasons, by identity: a line `identity -- reason` each. What matches no mutant is stale."""
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    known = dict(line.split(" -- ", 1) if " -- " in line else (line, "") for line in lines)
+    identities = {m.identity for m in mutants}
+    for identity, reason in known.items():
+        if identity not in identities:
+            raise OperatorsError(f"{EQUIVALENTS.name}: there is no such mutant any more: {identity}")
+        if not reason:
+            raise OperatorsError(f"{EQUIVALENTS.name}: without a reason: {identity}")
+    return known
+
+
+def choose(mutants: list[Mutant], files: list[str], only: int | None, sample: int | None,
+           seed: int) -> list[tuple[int, Mutant]]:
+    """Number and mutant; of each file not more than @sample."""
+    numbered = [(n, m) for n, m in enumerate(mutants, 1) if only in (None, n)]
+    chosen = []
+    for file in files or TARGETS:
+        of_file = [(n, m) for n, m in numbered if m.file == file]
+        if sample is not None and sample < len(of_file):
+            of_file = sorted(random.Random(f"{seed} {file}").sample(of_file, sample), key=lambda nm: nm[0])
+        chosen += of_file
+    return chosen
+
+
+def _baseline(tree: Tree, say: Callable[[str], None]) -> None:
+    for stage in STAGES:
+        begin = time.monotonic()
+        result = _run(stage, tree.build)
+        if result.verdict != "passed":
+            raise OperatorsError(f"without a mutant {stage.name} says: {_suite(result)}: {oracle(result)}")
+        say(f"without a mutant {stage.name} passes in {time.monotonic() - begin:.1f} s")
+
+
+def table(files: list[str], only: int | None, sample: int | None, seed: int,
+          say: Callable[[str], None]) -> list[Row]:
+    """Every chosen mutant, a line each as it comes."""
+    mutants = [m for file in TARGETS for m in generate(file, (ROOT / file).read_text())]
+    reasons = equivalents(EQUIVALENTS.read_text(), mutants)
+    chosen = choose(mutants, files, only, sample, seed)
+    tree = Tree(ROOT / "build/operators")
+    _baseline(tree, say)
+    rows = []
+    for i, (number, mutant) in enumerate(chosen, 1):
+        reason = reasons.get(mutant.identity)
+        rows.append(Row(number, mutant.file, mutant.identity, "equivalent", "", reason) if reason
+                    else examine(tree, number, mutant, STAGES))
+        say(f"{i}/{len(chosen)} {line(rows[-1])}")
+    return rows
+
+
+def line(row: Row) -> str:
+    why = ": ".join(part for part in (row.by, row.said[:120]) if part)
+    return f"#{row.number} {row.outcome:<10} {row.mutant}{'  <- ' + why if why else ''}"
+
+
+def summary(rows: list[Row]) -> str:
+    """Per file how many there were, and who killed them."""
+    lines = [f"{'file':<18}{'mutants':>8}" + "".join(f"{o:>12}" for o in OUTCOMES)]
+    for name in [*dict.fromkeys(r.file for r in rows), "all"]:
+        some = [r.outcome for r in rows if name in (r.file, "all")]
+        lines.append(f"{name:<18}{len(some):>8}" + "".join(f"{some.count(o):>12}" for o in OUTCOMES))
+    killers = [r.by for r in rows if r.outcome == "killed"]
+    lines += ["", "killed by"]
+    lines += [f"{killers.count(by):>6}  {by}" for by in sorted(set(killers), key=lambda b: (-killers.count(b), b))]
+    return "\n".join(lines)
+
+
+def as_json(rows: list[Row]) -> str:
+    return json.dumps([asdict(row) for row in rows], indent=2) + "\n"

@@ -1,0 +1,139 @@
+"""./pteron operators: what its generator makes, what its list of equivalents refuses, and one that dies."""
+
+import pytest
+
+from harness import operators, operator_runs
+from harness.catalogue import ROOT
+from harness.operator_runs import STAGES, OperatorsError, Tree, equivalents, examine
+from harness.operators import TARGETS, generate
+
+SAMPLE = """
+/* if (in_a_comment) say("no"); */
+static struct item *find(struct set *s, unsigned n)
+{
+	unsigned i = first(s);
+
+	ASSERT(i < n);
+	for (; i < n && !s->stop; i++) {
+		count(CNT_STEPS);
+		lock(s);
+		touch(&s->item[i],
+		      "if (x < y) f();");
+		unlock(s);
+	}
+	if (seeded(BUG_ONE))
+		lock(s);
+	else if (unlikely(s->n == SET_MAX))
+		return NULL;
+#ifdef CONFIG_BUGS
+	lock(s);
+#endif
+	s->last = n;
+	s->first = i;
+	s->n = s->first - 2;
+	return s->stop ? NULL : &s->item[i];
+}
+
+static bool is_full(const struct set *s)
+{
+	return s->n >= 3 || (s->stop && seeded(BUG_TWO));
+}
+
+#define DEFINE_EACH(x)                                  \\
+	static void each_##x(struct set *s)             \\
+	{                                               \\
+		do {                                    \\
+			visit(s);                       \\
+		} while (step(s) > 0);                  \\
+	}
+DEFINE_EACH(one)
+
+static void set_print(struct set *s)
+{
+	lock(s);
+}
+"""
+
+
+def made(operator: str) -> list[str]:
+    return [f"{m.function}: {m.text} => {' '.join(m.new.split())}"
+            for m in generate("sample.c", SAMPLE) if m.operator == operator]
+
+
+def test_negate():
+    assert made("negate") == [
+        "find: i < n => !(i < n)",
+        "find: !s->stop => !(!s->stop)",
+        "find: s->n == SET_MAX => !(s->n == SET_MAX)",
+        "find: s->stop => !(s->stop)",
+        "is_full: s->n >= 3 => !(s->n >= 3)",
+        "is_full: s->stop => !(s->stop)",
+        "each_##x: step(s) > 0 => !(step(s) > 0)"]
+
+
+def test_drop():
+    assert made("drop") == [
+        "find: lock(s); => { if (false) lock(s); }",
+        'find: touch(&s->item[i], ); => { if (false) touch(&s->item[i], "if (x < y) f();"); }',
+        "find: unlock(s); => { if (false) unlock(s); }",
+        "each_##x: visit(s); => { if (false) visit(s); }"]
+
+
+def test_swap():
+    """Not of assignments that commute."""
+    assert made("swap") == [
+        "find: lock(s); touch(&s->item[i], ); => touch(&s->item[i], \"if (x < y) f();\"); lock(s);",
+        "find: touch(&s->item[i], ); unlock(s); => unlock(s); touch(&s->item[i], \"if (x < y) f();\");",
+        "find: s->first = i; s->n = s->first - 2; => s->n = s->first - 2; s->first = i;"]
+
+
+def test_shift():
+    assert made("shift") == [
+        "find: i < n => i <= n",
+        "find: s->n == SET_MAX => s->n == SET_MAX + 1",
+        "is_full: s->n >= 3 => s->n > 3",
+        "each_##x: step(s) > 0 => step(s) >= 0"]
+
+
+def test_identities_outlive_lines():
+    before, after = (generate("f.c", s) for s in (SAMPLE, "/*\n * More.\n */\n" + SAMPLE))
+    assert [m.identity for m in before] == [m.identity for m in after]
+    assert len({m.identity for m in before}) == len(before)
+
+
+def test_applied_changes_one_place():
+    for m in generate("sample.c", SAMPLE):
+        changed = m.applied(SAMPLE)
+        assert changed != SAMPLE and changed.startswith(SAMPLE[:m.start]) and changed.endswith(SAMPLE[m.end:])
+
+
+def test_every_target_has_mutants():
+    for file in TARGETS:
+        assert generate(file, (ROOT / file).read_text())
+
+
+def test_equivalents():
+    mutants = generate("sample.c", SAMPLE)
+    known = "sample.c:find: negate: i < n"
+    assert equivalents(f"# a comment\n{known} -- the reason\n", mutants) == {known: "the reason"}
+    for text, says in ((f"{known} gone -- the reason", "no such mutant"), (known, "without a reason")):
+        with pytest.raises(OperatorsError, match=says):
+            equivalents(text, mutants)
+
+
+def test_equivalents_of_the_core_are_not_stale():
+    equivalents(operator_runs.EQUIVALENTS.read_text(),
+                [m for file in TARGETS for m in generate(file, (ROOT / file).read_text())])
+
+
+def test_one_that_dies(tmp_path):
+    """A context switch that forgets the queue, and one that the compiler refuses."""
+    file = "mm/lazy_mmu.c"
+    by_identity = {m.identity: m for m in generate(file, (ROOT / file).read_text())}
+    mutant = by_identity[f"{file}:lazy_mmu_context_switch: drop: batch_flush();"]
+    tree = Tree(tmp_path / "tree")
+    row = examine(tree, 1, mutant, STAGES[:1])
+    assert row.outcome == "killed" and row.by == "unit: preempt-everywhere", row
+    unknown = operators.Mutant(file, mutant.function, "drop", mutant.text, 1, mutant.start, mutant.end, "what();")
+    assert examine(tree, 1, unknown, STAGES[:1]).outcome == "refused"
+    assert (tmp_path / "tree" / file).read_text() == (ROOT / file).read_text()
