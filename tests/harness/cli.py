@@ -371,7 +371,8 @@ def _parser() -> argparse.ArgumentParser:
     p = command("operators", command_operators)
     p.add_argument("--file", action="append", default=[], metavar="FILE", choices=operator_runs.TARGETS,
                    help="only mutants of this one; may be repeated: " + " ".join(operator_runs.TARGETS))
-    p.add_argument("--only", type=_number(1, 1 << 32), metavar="N", help="only the mutant of this number")
+    p.add_argument("--only", action="append", default=[], type=_number(1, 1 << 32), metavar="N",
+                   help="only the mutant of this number; may be repeated")
     p.add_argument("--sample", type=_number(1, 1 << 32), metavar="N", help="not more than N of each file")
     p.add_argument("--seed", type=_number(0, (1 << 63) - 1), default=1, metavar="N",
                    help="of the sample (default: %(default)s)")

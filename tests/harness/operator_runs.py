@@ -148,10 +148,10 @@ def equivalents(text: str, mutants: Iterable[Mutant]) -> dict[str, str]:
     return known
 
 
-def choose(mutants: list[Mutant], files: list[str], only: int | None, sample: int | None,
+def choose(mutants: list[Mutant], files: list[str], only: list[int], sample: int | None,
            seed: int) -> list[tuple[int, Mutant]]:
     """Number and mutant; of each file not more than @sample."""
-    numbered = [(n, m) for n, m in enumerate(mutants, 1) if only in (None, n)]
+    numbered = [(n, m) for n, m in enumerate(mutants, 1) if not only or n in only]
     chosen = []
     for file in files or TARGETS:
         of_file = [(n, m) for n, m in numbered if m.file == file]
@@ -170,7 +170,7 @@ def _baseline(tree: Tree, say: Callable[[str], None]) -> None:
         say(f"without a mutant {stage.name} passes in {time.monotonic() - begin:.1f} s")
 
 
-def table(files: list[str], only: int | None, sample: int | None, seed: int,
+def table(files: list[str], only: list[int], sample: int | None, seed: int,
           say: Callable[[str], None]) -> list[Row]:
     """Every chosen mutant, a line each as it comes."""
     mutants = [m for file in TARGETS for m in generate(file, (ROOT / file).read_text())]

@@ -145,6 +145,112 @@ static void coalescing(struct ktest *t) __no_thread_safety
 	teardown();
 }
 
+#define TABLES (BATCH_TABLES + 2)
+#define WRITTEN 3 /* entries of each table */
+
+static struct written {
+	pte_t *table;
+	unsigned last[WRITTEN];
+} written[TABLES];
+
+static bool is_made(const struct written *w, unsigned k)
+{
+	return READ_ONCE(w->table[k].v) == test_value(w->last[k]).v;
+}
+
+static void write_one_of(struct ktest *t, unsigned n) __no_thread_safety
+{
+	struct written *w = &written[rng_below(&t->rng, TABLES)];
+	unsigned k = rng_below(&t->rng, WRITTEN);
+
+	w->last[k] = n;
+	set_pte_at(pages.mm, ADDR, w->table + k, test_value(n));
+	for (w = written; w < written + TABLES; w++)
+		for (k = 0; k < WRITTEN; k++)
+			KEXPECT(t, !w->last[k] || is_made(w, k) || batch_is_pending(w->table + k));
+}
+
+/*
+ * Writes to more tables than the queue remembers: whatever it forgets, each update is either made
+ * or found.
+ */
+static void more_tables_than_are_remembered(struct ktest *t) __no_thread_safety
+{
+	lazy_mmu_state_t s;
+
+	if (!queues(t))
+		return;
+	setup();
+	for (unsigned i = 0; i < TABLES; i++)
+		written[i] = (struct written){page_to_virt(table_alloc(pages.mm, 1)), {0}};
+	preempt_disable();
+	s = arch_enter_lazy_mmu_mode();
+	for (unsigned n = 1; n < 500 && !t->failures; n++)
+		write_one_of(t, n);
+	arch_leave_lazy_mmu_mode(s);
+	preempt_enable();
+	for (unsigned i = 0; i < TABLES; i++) {
+		for (unsigned k = 0; k < WRITTEN; k++) {
+			KEXPECT(t, is_made(&written[i], k));
+			pv_set_pte(written[i].table + k, (pte_t){0});
+		}
+		table_free(virt_to_page(written[i].table));
+	}
+	teardown();
+}
+
+/* Of two tables that the queue remembers, it forgets the one without an update. */
+static void the_idle_table_is_forgotten(struct ktest *t) __no_thread_safety
+{
+	pte_t *third;
+	lazy_mmu_state_t s;
+
+	if (!queues(t))
+		return;
+	setup();
+	third = page_to_virt(table_alloc(pages.mm, 1));
+	preempt_disable();
+	for (unsigned first = 0; first < 2; first++) {
+		s = arch_enter_lazy_mmu_mode();
+		set(first * PTRS_PER_TABLE, test_value(1));
+		set(!first * PTRS_PER_TABLE, test_value(2));
+		arch_leave_lazy_mmu_mode(s);
+		s = arch_enter_lazy_mmu_mode();
+		set(first * PTRS_PER_TABLE, test_value(3));
+		set_pte_at(pages.mm, ADDR, third, test_value(4));
+		KEXPECT(t, batch_is_pending(entry(first * PTRS_PER_TABLE)));
+		KEXPECT(t, batch_is_pending(third));
+		arch_leave_lazy_mmu_mode(s);
+		expect_table(t);
+	}
+	preempt_enable();
+	pv_set_pte(third, (pte_t){0});
+	table_free(virt_to_page(third));
+	teardown();
+}
+
+/* A report of what is refused names who queued it. */
+static void callers_are_kept(struct ktest *t) __no_thread_safety
+{
+	struct batch *b;
+	lazy_mmu_state_t s;
+
+	if (!queues(t))
+		return;
+	setup();
+	preempt_disable();
+	b = this_cpu_ptr(this_batch);
+	s = arch_enter_lazy_mmu_mode();
+	for (unsigned i = 0; i < 3; i++) {
+		b->caller[i] = 0;
+		set(i, test_value(i));
+		KEXPECT(t, b->n == i + 1 && b->caller[i]);
+	}
+	arch_leave_lazy_mmu_mode(s);
+	preempt_enable();
+	teardown();
+}
+
 /*
  * Changes that keep A and D and stores that do not, several for one entry: what is left is what
  * each would have left alone, one after the other.
@@ -359,6 +465,9 @@ static void one_call_a_section(struct ktest *t) __no_thread_safety
 static const struct ktest_case cases[] = {
 	{"all_sizes", all_sizes},
 	{"coalescing", coalescing},
+	{"more_tables_than_are_remembered", more_tables_than_are_remembered},
+	{"the_idle_table_is_forgotten", the_idle_table_is_forgotten},
+	{"callers_are_kept", callers_are_kept},
 	{"coalescing_of_commands", coalescing_of_commands},
 	{"refused_entries", refused_entries},
 	{"injected_refusals", injected_refusals},

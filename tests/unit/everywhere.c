@@ -1,15 +1,19 @@
 /*
- * Suite `preempt-everywhere`: a preemption at every instruction boundary of the lazy mode.
+ * Suite `preempt-everywhere`: a preemption at every instruction boundary of the
+ * lazy mode.
  *
- * A script goes through all of the mode's operations. One of them is single-stepped, and at its
- * k-th instruction boundary this happens: an interrupt comes and maps, touches and unmaps a page of
- * the kernel; another task enters a section of its own on this CPU, with a nested one; and this
- * task goes on on another CPU, while the other is still in its section. Where interrupts are off
- * nothing can come; where preemption is off the switch is wanted and comes as soon as it can. k
- * goes through all boundaries that the operation was seen to have, and each must be reached.
+ * A script goes through all of the mode's operations. One of them is
+ * single-stepped, and at its k-th instruction boundary this happens: an
+ * interrupt comes and maps, touches and unmaps a page of the kernel; another
+ * task enters a section of its own on this CPU, with a nested one; and this
+ * task goes on on another CPU, while the other is still in its section. Where
+ * interrupts are off nothing can come; where preemption is off the switch is
+ * wanted and comes as soon as it can. k goes through all boundaries that the
+ * operation was seen to have, and each must be reached.
  *
- * Oracle: after each operation the mode, the queue and the table are what its contract says,
- * whatever came in between; the other task's section too; and the assertions of the mode.
+ * Oracle: after each operation the mode, the queue and the table are what its
+ * contract says, whatever came in between; the other task's section too; and
+ * the assertions of the mode.
  */
 #include "kernel/clock.h"
 #include "kernel/counters.h"
@@ -22,6 +26,7 @@
 #include "mm/tlb.h"
 #include "pv/batch.h"
 #include "tests/ktest.h"
+#include "tests/unit/step.h"
 #include "tests/unit/test_mm.h"
 
 #define ADDR 0x40000000UL
@@ -39,6 +44,8 @@ enum operation {
 	OP_MODIFY,
 	OP_NESTED_LEAVE,
 	OP_FLUSH,
+	OP_GET,
+	OP_OWE,
 	OP_PAUSE,
 	OP_RESUME,
 	OP_SWITCH,
@@ -47,8 +54,8 @@ enum operation {
 };
 
 static const char *const names[NR_OPERATIONS] = {
-	"enter", "nested enter", "set_pte", "get_and_clear", "modify", "nested leave",
-	"flush", "pause",	 "resume",  "switch",	     "leave",
+	"enter",    "nested enter", "set_pte", "get_and_clear", "modify", "nested leave", "flush",
+	"ptep_get", "flush_tlb",    "pause",   "resume",	"switch", "leave",
 };
 
 /* --- the page tables: one for the script, one for each partner --- */
@@ -210,7 +217,8 @@ static struct page *interrupt_page[MAX_PARTNERS];
 static u64 interrupts[MAX_PARTNERS];
 static bool interrupt_wrong;
 
-/* Map a page, use it, unmap it: what a kernel may do in an interrupt, section or not. */
+/* Map a page, use it, unmap it: what a kernel may do in an interrupt, section
+ * or not. */
 static void map_in_interrupt(void)
 {
 	unsigned cpu = smp_processor_id();
@@ -302,8 +310,8 @@ static void preempt_here(void)
 }
 
 /*
- * After each instruction of this CPU until the operation ends. A switch goes to the partner and
- * back; what runs in between is not the operation's.
+ * After each instruction of this CPU until the operation ends. A switch goes to
+ * the partner and back; what runs in between is not the operation's.
  */
 static void after_instruction(struct pt_regs *regs)
 {
@@ -326,19 +334,13 @@ static void after_instruction(struct pt_regs *regs)
 static __always_inline void begin(enum operation op)
 {
 	if (op == step.op)
-		__asm__ volatile("pushfq; orq %0, (%%rsp); popfq"
-				 :
-				 : "i"(FLAGS_TF)
-				 : "memory", "cc");
+		step_begin();
 }
 
 static __always_inline void end(enum operation op)
 {
 	if (op == step.op)
-		__asm__ volatile("pushfq; andq %0, (%%rsp); popfq"
-				 :
-				 : "i"(~FLAGS_TF)
-				 : "memory", "cc");
+		step_end();
 }
 
 /* --- the script --- */
@@ -385,9 +387,20 @@ static void owe(unsigned n) __no_thread_safety
 	flush_tlb_range(mm, mine.addr, mine.addr + PAGE_SIZE);
 }
 
+/* Not in the queue of a CPU that the task has left. */
+static void expect_owed_or_paid(struct ktest *t, u64 generation)
+{
+	preempt_disable();
+	KEXPECT(t, READ_ONCE(mm->tlb.generation.v) != generation ||
+			   this_cpu_ptr(this_batch)->flush.mm == mm);
+	preempt_enable();
+}
+
 static void sections(struct ktest *t, unsigned n) __no_thread_safety
 {
 	lazy_mmu_state_t outer, inner;
+	u64 generation;
+	pte_t got;
 
 	begin(OP_ENTER);
 	outer = arch_enter_lazy_mmu_mode();
@@ -426,6 +439,17 @@ static void sections(struct ktest *t, unsigned n) __no_thread_safety
 	end(OP_FLUSH);
 	expect_mode(t, true);
 	expect_all_effective(t);
+
+	begin(OP_GET);
+	got = ptep_get(mine.ptep + 1);
+	end(OP_GET);
+	KEXPECT_EQ(t, got.v & ~_PAGE_AD, mine.expected[1]);
+
+	generation = READ_ONCE(mm->tlb.generation.v);
+	begin(OP_OWE);
+	flush_tlb_range(mm, mine.addr, mine.addr + PAGE_SIZE);
+	end(OP_OWE);
+	expect_owed_or_paid(t, generation);
 
 	owe(n + 2);
 	begin(OP_PAUSE);
@@ -514,6 +538,7 @@ static void run_operation(struct ktest *t, enum operation op)
 {
 	const cpumask_t everywhere = cpu_online_mask;
 	const struct sched_tuning tuning = sched_tuning;
+	const unsigned tasks = task_count();
 
 	/* Preemption comes from here alone: the way to a boundary is the same each time. */
 	sched_tune((struct sched_tuning){.quantum_us = 0});
@@ -531,6 +556,8 @@ static void run_operation(struct ktest *t, enum operation op)
 	test_mm_leave(mm);
 	BUG_ON(sched_setaffinity(current, &everywhere));
 	sched_tune(tuning);
+	while (task_count() > tasks)
+		let_others_run(); /* the next suite may count objects */
 }
 
 #define OPERATION(name, op)                                                                        \
@@ -545,17 +572,20 @@ OPERATION(get_and_clear, OP_CLEAR)
 OPERATION(modify_prot, OP_MODIFY)
 OPERATION(nested_leave, OP_NESTED_LEAVE)
 OPERATION(flush, OP_FLUSH)
+OPERATION(get, OP_GET)
+OPERATION(owe_flush, OP_OWE)
 OPERATION(pause_mode, OP_PAUSE)
 OPERATION(resume_mode, OP_RESUME)
 OPERATION(context_switch, OP_SWITCH)
 OPERATION(leave, OP_LEAVE)
 
 static const struct ktest_case cases[] = {
-	{"enter", enter},	 {"nested_enter", nested_enter},
-	{"set_pte", set_pte},	 {"get_and_clear", get_and_clear},
-	{"modify", modify_prot}, {"nested_leave", nested_leave},
-	{"flush", flush},	 {"pause", pause_mode},
-	{"resume", resume_mode}, {"switch", context_switch},
+	{"enter", enter},	  {"nested_enter", nested_enter},
+	{"set_pte", set_pte},	  {"get_and_clear", get_and_clear},
+	{"modify", modify_prot},  {"nested_leave", nested_leave},
+	{"flush", flush},	  {"get", get},
+	{"owe_flush", owe_flush}, {"pause", pause_mode},
+	{"resume", resume_mode},  {"switch", context_switch},
 	{"leave", leave},
 };
 KTEST_SUITE(everywhere_suite, "preempt-everywhere",

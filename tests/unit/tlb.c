@@ -1,0 +1,493 @@
+/*
+ * Suite `tlb`: which CPU an invalidation concerns, and what each has followed.
+ *
+ * Entries change from one page to another, with a different number in it.
+ * Oracle: where an invalidation has returned, a read finds the new number; a
+ * CPU that the invalidation passed over, since it does not use the address
+ * space, finds it when it comes back; and what a CPU says that it has followed
+ * is never more than that. The flusher is played at each instruction boundary
+ * of a switch: it must see the CPU, or the CPU its generation.
+ */
+#include "mm/tlb.h"
+#include "kernel/counters.h"
+#include "kernel/irqflags.h"
+#include "kernel/sched.h"
+#include "kernel/traps.h"
+#include "kernel/uaccess.h"
+#include "mm/lazy_mmu.h"
+#include "mm/page.h"
+#include "tests/ktest.h"
+#include "tests/unit/step.h"
+#include "tests/unit/test_mm.h"
+
+#define ADDR 0x40000000UL
+#define PAGES (TLB_FLUSH_CEILING + 2)
+
+static struct {
+	struct mm *mm;
+	pte_t *ptep;
+	struct page *page[2];
+} area;
+
+/* Entries [from, to) map page @which, which says so. */
+static void map(unsigned from, unsigned to, unsigned which)
+{
+	for (unsigned i = from; i < to; i++)
+		pv_set_pte(area.ptep + i, mk_pte(area.page[which], vm_page_prot(VM_READ)));
+}
+
+static u32 read(unsigned i)
+{
+	u32 v = ~0u;
+
+	get_user32(ADDR + i * PAGE_SIZE, &v);
+	return v;
+}
+
+/* All entries map page 0, and the TLB knows it. */
+static void start_over(void)
+{
+	map(0, PAGES, 0);
+	flush_tlb_mm(area.mm);
+	for (unsigned i = 0; i < PAGES; i++)
+		read(i);
+}
+
+/* A switch of the task would reload the TLB. */
+static void setup(void)
+{
+	area.mm = test_mm_enter();
+	area.ptep = pte_offset(*test_pte_page(area.mm, ADDR), ADDR);
+	for (u32 i = 0; i < ARRAY_SIZE(area.page); i++) {
+		area.page[i] = alloc_page_zeroed(PAGE_USER);
+		BUG_ON(!area.page[i]);
+		*(u32 *)page_to_virt(area.page[i]) = i;
+	}
+	preempt_disable();
+	start_over();
+}
+
+static void teardown(void)
+{
+	for (unsigned i = 0; i < PAGES; i++)
+		pv_set_pte(area.ptep + i, (pte_t){0});
+	flush_tlb_mm(area.mm);
+	preempt_enable();
+	for (unsigned i = 0; i < ARRAY_SIZE(area.page); i++)
+		put_page(area.page[i]);
+	test_free_tables(area.mm, ADDR, ADDR + PAGE_SIZE);
+	test_mm_leave(area.mm);
+}
+
+/* As the scheduler does. */
+static void use(struct mm *mm)
+{
+	unsigned long flags = local_irq_save();
+
+	switch_mm(mm);
+	local_irq_restore(flags);
+}
+
+static bool is_loaded(const struct mm *mm)
+{
+	return cpumask_test(&mm->tlb.cpus, smp_processor_id());
+}
+
+static struct tlb_flush pages(unsigned from, unsigned to)
+{
+	return (struct tlb_flush){
+		.mm = area.mm,
+		.start = ADDR + from * PAGE_SIZE,
+		.end = ADDR + to * PAGE_SIZE,
+	};
+}
+
+static bool concerned(bool freed_tables)
+{
+	struct tlb_flush f = pages(0, 1);
+	cpumask_t cpus;
+	bool any;
+
+	f.freed_tables = freed_tables;
+	any = tlb_cpus_concerned(&f, &cpus);
+	BUG_ON(any != !!cpumask_weight(&cpus));
+	return cpumask_test(&cpus, smp_processor_id());
+}
+
+static void expect_new(struct ktest *t, unsigned from, unsigned to)
+{
+	for (unsigned i = from; i < to; i++)
+		KEXPECT_EQ(t, read(i), 1);
+	KEXPECT_EQ(t, tlb_followed_here(area.mm), READ_ONCE(area.mm->tlb.generation.v));
+}
+
+static void every_page_of_a_range(struct ktest *t)
+{
+	static const unsigned lengths[] = {1, 2, TLB_FLUSH_CEILING, TLB_FLUSH_CEILING + 1};
+
+	setup();
+	for (unsigned k = 0; k < ARRAY_SIZE(lengths); k++) {
+		start_over();
+		map(1, 1 + lengths[k], 1);
+		flush_tlb_range(area.mm, ADDR + PAGE_SIZE, ADDR + (1 + lengths[k]) * PAGE_SIZE);
+		expect_new(t, 1, 1 + lengths[k]);
+	}
+	start_over();
+	map(5, 6, 1);
+	flush_tlb_page(area.mm, ADDR + 5 * PAGE_SIZE);
+	expect_new(t, 5, 6);
+	start_over();
+	map(0, PAGES, 1);
+	flush_tlb_mm(area.mm);
+	expect_new(t, 0, PAGES);
+	start_over();
+	map(0, 1, 1);
+	flush_tlb_tables(area.mm, ADDR, ADDR + PAGE_SIZE);
+	expect_new(t, 0, 1);
+	teardown();
+}
+
+/*
+ * Cost: an invalidation of few pages leaves other translations alone. A CPU may
+ * drop them for reasons of its own, but not each time.
+ */
+static void few_pages_are_invalidated_alone(struct ktest *t)
+{
+	bool kept = false;
+
+	setup();
+	for (unsigned attempt = 0; attempt < 20 && !kept; attempt++) {
+		struct tlb_flush f = pages(0, TLB_FLUSH_CEILING);
+
+		start_over();
+		map(0, PAGES, 1);
+		tlb_flush_by_call(&f);
+		expect_new(t, 0, TLB_FLUSH_CEILING);
+		kept = read(TLB_FLUSH_CEILING) == 0;
+	}
+	KEXPECT(t, kept);
+	teardown();
+}
+
+/* Another CPU has raised the generation, and its call has not come yet when
+ * this one's does. */
+static void an_earlier_change_is_not_forgotten(struct ktest *t)
+{
+	struct tlb_flush f;
+
+	setup();
+	map(0, 1, 1);
+	tlb_new_generation(area.mm);
+	map(1, 2, 1);
+	f = pages(1, 2);
+	tlb_flush_by_call(&f);
+	expect_new(t, 0, 2);
+	teardown();
+}
+
+static void an_idle_cpu_catches_up(struct ktest *t)
+{
+	u64 caught_up;
+
+	setup();
+	KEXPECT(t, concerned(false) && concerned(true));
+	use(NULL);
+	KEXPECT(t, is_loaded(area.mm) && !concerned(false) && concerned(true));
+	map(0, 1, 1);
+	flush_tlb_page(area.mm, ADDR);
+	KEXPECT(t, is_loaded(area.mm));
+	caught_up = counter_sum(CNT_TLB_GENERATION_FLUSHES);
+	use(area.mm);
+	KEXPECT_EQ(t, counter_sum(CNT_TLB_GENERATION_FLUSHES), caught_up + 1);
+	expect_new(t, 0, 1);
+	KEXPECT(t, concerned(false));
+	use(NULL);
+	use(area.mm);
+	KEXPECT_EQ(t, counter_sum(CNT_TLB_GENERATION_FLUSHES), caught_up + 1);
+	teardown();
+}
+
+/* What one section owes to two address spaces. */
+static void two_are_owed(struct ktest *t) __no_thread_safety
+{
+	struct mm *other = mm_alloc();
+	struct spinlock *ptl;
+	lazy_mmu_state_t s;
+	u64 before[2];
+
+	BUG_ON(!other);
+	setup();
+	before[0] = READ_ONCE(area.mm->tlb.generation.v);
+	before[1] = READ_ONCE(other->tlb.generation.v);
+	pte_offset_map_lock(pmd_find(area.mm, ADDR), ADDR, &ptl);
+	s = arch_enter_lazy_mmu_mode();
+	map(0, 1, 1);
+	flush_tlb_page(area.mm, ADDR);
+	flush_tlb_page(other, ADDR);
+	arch_leave_lazy_mmu_mode(s);
+	pte_unmap_unlock(area.ptep, ptl);
+	KEXPECT_EQ(t, READ_ONCE(area.mm->tlb.generation.v), before[0] + 1);
+	KEXPECT_EQ(t, READ_ONCE(other->tlb.generation.v), before[1] + 1);
+	expect_new(t, 0, 1);
+	teardown();
+	mm_put(other);
+}
+
+static void another_mm_comes_between(struct ktest *t)
+{
+	struct mm *other = mm_alloc();
+	u64 followed;
+
+	BUG_ON(!other);
+	setup();
+	use(other);
+	KEXPECT(t, is_loaded(other) && !is_loaded(area.mm) && !concerned(true));
+	followed = tlb_followed_here(other);
+	KEXPECT(t, followed && !tlb_followed_here(area.mm));
+	tlb_follow_here(area.mm, followed + 1);
+	KEXPECT_EQ(t, tlb_followed_here(other), followed);
+	tlb_follow_here(other, followed + 1);
+	KEXPECT_EQ(t, tlb_followed_here(other), followed + 1);
+	map(0, 1, 1);
+	flush_tlb_page(area.mm, ADDR);
+	use(area.mm);
+	KEXPECT(t, is_loaded(area.mm) && !is_loaded(other) && concerned(false));
+	expect_new(t, 0, 1);
+	teardown();
+	mm_put(other);
+}
+
+/* A CPU that has tables loaded without using them may walk them all the same.
+ */
+static void freed_tables_are_left(struct ktest *t)
+{
+	struct tlb_flush f;
+
+	setup();
+	use(NULL);
+	f = pages(0, 1);
+	tlb_flush_by_call(&f);
+	KEXPECT(t, is_loaded(area.mm));
+	f.freed_tables = true;
+	tlb_flush_by_call(&f);
+	KEXPECT(t, !is_loaded(area.mm));
+	use(area.mm);
+	KEXPECT(t, concerned(false));
+	tlb_flush_by_call(&f);
+	KEXPECT(t, is_loaded(area.mm));
+	teardown();
+}
+
+/* The same for tables that are unlinked; on Xen its flush is enough. */
+static void unlinked_tables_are_left(struct ktest *t)
+{
+	unsigned long addr = ADDR + PGD_SIZE;
+	u64 flushes;
+
+	setup();
+	preempt_enable();
+	test_pte_page(area.mm, addr);
+	preempt_disable();
+	use(NULL);
+	flushes = counter_sum(CNT_TLB_FLUSHES);
+	test_free_tables(area.mm, addr, addr + PAGE_SIZE);
+	KEXPECT_EQ(t, counter_sum(CNT_TLB_FLUSHES), flushes + 1);
+	if (pv_ops.mmu.flush_tlb == tlb_flush_by_call)
+		KEXPECT(t, !is_loaded(area.mm));
+	use(area.mm);
+	teardown();
+}
+
+/* --- the flusher at each boundary of a switch --- */
+
+static struct {
+	unsigned boundary, target;
+	bool concerned;
+} flusher;
+
+/* What another CPU does up to its cross-call. */
+static void flush_at_target(struct pt_regs *regs __unused)
+{
+	if (flusher.boundary++ != flusher.target)
+		return;
+	map(0, 1, 1);
+	tlb_new_generation(area.mm);
+	flusher.concerned = concerned(false);
+}
+
+/* False if the switch from @away has no such boundary. */
+static bool switch_at_boundary(struct ktest *t, struct mm *away, unsigned target)
+{
+	start_over();
+	use(away);
+	flusher.boundary = 0;
+	flusher.target = target;
+	flusher.concerned = false;
+	local_irq_disable();
+	step_begin();
+	switch_mm(area.mm);
+	step_end();
+	local_irq_enable();
+	if (flusher.boundary <= target)
+		return false;
+	if (flusher.concerned)
+		pv_flush_tlb_one(ADDR); /* the call comes when interrupts are on again */
+	else
+		expect_new(t, 0, 1);
+	KEXPECT_EQ(t, read(0), 1);
+	KEXPECT(t, concerned(false));
+	return true;
+}
+
+static void at_every_boundary(struct ktest *t, struct mm *away)
+{
+	unsigned target = 0;
+
+	setup();
+	set_step_hook(flush_at_target);
+	while (switch_at_boundary(t, away, target) && !t->failures)
+		target++;
+	set_step_hook(NULL);
+	KEXPECT(t, target > 10);
+	teardown();
+}
+
+static void changes_while_idle_ends(struct ktest *t)
+{
+	at_every_boundary(t, NULL);
+}
+
+static void changes_while_it_is_loaded(struct ktest *t)
+{
+	struct mm *other = mm_alloc();
+
+	BUG_ON(!other);
+	at_every_boundary(t, other);
+	mm_put(other);
+}
+
+/* --- a CPU that comes at each boundary of the flusher --- */
+
+/* It has the mm loaded without using it, its TLB knows an entry that changes, and it comes back. */
+static struct {
+	struct task *task;
+	enum wish { COMER_KNOWS_AND_IDLES, COMER_COMES, COMER_LOOKS, COMER_ENDS } wish;
+	u32 asked, done;
+	u32 found;
+	bool ready;
+} comer;
+
+/* On this CPU, and where QEMU has one thread for all, on the others. */
+static void let_others_run(void)
+{
+	sched_yield();
+	cpu_relax();
+}
+
+static void comer_main(void *unused __unused)
+{
+	enum wish wish;
+
+	while (smp_processor_id() != 1)
+		let_others_run();
+	preempt_disable(); /* a switch would end its use of the mm */
+	smp_store_release(&comer.ready, true);
+	do {
+		while (smp_load_acquire(&comer.asked) == comer.done)
+			cpu_relax();
+		wish = comer.wish;
+		if (wish != COMER_LOOKS)
+			use(area.mm);
+		if (wish != COMER_COMES)
+			comer.found = read(0);
+		if (wish == COMER_KNOWS_AND_IDLES || wish == COMER_ENDS)
+			use(NULL);
+		smp_store_release(&comer.done, comer.done + 1);
+	} while (wish != COMER_ENDS);
+	preempt_enable();
+}
+
+static void ask_comer(enum wish wish)
+{
+	comer.wish = wish;
+	smp_store_release(&comer.asked, comer.asked + 1);
+	while (smp_load_acquire(&comer.done) != comer.asked)
+		cpu_relax();
+}
+
+static void come_at_target(struct pt_regs *regs __unused)
+{
+	if (flusher.boundary++ == flusher.target)
+		ask_comer(COMER_COMES);
+}
+
+static bool come_at_boundary(struct ktest *t, unsigned target)
+{
+	start_over();
+	ask_comer(COMER_KNOWS_AND_IDLES);
+	map(0, 1, 1);
+	flusher.boundary = 0;
+	flusher.target = target;
+	step_begin();
+	flush_tlb_page(area.mm, ADDR);
+	step_end();
+	if (flusher.boundary <= target)
+		return false;
+	ask_comer(COMER_LOOKS);
+	KEXPECT_EQ(t, comer.found, 1);
+	return true;
+}
+
+static cpumask_t only(unsigned cpu)
+{
+	cpumask_t mask = {0};
+
+	cpumask_set(&mask, cpu);
+	return mask;
+}
+
+static void a_cpu_comes_during_a_flush(struct ktest *t)
+{
+	const cpumask_t everywhere = cpu_online_mask, here = only(0), there = only(1);
+	const unsigned tasks = task_count();
+	unsigned target = 0;
+
+	if (cpumask_weight(&cpu_online_mask) == 1) {
+		ktest_skip(t, "one CPU: nobody else comes");
+		return;
+	}
+	BUG_ON(sched_setaffinity(current, &here));
+	comer.asked = comer.done = 0;
+	comer.wish = COMER_KNOWS_AND_IDLES;
+	comer.ready = false;
+	comer.task = kthread_run("comer", comer_main, NULL);
+	BUG_ON(sched_setaffinity(comer.task, &there));
+	while (!smp_load_acquire(&comer.ready))
+		let_others_run();
+	setup();
+	set_step_hook(come_at_target);
+	while (come_at_boundary(t, target) && !t->failures)
+		target++;
+	set_step_hook(NULL);
+	KEXPECT(t, target > 20);
+	ask_comer(COMER_ENDS);
+	teardown();
+	BUG_ON(sched_setaffinity(current, &everywhere));
+	while (task_count() > tasks)
+		let_others_run(); /* the next suite may count objects */
+}
+
+static const struct ktest_case cases[] = {
+	{"every_page_of_a_range", every_page_of_a_range},
+	{"few_pages_are_invalidated_alone", few_pages_are_invalidated_alone},
+	{"an_earlier_change_is_not_forgotten", an_earlier_change_is_not_forgotten},
+	{"an_idle_cpu_catches_up", an_idle_cpu_catches_up},
+	{"two_are_owed", two_are_owed},
+	{"another_mm_comes_between", another_mm_comes_between},
+	{"freed_tables_are_left", freed_tables_are_left},
+	{"unlinked_tables_are_left", unlinked_tables_are_left},
+	{"changes_while_idle_ends", changes_while_idle_ends},
+	{"changes_while_it_is_loaded", changes_while_it_is_loaded},
+	{"a_cpu_comes_during_a_flush", a_cpu_comes_during_a_flush},
+};
+KTEST_SUITE(tlb_suite, "tlb", "which CPUs an invalidation concerns", true, cases);
