@@ -14,6 +14,7 @@
 #include "mm/tlb.h"
 #include "pv/batch.h"
 #include "tests/ktest.h"
+#include "tests/unit/step.h"
 #include "tests/unit/test_mm.h"
 
 #define ADDR 0x40000000UL /* two PTE pages from here on */
@@ -226,6 +227,63 @@ static void the_idle_table_is_forgotten(struct ktest *t) __no_thread_safety
 	preempt_enable();
 	pv_set_pte(third, (pte_t){0});
 	table_free(virt_to_page(third));
+	teardown();
+}
+
+/* --- a look at the queue is preempted --- */
+
+static struct {
+	unsigned boundary, target;
+	pte_t *table[BATCH_TABLES];
+} intruder;
+
+/* The task is preempted and goes on elsewhere; here another one fills the queue. */
+static void another_section_comes(struct pt_regs *regs) __no_thread_safety
+{
+	if (intruder.boundary++ != intruder.target)
+		return;
+	if (preempt_count() == 0 && (regs->flags & FLAGS_IF))
+		for (unsigned i = 0; i < BATCH_TABLES; i++)
+			set_pte_at(pages.mm, ADDR, intruder.table[i], test_value(i));
+}
+
+static bool look_at_boundary(struct ktest *t, unsigned target) __no_thread_safety
+{
+	bool pending;
+
+	set(0, test_value(target));
+	arch_flush_lazy_mmu_mode();
+	intruder.boundary = 0;
+	intruder.target = target;
+	step_begin();
+	pending = batch_is_pending(entry(0));
+	step_end();
+	arch_flush_lazy_mmu_mode();
+	KEXPECT(t, !pending);
+	return intruder.boundary > target;
+}
+
+static void a_look_is_preempted(struct ktest *t) __no_thread_safety
+{
+	unsigned target = 0;
+	lazy_mmu_state_t s;
+
+	if (!queues(t))
+		return;
+	setup();
+	for (unsigned i = 0; i < BATCH_TABLES; i++)
+		intruder.table[i] = page_to_virt(table_alloc(pages.mm, 1));
+	s = arch_enter_lazy_mmu_mode();
+	set_step_hook(another_section_comes);
+	while (look_at_boundary(t, target) && !t->failures)
+		target++;
+	set_step_hook(NULL);
+	arch_leave_lazy_mmu_mode(s);
+	KEXPECT(t, target > 10);
+	for (unsigned i = 0; i < BATCH_TABLES; i++) {
+		pv_set_pte(intruder.table[i], (pte_t){0});
+		table_free(virt_to_page(intruder.table[i]));
+	}
 	teardown();
 }
 
@@ -467,6 +525,7 @@ static const struct ktest_case cases[] = {
 	{"coalescing", coalescing},
 	{"more_tables_than_are_remembered", more_tables_than_are_remembered},
 	{"the_idle_table_is_forgotten", the_idle_table_is_forgotten},
+	{"a_look_is_preempted", a_look_is_preempted},
 	{"callers_are_kept", callers_are_kept},
 	{"coalescing_of_commands", coalescing_of_commands},
 	{"refused_entries", refused_entries},

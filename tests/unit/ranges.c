@@ -2,8 +2,8 @@
  * Suite `ranges`: what the range functions do besides changing entries.
  *
  * Oracle: a D bit that the CPU sets while the entry's clear is still queued is found by the
- * harvest; each section owes its invalidation instead of making one of its own, which the counters
- * say; what was gathered is freed in the end.
+ * harvest, or moves with the entry; each section owes its invalidation instead of making one of its
+ * own, which the counters say; what is populated is there; what was gathered is freed in the end.
  */
 #include "kernel/counters.h"
 #include "kernel/sched.h"
@@ -37,48 +37,7 @@ static void teardown(void)
 	test_mm_leave(mm);
 }
 
-/* --- the D bit --- */
-
-static struct {
-	const struct task *task;
-	const pte_t *entry;
-	bool done;
-} writer;
-
-/* What another CPU may do: its TLB has the entry. */
-static void write_while_queued(struct pt_regs *regs __unused)
-{
-	if (current != writer.task || writer.done || !batch_is_pending(writer.entry))
-		return;
-	writer.done = put_user32(ADDR, 1) == 0;
-}
-
-static void zap_harvests(struct ktest *t)
-{
-	const struct page *page;
-	const pte_t *entry;
-
-	if (!pv_queues_updates || !lazy_mmu_enabled) {
-		ktest_skip(t, "updates are not queued");
-		return;
-	}
-	setup(t, MAP_SHARED);
-	entry = pte_offset(*pmd_find(mm, ADDR), ADDR);
-	page = pte_page(*entry);
-	KEXPECT(t, pte_write(*entry) && !pte_dirty(*entry) && !(page->pg_flags & PG_DIRTY));
-	writer.task = current;
-	writer.entry = entry;
-	writer.done = false;
-	set_step_hook(write_while_queued);
-	step_begin();
-	do_madvise(ADDR, LEN, MADV_DONTNEED);
-	step_end();
-	set_step_hook(NULL);
-	KEXPECT(t, writer.done && (page->pg_flags & PG_DIRTY));
-	teardown();
-}
-
-/* --- the invalidations --- */
+/* --- the operations --- */
 
 static void dontneed(void)
 {
@@ -106,6 +65,66 @@ static void fork(void)
 {
 	child = mm_fork(current->mm);
 }
+
+/* --- the D bit --- */
+
+static struct {
+	const struct task *by;
+	const pte_t *entry;
+	const struct page *page;
+	bool done;
+} written;
+
+/* What another CPU may do: its TLB has the entry. */
+static void write_while_queued(struct pt_regs *regs __unused)
+{
+	if (current != written.by || written.done || !batch_is_pending(written.entry))
+		return;
+	written.done = put_user32(ADDR, 1) == 0;
+}
+
+/* Run @change, which queues the clear of the first entry; false: no update is queued here. */
+static bool write_in_the_middle(struct ktest *t, void (*change)(void))
+{
+	const pte_t *entry;
+
+	if (!pv_queues_updates || !lazy_mmu_enabled) {
+		ktest_skip(t, "updates are not queued");
+		return false;
+	}
+	setup(t, MAP_SHARED);
+	entry = pte_offset(*pmd_find(mm, ADDR), ADDR);
+	written.page = pte_page(*entry);
+	KEXPECT(t, pte_write(*entry) && !pte_dirty(*entry) && !(written.page->pg_flags & PG_DIRTY));
+	written.by = current;
+	written.entry = entry;
+	written.done = false;
+	set_step_hook(write_while_queued);
+	step_begin();
+	change();
+	step_end();
+	set_step_hook(NULL);
+	KEXPECT(t, written.done);
+	return true;
+}
+
+static void zap_harvests(struct ktest *t)
+{
+	if (!write_in_the_middle(t, dontneed))
+		return;
+	KEXPECT(t, written.page->pg_flags & PG_DIRTY);
+	teardown();
+}
+
+static void a_move_keeps_the_dirty_bit(struct ktest *t)
+{
+	if (!write_in_the_middle(t, move))
+		return;
+	KEXPECT(t, pte_dirty(*pte_offset(*pmd_find(mm, TARGET), TARGET)));
+	teardown();
+}
+
+/* --- the invalidations --- */
 
 static const struct {
 	const char *name;
@@ -146,6 +165,35 @@ static void sections_owe_their_invalidation(struct ktest *t)
 	sched_tune(tuning);
 }
 
+/* What was mapped is dropped, and each of @advice taken; then all entries must be as @rights say.
+ */
+static void populate(struct ktest *t, unsigned long flags, const int *advice, unsigned n,
+		     u64 rights)
+{
+	setup(t, flags);
+	dontneed();
+	for (unsigned i = 0; i < n; i++)
+		KEXPECT_EQ(t, do_madvise(ADDR, LEN, advice[i]), 0);
+	for (unsigned long addr = ADDR; addr < ADDR + LEN; addr += PAGE_SIZE)
+		KEXPECT_EQ(t, pte_offset(*pmd_find(mm, addr), addr)->v & rights, rights);
+	teardown();
+}
+
+/* Not by faults, one for each page, which only an intent to write would make afterwards. */
+static void shared_memory_is_populated(struct ktest *t)
+{
+	static const int advice[] = {MADV_POPULATE_READ};
+
+	populate(t, MAP_SHARED, advice, ARRAY_SIZE(advice), _PAGE_PRESENT);
+}
+
+static void zero_pages_become_writable(struct ktest *t)
+{
+	static const int advice[] = {MADV_POPULATE_READ, MADV_POPULATE_WRITE};
+
+	populate(t, MAP_PRIVATE, advice, ARRAY_SIZE(advice), _PAGE_PRESENT | _PAGE_RW);
+}
+
 static void a_gather_frees_what_is_left(struct ktest *t)
 {
 	static struct mmu_gather tlb; /* too large for a stack; the tests are serial */
@@ -165,7 +213,10 @@ static void a_gather_frees_what_is_left(struct ktest *t)
 
 static const struct ktest_case cases[] = {
 	{"zap_harvests", zap_harvests},
+	{"a_move_keeps_the_dirty_bit", a_move_keeps_the_dirty_bit},
 	{"sections_owe_their_invalidation", sections_owe_their_invalidation},
+	{"shared_memory_is_populated", shared_memory_is_populated},
+	{"zero_pages_become_writable", zero_pages_become_writable},
 	{"a_gather_frees_what_is_left", a_gather_frees_what_is_left},
 };
 KTEST_SUITE(ranges_suite, "ranges", "what range functions owe, keep and free", true, cases);
