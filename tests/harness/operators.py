@@ -17,7 +17,7 @@ _FUNCTION = re.compile(r"^(?P<indent>\t?)(?P<head>(?:\w[^;{}]*?)?\b(?P<name>[\w#
                        r"(?P=indent)\{", re.M)
 _REPORTS = re.compile(r"assert|print|refused|batch_size")
 _CONTROL = re.compile(r"(if|while|for|switch|for_each_\w+) ?\(")
-_ASIDE = re.compile(r"(?:ASSERT|BUG_ON|assert_\w+|count|per_cpu|printk|panic|preempt_point|lockdep_\w+)\(|"
+_ASIDE = re.compile(r"(?:ASSERT|BUG_ON|assert_\w+|lockdep_\w+|count|per_cpu|printk|panic|refused|preempt_point)\(|"
                     r"(?:return|break|continue|goto)\b|\w[\w# ]* \**\w+(?:\[.*\])?(?:;|,| =)")
 _CALL = re.compile(r"[\w#]+\(.*\);", re.S)
 _ASSIGNMENT = re.compile(r"([\w.>\[\]-]+) \|?= (?:(?:min|max)\()?[^(]*;")
