@@ -223,7 +223,7 @@ static inline pte_t pte_narrow(pte_t pte, pmd_t pmd)
  * stays linked: tables go only with mmap_lock held for writing, or out of reach of every VMA.
  */
 static inline pte_t *pte_offset_map_lock(pmd_t *pmd, unsigned long addr, struct spinlock **ptlp)
-	__acquires(ptl_role) __no_thread_safety
+	__acquires(ptl_role) __excludes(lazy_mmu_role) __no_thread_safety
 {
 	pmd_t e = *(volatile pmd_t *)pmd;
 
@@ -234,10 +234,13 @@ static inline pte_t *pte_offset_map_lock(pmd_t *pmd, unsigned long addr, struct 
 	return pte_offset(e, addr);
 }
 
-/* A second PTE page, inside the first: the child's in fork, the new one in mremap. */
+/*
+ * A second PTE page, inside the first: the child's in fork, the new one in mremap. The section
+ * changes both, so it is entered when both are locked.
+ */
 static inline pte_t *pte_offset_map_lock_nested(pmd_t *pmd, unsigned long addr,
 						struct spinlock **ptlp) __must_hold(ptl_role)
-	__acquires(ptl_nested_role) __no_thread_safety
+	__acquires(ptl_nested_role) __excludes(lazy_mmu_role) __no_thread_safety
 {
 	pmd_t e = *(volatile pmd_t *)pmd;
 
