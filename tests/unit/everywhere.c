@@ -1,19 +1,15 @@
 /*
- * Suite `preempt-everywhere`: a preemption at every instruction boundary of the
- * lazy mode.
+ * Suite `preempt-everywhere`: a preemption at every instruction boundary of the lazy mode.
  *
- * A script goes through all of the mode's operations. One of them is
- * single-stepped, and at its k-th instruction boundary this happens: an
- * interrupt comes and maps, touches and unmaps a page of the kernel; another
- * task enters a section of its own on this CPU, with a nested one; and this
- * task goes on on another CPU, while the other is still in its section. Where
- * interrupts are off nothing can come; where preemption is off the switch is
- * wanted and comes as soon as it can. k goes through all boundaries that the
- * operation was seen to have, and each must be reached.
+ * A script goes through all of the mode's operations. One of them is single-stepped, and at its
+ * k-th instruction boundary this happens: an interrupt comes and maps, touches and unmaps a page of
+ * the kernel; another task enters a section of its own on this CPU, with a nested one; and this
+ * task goes on on another CPU, while the other is still in its section. Where interrupts are off
+ * nothing can come; where preemption is off the switch is wanted and comes as soon as it can. k
+ * goes through all boundaries that the operation was seen to have, and each must be reached.
  *
- * Oracle: after each operation the mode, the queue and the table are what its
- * contract says, whatever came in between; the other task's section too; and
- * the assertions of the mode.
+ * Oracle: after each operation the mode, the queue and the table are what its contract says,
+ * whatever came in between; the other task's section too; and the assertions of the mode.
  */
 #include "kernel/clock.h"
 #include "kernel/counters.h"
@@ -217,8 +213,7 @@ static struct page *interrupt_page[MAX_PARTNERS];
 static u64 interrupts[MAX_PARTNERS];
 static bool interrupt_wrong;
 
-/* Map a page, use it, unmap it: what a kernel may do in an interrupt, section
- * or not. */
+/* Map a page, use it, unmap it: what a kernel may do in an interrupt, section or not. */
 static void map_in_interrupt(void)
 {
 	unsigned cpu = smp_processor_id();
@@ -310,8 +305,8 @@ static void preempt_here(void)
 }
 
 /*
- * After each instruction of this CPU until the operation ends. A switch goes to
- * the partner and back; what runs in between is not the operation's.
+ * After each instruction of this CPU until the operation ends. A switch goes to the partner and
+ * back; what runs in between is not the operation's.
  */
 static void after_instruction(struct pt_regs *regs)
 {

@@ -21,7 +21,6 @@
 #define LEN (20 * PAGE_SIZE)
 #define TARGET (ADDR + PMD_SIZE)
 #define RW (PROT_READ | PROT_WRITE)
-#define NO_TICK_US 1000000000U
 
 static struct mm *mm;
 
@@ -144,7 +143,7 @@ static void sections_owe_their_invalidation(struct ktest *t)
 		ktest_skip(t, "batches are not of invalidations alone");
 		return;
 	}
-	sched_tune((struct sched_tuning){.quantum_us = NO_TICK_US}); /* a switch would pay early */
+	sched_tune((struct sched_tuning){.quantum_us = 0}); /* a switch would pay early */
 	for (unsigned i = 0; i < ARRAY_SIZE(operations); i++) {
 		u64 batches, flushes;
 
