@@ -15,6 +15,8 @@
 #include "mm/tables.h"
 #include "mm/vma.h"
 
+#define FAULT_LOOP 10000 /* a thread that flips rights all the time comes nowhere near */
+
 static bool vma_permits(const struct vma *vma, unsigned long error)
 {
 	if (error & PF_WRITE)
@@ -78,6 +80,19 @@ static bool is_user_copy(const struct pt_regs *regs)
 	return fixup_exception(&copy);
 }
 
+/* A fault that is served and comes again at once, and again: what was set is not what the CPU sees.
+ */
+static void check_progress(const struct pt_regs *regs, unsigned long addr)
+{
+#ifdef CONFIG_DEBUG
+	current->served_again = addr == current->served_fault ? current->served_again + 1 : 0;
+	current->served_fault = addr;
+	if (current->served_again == FAULT_LOOP)
+		panic_regs(regs, addr, "fault loop: %#lx was served %u times in a row", addr,
+			   FAULT_LOOP);
+#endif
+}
+
 void do_page_fault(struct pt_regs *regs, unsigned long addr)
 {
 	unsigned long error = regs->orig_ax;
@@ -114,6 +129,7 @@ void do_page_fault(struct pt_regs *regs, unsigned long addr)
 	trace(TRACE_FAULT_END, mm, addr, result);
 	if (likely(result == FAULT_OK)) {
 		count(CNT_PAGE_FAULTS);
+		check_progress(regs, addr);
 		return;
 	}
 	count(CNT_REFUSED_FAULTS);

@@ -28,7 +28,9 @@ struct task {
 	unsigned long sp; /* kernel stack pointer while not running; switch.asm: offset 0 */
 	lazy_mmu_word_t lazy_mmu;
 	unsigned pagefault_disabled;
-	struct mm *mm; /* NULL for kernel threads */
+	unsigned long served_fault; /* the address of the last fault served */
+	unsigned served_again;	    /* how often in a row */
+	struct mm *mm;		    /* NULL for kernel threads */
 	struct process *process;
 	unsigned long fs_base, gs_base; /* of user mode, while not running */
 	unsigned long clear_child_tid;	/* user address; 0: none */

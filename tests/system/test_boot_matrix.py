@@ -10,6 +10,8 @@ from harness.kvm import kvm_works
 from harness.machine import Config
 
 STRESS = "fault,mprotect,zap,mremap,fork,remap,spurious,mix,switch"
+BACKENDS = ["native", "deferred", "shadow"]
+MANY_CPUS = "batch,lazy_mmu,pgtable,preempt-everywhere,ranges,tlb,fault,zap,dirty"
 UNIT = "alloc,lazy_mmu,locks,pgtable,pv,uaccess,vma"
 
 
@@ -19,10 +21,16 @@ def passes(result, cpus=None):
         assert f"# smp: {cpus} CPUs" in result.output.lines
 
 
-@pytest.mark.parametrize("backend", ["native", "deferred"])
-@pytest.mark.parametrize("cpus", [1, 2, 4, 16])
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("cpus", [1, 2, 4])
 def test_cpus(boot, backend, cpus):
-    passes(boot(backend=backend, cpus=cpus, suite="all", rounds=6, seed=cpus), cpus)
+    passes(boot(backend=backend, cpus=cpus, suite="all", rounds=4, seed=cpus), cpus)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_16_cpus(boot, backend):
+    """On two host CPUs the hypervisor's lock has sixteen to serve: what costs most is left out."""
+    passes(boot(backend=backend, cpus=16, suite="default" if backend == "native" else MANY_CPUS, rounds=3), 16)
 
 
 @pytest.mark.parametrize("path", ["bios", "uefi"])
@@ -32,13 +40,13 @@ def test_grub(boot, path):
     assert any("booted by multiboot2" in line for line in result.output.lines)
 
 
-@pytest.mark.parametrize("backend", ["native", "deferred"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_64_mib(boot, backend):
-    passes(boot(backend=backend, mem=64, cpus=4, suite="all", rounds=6))
+    passes(boot(backend=backend, mem=64, cpus=4, suite="all", rounds=4))
 
 
 def test_64_mib_and_16_cpus(boot):
-    passes(boot(mem=64, cpus=16, suite="all", rounds=3))
+    passes(boot(mem=64, cpus=16, suite=UNIT + ",fault,mix,fork", rounds=3))
 
 
 def test_16_gib(boot):
@@ -48,10 +56,10 @@ def test_16_gib(boot):
     assert any("16383 MiB of RAM" in line for line in result.output.lines)
 
 
-@pytest.mark.parametrize("backend", ["native", "deferred"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_lazy_off(boot, backend):
     """Every update at once: nothing may be batched, and everything must still be right."""
-    result = boot(backend=backend, lazy="off", cpus=4, suite="all", rounds=6)
+    result = boot(backend=backend, lazy="off", cpus=4, suite="all", rounds=4)
     passes(result)
     assert result.output.counters["batches"] == 0 and not result.output.histogram
 
@@ -59,7 +67,7 @@ def test_lazy_off(boot, backend):
 @pytest.mark.parametrize("cpu", ["max", "qemu64", "Haswell-noTSX"])
 def test_cpu_models(boot, cpu):
     """With SMEP, SMAP, UMIP, FSGSBASE (and PCID, x2APIC where the accelerator has them), and without."""
-    result = boot(cpu=cpu, cpus=4, suite="all", rounds=6)
+    result = boot(cpu=cpu, cpus=4, suite="all", rounds=4)
     passes(result)
     line = next(line for line in result.output.lines if line.startswith("# cpu: "))
     assert ("smap" in line) == (cpu == "max")
@@ -81,25 +89,25 @@ def test_clang_build(boot):
     build = Build(cc="clang")
     build.make()
     for backend in ("native", "deferred"):
-        passes(boot(build=build, backend=backend, cpus=4, suite="all", rounds=6))
+        passes(boot(build=build, backend=backend, cpus=4, suite="all", rounds=4))
 
 
 def test_kvm(boot):
     """PCID and x2APIC, which TCG does not have; only where KVM truly works."""
     if not kvm_works(Config()):
         pytest.skip("KVM does not run Pteron here")
-    result = boot(accel="kvm", cpus=4, suite="all", rounds=6)
+    result = boot(accel="kvm", cpus=4, suite="all", rounds=4)
     passes(result)
     line = next(line for line in result.output.lines if line.startswith("# cpu: "))
     assert "x2apic" in line
 
 
 def test_release_build(boot, release):
-    for backend in ("native", "deferred"):
-        passes(boot(build=release, backend=backend, cpus=4, suite="all", rounds=6))
+    for backend in BACKENDS:
+        passes(boot(build=release, backend=backend, cpus=4, suite="all", rounds=4))
 
 
-@pytest.mark.parametrize("backend", ["native", "deferred"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_queue_and_batches(boot, backend):
     """What the counters must show: batches on both, of many entries; hypercalls on one only."""
     result = boot(backend=backend, cpus=2, suite="mprotect,zap", rounds=10)
@@ -107,4 +115,4 @@ def test_queue_and_batches(boot, backend):
     sizes = {int(size): n for size, n in result.output.histogram.items()}
     assert sum(sizes.values()) == result.output.counters["batches"]
     assert max(sizes) > 100
-    assert bool(result.output.counters["hypercalls"]) == (backend == "deferred")
+    assert bool(result.output.counters["hypercalls"]) == (backend != "native")
