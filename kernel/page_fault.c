@@ -80,18 +80,20 @@ static bool is_user_copy(const struct pt_regs *regs)
 	return fixup_exception(&copy);
 }
 
+#ifdef CONFIG_DEBUG
 /* A fault that is served and comes again at once, and again: what was set is not what the CPU sees.
  */
 static void check_progress(const struct pt_regs *regs, unsigned long addr)
 {
-#ifdef CONFIG_DEBUG
 	current->served_again = addr == current->served_fault ? current->served_again + 1 : 0;
 	current->served_fault = addr;
 	if (current->served_again == FAULT_LOOP)
 		panic_regs(regs, addr, "fault loop: %#lx was served %u times in a row", addr,
 			   FAULT_LOOP);
-#endif
 }
+#else
+static void check_progress(const struct pt_regs *regs __unused, unsigned long addr __unused) {}
+#endif
 
 void do_page_fault(struct pt_regs *regs, unsigned long addr)
 {
