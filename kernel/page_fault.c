@@ -81,8 +81,7 @@ static bool is_user_copy(const struct pt_regs *regs)
 }
 
 #ifdef CONFIG_DEBUG
-/* A fault that is served and comes again at once, and again: what was set is not what the CPU sees.
- */
+/* A fault is served, and comes again and again: what was set is not what the CPU sees. */
 static void check_progress(const struct pt_regs *regs, unsigned long addr)
 {
 	current->served_again = addr == current->served_fault ? current->served_again + 1 : 0;

@@ -17,7 +17,7 @@ def said(result):
     ("seed", "seed: seed= takes a number"),
     ("lazy=perhaps", "lazy=perhaps: lazy= takes on or off"),
     ("rounds=0", "rounds=0: rounds= takes a number from 1"),
-    ("backend=vmware", "backend=vmware: there are native and deferred"),
+    ("backend=vmware", "backend=vmware: there are native, deferred and shadow"),
     ("suite=nothing", "suite nothing is not known; there are: alloc"),
     ("panic=nothing", "panic=nothing is not known; there are: null_read"),
 ])
