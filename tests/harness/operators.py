@@ -1,7 +1,7 @@
 """./pteron operators: mutants of the core that no author chose, one small change each.
 
 The sources are formatted by clang-format, so a scan for statements is enough, no C parser. What only
-checks, reports or counts is left alone, and so are the seeded bugs."""
+checks, reports, counts or records is left alone, and so are the seeded bugs."""
 
 import re
 from collections import Counter
@@ -17,7 +17,7 @@ _FUNCTION = re.compile(r"^(?P<indent>\t?)(?P<head>(?:\w[^;{}]*?)?\b(?P<name>[\w#
                        r"(?P=indent)\{", re.M)
 _REPORTS = re.compile(r"assert|print|refused|batch_size")
 _CONTROL = re.compile(r"(if|while|for|switch|for_each_\w+) ?\(")
-_ASIDE = re.compile(r"(?:ASSERT|BUG_ON|assert_\w+|lockdep_\w+|count|per_cpu|printk|panic|refused|preempt_point)\(|"
+_ASIDE = re.compile(r"(?:ASSERT|BUG_ON|assert_\w+|lockdep_\w+|count|trace|per_cpu|printk|panic|refused|preempt_point)\(|"
                     r"(?:return|break|continue|goto)\b|\w[\w# ]* \**\w+(?:\[.*\])?(?:;|,| =)")
 _CALL = re.compile(r"[\w#]+\(.*\);", re.S)
 _ASSIGNMENT = re.compile(r"([\w.>\[\]-]+) \|?= (?:(?:min|max)\()?[^(]*;")
