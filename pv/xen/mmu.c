@@ -103,7 +103,7 @@ static void xen_ptep_modify(pte_t *ptep, pte_t old, pte_t new)
 		       seeded(BUG_LOSES_DIRTY) ? PT_NORMAL : PT_PRESERVE_AD);
 }
 
-/* See soft_ptep_get_and_clear(): the A and D bits that the CPU still sets are harvested after the
+/* See soft_ptep_get_and_clear(): A and D bits that the CPU still sets are harvested after the
  * leave. */
 static pte_t xen_ptep_get_and_clear(pte_t *ptep)
 {

@@ -1,12 +1,11 @@
 /*
  * Suite `tlb`: which CPU an invalidation concerns, and what each has followed.
  *
- * Entries change from one page to another, with a different number in it.
- * Oracle: where an invalidation has returned, a read finds the new number; a
- * CPU that the invalidation passed over, since it does not use the address
- * space, finds it when it comes back; and what a CPU says that it has followed
- * is never more than that. The flusher is played at each instruction boundary
- * of a switch: it must see the CPU, or the CPU its generation.
+ * Entries change from one page to another, with a different number in it. Oracle: where an
+ * invalidation has returned, a read finds the new number; a CPU that the invalidation passed over,
+ * since it does not use the address space, finds it when it comes back; and what a CPU says that it
+ * has followed is never more than that. The flusher is played at each instruction boundary of a
+ * switch: it must see the CPU, or the CPU its generation.
  */
 #include "mm/tlb.h"
 #include "kernel/counters.h"
@@ -149,8 +148,8 @@ static void every_page_of_a_range(struct ktest *t)
 }
 
 /*
- * Cost: an invalidation of few pages leaves other translations alone. A CPU may
- * drop them for reasons of its own, but not each time.
+ * Cost: an invalidation of few pages leaves other translations alone. A CPU may drop them for
+ * reasons of its own, but not each time.
  */
 static void few_pages_are_invalidated_alone(struct ktest *t)
 {
@@ -170,8 +169,7 @@ static void few_pages_are_invalidated_alone(struct ktest *t)
 	teardown();
 }
 
-/* Another CPU has raised the generation, and its call has not come yet when
- * this one's does. */
+/* Another CPU has raised the generation, and its call has not come yet when this one's does. */
 static void an_earlier_change_is_not_forgotten(struct ktest *t)
 {
 	struct tlb_flush f;
@@ -258,8 +256,7 @@ static void another_mm_comes_between(struct ktest *t)
 	mm_put(other);
 }
 
-/* A CPU that has tables loaded without using them may walk them all the same.
- */
+/* A CPU that has tables loaded without using them may walk them all the same. */
 static void freed_tables_are_left(struct ktest *t)
 {
 	struct tlb_flush f;
