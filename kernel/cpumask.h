@@ -21,6 +21,15 @@ static inline void cpumask_clear(cpumask_t *m, unsigned cpu)
 	clear_bit_atomic(m->bits, cpu);
 }
 
+/* The set of @cpu alone. */
+static inline cpumask_t cpumask_of(unsigned cpu)
+{
+	cpumask_t m = {0};
+
+	cpumask_set(&m, cpu);
+	return m;
+}
+
 static inline bool cpumask_test(const cpumask_t *m, unsigned cpu)
 {
 	return test_bit(m->bits, cpu);

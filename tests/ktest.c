@@ -7,6 +7,7 @@
 #include "boot/cmdline.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
+#include "kernel/sched.h"
 #include "kernel/string.h"
 #include "kernel/trace.h"
 
@@ -81,6 +82,12 @@ void ktest_fail(struct ktest *t, const char *file, int line, const char *fmt, ..
 	va_end(args);
 	printk("    # %s:%d: %s\n", file, line, msg);
 	__atomic_add_fetch(&t->failures, 1, __ATOMIC_SEQ_CST);
+}
+
+void let_others_run(void)
+{
+	sched_yield();
+	cpu_relax();
 }
 
 void ktest_skip(struct ktest *t, const char *why)

@@ -51,6 +51,8 @@ bool ktest_run_selected(void);
 void ktest_fail(struct ktest *t, const char *file, int line, const char *fmt, ...) __printf(4, 5);
 /* This case cannot run here; @why is printed. */
 void ktest_skip(struct ktest *t, const char *why);
+/* Give way: on this CPU, and where QEMU has one thread for all CPUs, to the others. */
+void let_others_run(void);
 #define KEXPECT(t, cond)                                                                           \
 	do {                                                                                       \
 		if (!(cond))                                                                       \

@@ -121,13 +121,6 @@ static void partners_section(struct partner *self, struct page_under_test *p, un
 	pte_unmap_unlock(p->ptep, p->ptl);
 }
 
-/* On this CPU, and where QEMU has one thread for all, on the others. */
-static void let_others_run(void)
-{
-	sched_yield();
-	cpu_relax();
-}
-
 static void partner_main(void *arg)
 {
 	struct partner *self = arg;
@@ -170,18 +163,10 @@ static unsigned nr_cpus(void)
 	return min(cpumask_weight(&cpu_online_mask), (unsigned)MAX_PARTNERS);
 }
 
-static cpumask_t only(unsigned cpu)
-{
-	cpumask_t mask = {0};
-
-	cpumask_set(&mask, cpu);
-	return mask;
-}
-
 static void start_partners(void)
 {
 	for (unsigned cpu = 0; cpu < nr_cpus(); cpu++) {
-		const cpumask_t mask = only(cpu);
+		const cpumask_t mask = cpumask_of(cpu);
 
 		partners[cpu] = (struct partner){0};
 		partners[cpu].task = kthread_run("partner", partner_main, &partners[cpu]);
@@ -287,7 +272,7 @@ static void preempt_here(void)
 	if (nr_cpus() > 1) {
 		WRITE_ONCE(partners[cpu].hold, true);
 		/* And there it stays: a CPU without work must not fetch it back. */
-		step.task->cpus_allowed = only(other_cpu(cpu));
+		step.task->cpus_allowed = cpumask_of(other_cpu(cpu));
 		WRITE_ONCE(step.task->migrate_to, (int)other_cpu(cpu));
 	}
 	preempt_enable_no_resched();
@@ -481,7 +466,7 @@ static void sections(struct ktest *t, unsigned n) __no_thread_safety
 /* Each pass begins on the same CPU, with the partners asleep. */
 static void script(struct ktest *t, unsigned n) __no_thread_safety
 {
-	const cpumask_t start = only(0);
+	const cpumask_t start = cpumask_of(0);
 
 	BUG_ON(sched_setaffinity(current, &start));
 	spin_lock_preemptible(mine.ptl, 0);

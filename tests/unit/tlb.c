@@ -8,6 +8,7 @@
  * switch: it must see the CPU, or the CPU its generation.
  */
 #include "mm/tlb.h"
+
 #include "kernel/counters.h"
 #include "kernel/io.h"
 #include "kernel/irqflags.h"
@@ -381,13 +382,6 @@ static struct {
 	bool ready;
 } comer;
 
-/* On this CPU, and where QEMU has one thread for all, on the others. */
-static void let_others_run(void)
-{
-	sched_yield();
-	cpu_relax();
-}
-
 static void comer_main(void *unused __unused)
 {
 	enum wish wish;
@@ -442,17 +436,9 @@ static bool come_at_boundary(struct ktest *t, unsigned target)
 	return true;
 }
 
-static cpumask_t only(unsigned cpu)
-{
-	cpumask_t mask = {0};
-
-	cpumask_set(&mask, cpu);
-	return mask;
-}
-
 static void a_cpu_comes_during_a_flush(struct ktest *t)
 {
-	const cpumask_t everywhere = cpu_online_mask, here = only(0), there = only(1);
+	const cpumask_t everywhere = cpu_online_mask, here = cpumask_of(0), there = cpumask_of(1);
 	const unsigned tasks = task_count();
 	unsigned target = 0;
 
