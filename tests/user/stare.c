@@ -23,8 +23,9 @@ enum { LEADER, STARER, DOZER, RINGER };
 static struct barrier barrier;
 static unsigned long page;
 static u32 bell;
-/* Twice the number that the page holds; odd: it is gone. Written by thread 0. */
-static u64 announced;
+/* The number that the page holds; odd: it is gone, and the next number may be there already. So it
+ * is at first. Written by thread 0. */
+static u64 announced = 1;
 /* What each thread has seen last. */
 static struct {
 	u64 seen;
