@@ -9,6 +9,7 @@
 #include "kernel/printk.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
+#include "kernel/task.h"
 #include "kernel/trace.h"
 
 extern const struct ktest_suite *const __ktests_start[], *const __ktests_end[];
@@ -88,6 +89,12 @@ void let_others_run(void)
 {
 	sched_yield();
 	cpu_relax();
+}
+
+void await_tasks(unsigned nr_before)
+{
+	while (task_count() > nr_before)
+		let_others_run();
 }
 
 void ktest_skip(struct ktest *t, const char *why)

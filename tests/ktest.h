@@ -53,6 +53,12 @@ void ktest_fail(struct ktest *t, const char *file, int line, const char *fmt, ..
 void ktest_skip(struct ktest *t, const char *why);
 /* Give way: on this CPU, and where QEMU has one thread for all CPUs, to the others. */
 void let_others_run(void);
+/*
+ * Until there are no more than @nr_before tasks, as task_count() said before the caller started
+ * some: whoever runs after the last one frees it, and what is counted next must not find half of
+ * it.
+ */
+void await_tasks(unsigned nr_before);
 #define KEXPECT(t, cond)                                                                           \
 	do {                                                                                       \
 		if (!(cond))                                                                       \

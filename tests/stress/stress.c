@@ -106,9 +106,7 @@ static void check_usage(struct ktest *t, const struct usage *before)
 {
 	struct usage now;
 
-	/* The last tasks are freed by whoever runs after them. */
-	while (task_count() > before->tasks)
-		sched_yield();
+	await_tasks(before->tasks);
 	now = measure();
 	KEXPECT_EQ(t, now.user, before->user);
 	KEXPECT_EQ(t, now.kernel, before->kernel);

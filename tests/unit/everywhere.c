@@ -536,8 +536,7 @@ static void run_operation(struct ktest *t, enum operation op)
 	test_mm_leave(mm);
 	BUG_ON(sched_setaffinity(current, &everywhere));
 	sched_tune(tuning);
-	while (task_count() > tasks)
-		let_others_run(); /* the next suite may count objects */
+	await_tasks(tasks);
 }
 
 #define OPERATION(name, op)                                                                        \

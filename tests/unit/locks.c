@@ -33,8 +33,7 @@ static void run_threads(void (*fn)(void *arg))
 		kthread_run("locks", fn, (void *)i);
 	while (atomic_read(&running))
 		sched_yield();
-	while (task_count() > tasks)
-		sched_yield();
+	await_tasks(tasks);
 }
 
 static void spin_worker(void *arg __unused)

@@ -19,7 +19,7 @@
 
 static struct {
 	struct mm *mm;
-	atomic_t arrived, running;
+	atomic_t arrived;
 	u32 turn;
 	unsigned long place[PLACES];
 	pmd_t *found[THREADS][PLACES];
@@ -49,7 +49,6 @@ static void racer(void *arg)
 		}
 		atomic_inc(&race.arrived);
 	}
-	atomic_dec(&race.running);
 }
 
 /* Neighbours share an L1, an L2 or an L3 table, or nothing. */
@@ -85,12 +84,12 @@ static void drop_tables(void)
 
 static void tables_are_made_once(struct ktest *t)
 {
-	s64 tables = page_kind_count(PAGE_TABLE);
+	const s64 tables = page_kind_count(PAGE_TABLE);
+	const unsigned tasks = task_count();
 
 	race.mm = mm_alloc();
 	BUG_ON(!race.mm);
 	race.turn = 0;
-	atomic_set(&race.running, THREADS);
 	for (unsigned long i = 0; i < THREADS; i++)
 		kthread_run("pin", racer, (void *)i);
 	for (u32 round = 1; round <= ROUNDS; round++) {
@@ -105,8 +104,7 @@ static void tables_are_made_once(struct ktest *t)
 		drop_tables();
 		KEXPECT_EQ(t, page_kind_count(PAGE_TABLE), before);
 	}
-	while (atomic_read(&race.running))
-		sched_yield();
+	await_tasks(tasks);
 	mm_put(race.mm);
 	KEXPECT_EQ(t, page_kind_count(PAGE_TABLE), tables);
 }

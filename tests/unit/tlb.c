@@ -463,8 +463,7 @@ static void a_cpu_comes_during_a_flush(struct ktest *t)
 	ask_comer(COMER_ENDS);
 	teardown();
 	BUG_ON(sched_setaffinity(current, &everywhere));
-	while (task_count() > tasks)
-		let_others_run(); /* the next suite may count objects */
+	await_tasks(tasks);
 }
 
 static const struct ktest_case cases[] = {
