@@ -78,6 +78,19 @@ static __always_inline void ticket_lock(struct spinlock *l, bool may_yield)
 	l->owner = this_cpu_read(current_task);
 }
 
+/* A ticket, only if it is served at once. */
+static __always_inline bool ticket_trylock(struct spinlock *l)
+{
+	u32 t = READ_ONCE(l->tickets);
+
+	if ((u16)t != t >> 16 ||
+	    !__atomic_compare_exchange_n(&l->tickets, &t, t + TICKET_ONE, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_RELAXED))
+		return false;
+	l->owner = this_cpu_read(current_task);
+	return true;
+}
+
 /*
  * The lock may be gone as soon as head has moved: `sleepers` is then read from memory that is still
  * mapped, and the worst that a wrong value does is a spurious kick.
@@ -96,6 +109,19 @@ static inline void spin_lock(struct spinlock *l) __acquires(l) __no_thread_safet
 	ticket_lock(l, false);
 }
 
+/*
+ * Without a turn: whoever looks first when the lock is free has it. For short holds with interrupts
+ * off, whose waiters cannot halt: where the host has fewer CPUs than the guest, the one whose turn
+ * it would be mostly does not run, and all others would spin until it does.
+ */
+static inline void spin_lock_unfair(struct spinlock *l) __acquires(l) __no_thread_safety
+{
+	preempt_disable();
+	lockdep_acquire(l, 0);
+	while (!ticket_trylock(l))
+		cpu_relax();
+}
+
 static inline void spin_unlock(struct spinlock *l) __releases(l) __no_thread_safety
 {
 	lockdep_release(l);
@@ -108,6 +134,15 @@ static inline unsigned long spin_lock_irqsave(struct spinlock *l) __acquires(l) 
 	unsigned long flags = local_irq_save();
 
 	spin_lock(l);
+	return flags;
+}
+
+static inline unsigned long spin_lock_irqsave_unfair(struct spinlock *l) __acquires(l)
+	__no_thread_safety
+{
+	unsigned long flags = local_irq_save();
+
+	spin_lock_unfair(l);
 	return flags;
 }
 

@@ -274,7 +274,7 @@ void soft_frames_init(void)
 		panic("hypervisor: its window is for %lu GiB of memory", PGD_SIZE >> 30);
 	root = virt_to_pfn(init_mm.pgd).v;
 	map_window();
-	spin_lock(&soft_lock);
+	spin_lock_unfair(&soft_lock);
 	soft_frames = early_alloc(soft_max_pfn * sizeof(*soft_frames), PAGE_SIZE);
 	adopt(root, 4);
 	for (u64 i = 0; i < soft_max_pfn; i++)

@@ -62,7 +62,7 @@ static bool refusal_is_due(void)
 static unsigned change_entries(const struct pt_update *u, unsigned from, unsigned to, u64 *old,
 			       const char **why)
 {
-	spin_lock(&soft_lock);
+	spin_lock_unfair(&soft_lock);
 	for (; from < to; from++) {
 		struct soft_change c = {.maddr = u[from].ptr & ~7UL, .val = u[from].val};
 
@@ -171,7 +171,7 @@ static void soft_set_tables(const struct table_change *change, unsigned n)
 
 	count(CNT_HYPERCALLS);
 	count(CNT_TABLE_UPDATES);
-	spin_lock(&soft_lock);
+	spin_lock_unfair(&soft_lock);
 	for (unsigned i = 0; i < n; i++) {
 		struct soft_change c = {.maddr = __pa(change[i].entry), .val = change[i].val};
 		const char *why = soft_change_entry(&c);
@@ -186,7 +186,7 @@ static void soft_set_tables(const struct table_change *change, unsigned n)
 
 bool soft_alloc_table(struct mm *mm, u64 frame, unsigned level)
 {
-	unsigned long flags = spin_lock_irqsave(&soft_lock);
+	unsigned long flags = spin_lock_irqsave_unfair(&soft_lock);
 	const char *why = soft_make_table(frame, level, mm == &init_mm);
 
 	count(CNT_HYPERCALLS);
@@ -199,7 +199,7 @@ bool soft_alloc_table(struct mm *mm, u64 frame, unsigned level)
 
 static bool soft_release_table(u64 frame, unsigned level)
 {
-	unsigned long flags = spin_lock_irqsave(&soft_lock);
+	unsigned long flags = spin_lock_irqsave_unfair(&soft_lock);
 	const char *why = soft_unmake_table(frame);
 
 	count(CNT_HYPERCALLS);
@@ -213,7 +213,7 @@ static bool soft_release_table(u64 frame, unsigned level)
 
 static unsigned soft_audit(void)
 {
-	unsigned long flags = spin_lock_irqsave(&soft_lock);
+	unsigned long flags = spin_lock_irqsave_unfair(&soft_lock);
 	unsigned wrong = soft_frames_audit() + shadow_audit();
 
 	spin_unlock_irqrestore(&soft_lock, flags);

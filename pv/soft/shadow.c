@@ -135,7 +135,7 @@ static enum fill fill_address(unsigned long addr, unsigned long error)
 
 	if (!root)
 		return FILL_NOTHING_TO_DO;
-	spin_lock(&soft_lock);
+	spin_lock_unfair(&soft_lock);
 	w.shadow = soft_table(soft_frames[root].shadow);
 	result = fill(&w);
 	spin_unlock(&soft_lock);
@@ -176,7 +176,7 @@ static u64 get_root(u64 guest)
 
 		if (attempt)
 			shadow_pool_reclaim();
-		flags = spin_lock_irqsave(&soft_lock);
+		flags = spin_lock_irqsave_unfair(&soft_lock);
 		frame = shadow_pool_get(guest);
 		spin_unlock_irqrestore(&soft_lock, flags);
 	}
@@ -198,7 +198,7 @@ static bool shadow_alloc_table(struct mm *mm, u64 frame, unsigned level)
 		       KERNEL_SLOT * sizeof(u64));
 	}
 	soft_alloc_table(mm, frame, level);
-	flags = spin_lock_irqsave(&soft_lock);
+	flags = spin_lock_irqsave_unfair(&soft_lock);
 	soft_frames[frame].shadow = root;
 	spin_unlock_irqrestore(&soft_lock, flags);
 	return true;

@@ -44,7 +44,7 @@ void shadow_pool_init(void)
 	unsigned size = POOL_MIN + early_max_pfn() / POOL_FRAMES_EACH;
 	void *frames = early_alloc(size * PAGE_SIZE, PAGE_SIZE);
 
-	spin_lock(&soft_lock);
+	spin_lock_unfair(&soft_lock);
 	pool.size = size;
 	pool.first = virt_to_pfn(frames).v;
 	pool.entry = early_alloc(size * sizeof(*pool.entry), sizeof(u64));
@@ -113,7 +113,7 @@ static void forget_walks(void *unused __unused)
 
 void shadow_pool_reclaim(void)
 {
-	unsigned long flags = spin_lock_irqsave(&soft_lock);
+	unsigned long flags = spin_lock_irqsave_unfair(&soft_lock);
 	u64 frames[RECLAIM_MAX];
 	unsigned n = detach_some(frames, min(pool.size / 8, (unsigned)RECLAIM_MAX));
 
@@ -125,7 +125,7 @@ void shadow_pool_reclaim(void)
 	soft_flush_everything();
 	local_irq_restore(flags);
 	smp_call_mask(&cpu_online_mask, forget_walks, NULL);
-	flags = spin_lock_irqsave(&soft_lock);
+	flags = spin_lock_irqsave_unfair(&soft_lock);
 	for (unsigned i = 0; i < n; i++)
 		shadow_pool_put(frames[i]);
 	spin_unlock_irqrestore(&soft_lock, flags);

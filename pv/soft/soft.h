@@ -10,7 +10,8 @@
  *   hypervisor.c   the calls: batches, their interruptions and refusals; the entries of the pv
  * table shadow.c       the shadow tables; shadow_pool.c: their frames, and their reclaim
  *
- * Lock: soft_lock guards all of it; it is taken with interrupts off, a part of a batch at a time.
+ * Lock: soft_lock guards all of it; it is taken with interrupts off, a part of a batch at a time,
+ * and without turns (spin_lock_unfair()): all of the guest's CPUs want it.
  */
 #pragma once
 
