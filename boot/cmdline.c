@@ -14,6 +14,7 @@ struct boot_params boot_params = {
 	.seed = 1,
 	.maxcpus = MAX_CPUS,
 	.lazy = true,
+	.tables = true,
 };
 
 bool parse_u64(const char *s, u64 *value)
@@ -87,6 +88,11 @@ static bool set_switch(bool *on, const char *v)
 static bool set_lazy(const char *v)
 {
 	return set_switch(&boot_params.lazy, v);
+}
+
+static bool set_tables(const char *v)
+{
+	return set_switch(&boot_params.tables, v);
 }
 
 static bool set_witness(const char *v)
@@ -164,6 +170,7 @@ static const struct param {
 	{"rounds", "a number from 1", set_rounds},
 	{"maxcpus", "1 to 256", set_maxcpus},
 	{"lazy", "on or off", set_lazy},
+	{"tables", "on or off", set_tables},
 	{"witness", "on or off", set_witness},
 	{"trace", "on or off", set_trace},
 	{"disable", "CPU features separated by commas: smep smap umip fsgsbase pcid x2apic",
@@ -229,7 +236,8 @@ void replay_print(void)
 		printk("# replay: ./pteron run %s\n", boot_params.replay);
 	else
 		printk("# replay: ./pteron run --cpus %u --backend %s --suite %s --seed %lu --lazy "
-		       "%s\n",
+		       "%s --tables %s\n",
 		       cpumask_weight(&cpu_online_mask), boot_params.backend, boot_params.suites,
-		       boot_params.seed, boot_params.lazy ? "on" : "off");
+		       boot_params.seed, boot_params.lazy ? "on" : "off",
+		       boot_params.tables ? "on" : "off");
 }

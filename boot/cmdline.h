@@ -14,6 +14,7 @@ struct boot_params {
 	u64 refuse; /* 0: nothing */
 	unsigned maxcpus;
 	bool lazy;
+	bool tables;	   /* whole tables at once: mm/whole_table.h */
 	bool witness;	   /* a debug Xen counts too */
 	bool trace;	   /* print all that is recorded (kernel/trace.h) at the end */
 	char disable[64];  /* CPU features to leave unused */

@@ -27,6 +27,7 @@
 #include "mm/lazy_mmu.h"
 #include "mm/page.h"
 #include "mm/pgtable.h"
+#include "mm/whole_table.h"
 #include "mm/zeromap.h"
 #include "pv/batch.h"
 #include "pv/pv_ops.h"
@@ -76,6 +77,7 @@ void boot_parse_params(void)
 		refuse();
 	boot_seed = boot_params.seed;
 	lazy_mmu_enabled = boot_params.lazy;
+	whole_tables_enabled = boot_params.tables;
 	if (!pv_select_backend(boot_params.backend)) {
 		pr_err("command line: backend=%s: there are native, deferred and shadow, and on "
 		       "Xen "

@@ -110,6 +110,8 @@ static bool is_selected(const struct selection *s, const struct trace_event *e)
 		return false;
 	if (e->kind == TRACE_FLUSH || e->kind == TRACE_OWE)
 		return e->addr <= s->page && s->page < e->value;
+	if (e->kind == TRACE_TABLE)
+		return e->addr == (s->page & ~(PMD_SIZE - 1));
 	return (e->addr & PAGE_MASK) == s->page;
 }
 

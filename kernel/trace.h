@@ -26,6 +26,7 @@ struct task;
 	X(SET,       "set_pte")     /* of the page         the new entry             */ \
 	X(CLEAR,     "clear_pte")   /* of the page         what the entry held       */ \
 	X(MODIFY,    "modify_pte")  /* of the page         the new entry             */ \
+	X(TABLE,     "set_table")   /* first it covers     the new L2 entry          */ \
 	X(FAULT,     "fault")       /* accessed            the error code            */ \
 	X(FAULT_END, "fault_end")   /* accessed            enum fault_result         */ \
 	X(OWE,       "owe_flush")   /* first               the end of the range      */ \

@@ -10,6 +10,7 @@
 #include "mm/pgtable.h"
 #include "mm/shmem.h"
 #include "mm/vma.h"
+#include "mm/whole_table.h"
 #include "mm/zeromap.h"
 
 #define MAX_REPORTS 16
@@ -36,7 +37,10 @@ static void __printf(2, 3) report(struct audit *a, const char *fmt, ...)
 		trace_print_page(a->mm, a->addr);
 }
 
-/* An upper-level entry must link a table of this mm, with all rights. */
+/*
+ * An upper-level entry must link a table of this mm, with all rights; but a PTE page may be
+ * write-protected by its L2 entry (mm/whole_table.h).
+ */
 static bool check_table(struct audit *a, const struct mm *mm, u64 entry, unsigned level,
 			unsigned long addr)
 {
@@ -53,12 +57,20 @@ static bool check_table(struct audit *a, const struct mm *mm, u64 entry, unsigne
 		       level + 1, entry, addr, page->kind, page->level);
 		return false;
 	}
-	if ((entry & (_PAGE_RW | _PAGE_USER | _PAGE_NX)) != (_PAGE_RW | _PAGE_USER))
+	if ((entry & (_PAGE_RW | _PAGE_USER | _PAGE_NX)) != (_PAGE_RW | _PAGE_USER) &&
+	    !(level == 1 && whole_tables_enabled &&
+	      (entry & (_PAGE_RW | _PAGE_USER | _PAGE_NX)) == _PAGE_USER))
 		report(a, "level %u entry %#lx for %#lx narrows rights", level + 1, entry, addr);
+	if ((page->pg_flags & (PG_PLAIN_TABLE | PG_DROP_WHOLE)) ||
+	    ((page->pg_flags & PG_SHARED_BELOW) && (entry & _PAGE_RW)))
+		report(a, "level %u entry %#lx for %#lx links a table with flags %#x", level + 1,
+		       entry, addr, page->pg_flags);
 	return true;
 }
 
-static void check_frame(struct audit *a, const struct vma *vma, pte_t pte, unsigned long addr)
+/* @alone: RW in @pte says that nothing else maps the page. */
+static void check_frame(struct audit *a, const struct vma *vma, pte_t pte, unsigned long addr,
+			bool alone)
 {
 	u64 frame = pte_pfn(pte).v;
 	struct page *page;
@@ -80,13 +92,15 @@ static void check_frame(struct audit *a, const struct vma *vma, pte_t pte, unsig
 	}
 	page = pfn_to_page(pfn(frame));
 	page->audit_mappings++;
-	if (!vma->shmem && pte_write(pte) && atomic_read(&page->refcount) != 1)
+	if (!vma->shmem && alone && pte_write(pte) && atomic_read(&page->refcount) != 1)
 		report(a, "%#lx: private page %#lx is writable with %d references", addr, frame,
 		       atomic_read(&page->refcount));
 }
 
-static void check_entry(struct audit *a, const struct mm *mm, pte_t pte, unsigned long addr)
+static void check_entry(struct audit *a, const struct mm *mm, pmd_t pmd, pte_t pte,
+			unsigned long addr)
 {
+	bool alone = !(pfn_to_page(pmd_pfn(pmd))->pg_flags & PG_SHARED_BELOW);
 	const struct vma *vma = vma_find(&mm->vmas, addr);
 	pgprot_t most;
 
@@ -99,11 +113,12 @@ static void check_entry(struct audit *a, const struct mm *mm, pte_t pte, unsigne
 		return;
 	}
 	most = vm_page_prot(vma->flags);
+	check_frame(a, vma, pte, addr, alone);
+	pte = pte_narrow(pte, pmd);
 	if (pte_present(pte) && ((pte.v & ~most.v & (_PAGE_PRESENT | _PAGE_RW | _PAGE_USER)) ||
 				 (~pte.v & most.v & _PAGE_NX)))
 		report(a, "entry %#lx for %#lx has rights that its VMA (%#lx) has not", pte.v, addr,
 		       vma->flags);
-	check_frame(a, vma, pte, addr);
 }
 
 static void audit_pte_page(struct audit *a, const struct mm *mm, pmd_t pmd, unsigned long addr)
@@ -119,7 +134,7 @@ static void audit_pte_page(struct audit *a, const struct mm *mm, pmd_t pmd, unsi
 			continue;
 		a->mm = mm;
 		a->addr = addr;
-		check_entry(a, mm, pte, addr);
+		check_entry(a, mm, pmd, pte, addr);
 		a->mm = NULL;
 	}
 }

@@ -20,6 +20,7 @@
 #include "mm/tables.h"
 #include "mm/tlb.h"
 #include "mm/vma.h"
+#include "mm/whole_table.h"
 #include "mm/zeromap.h"
 
 struct fault {
@@ -195,6 +196,8 @@ enum fault_result handle_mm_fault(struct vma *vma, unsigned long addr, unsigned 
 	f.pmd = pmd_alloc(vma->mm, addr);
 	if (unlikely(!f.pmd))
 		return FAULT_OOM;
+	if (unlikely((flags & FAULT_WRITE) && !pmd_write(*f.pmd)))
+		pmd_push_down(vma->mm, f.pmd, addr);
 	f.orig = ptep_get(pte_offset(*(volatile pmd_t *)f.pmd, addr));
 	if (pte_none(f.orig))
 		return vma->shmem ? shared_fault(&f) : anonymous_fault(&f);

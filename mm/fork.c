@@ -12,6 +12,7 @@
 #include "mm/tables.h"
 #include "mm/tlb.h"
 #include "mm/walk.h"
+#include "mm/whole_table.h"
 
 /* What the child's entry for @pte is; the page gets its reference here. */
 static pte_t child_entry(const struct vma *src, pte_t pte)
@@ -22,6 +23,43 @@ static pte_t child_entry(const struct vma *src, pte_t pte)
 	if (src->flags & VM_SHARED)
 		return pte_mkclean(pte);
 	return pte_wrprotect(pte);
+}
+
+/* Whether the child gets a whole table at once. Nobody changes the entries between two answers. */
+static bool copies_whole_table(pmd_t pmd, unsigned long addr, unsigned long end)
+{
+	return is_whole_table(addr, end) && table_holds(pmd, pv_table_costs.fill_min);
+}
+
+/*
+ * The parent's entries lose the right to write all at once, by their L2 entry, and before one of
+ * them is copied. The child's table is filled before anybody can reach it.
+ */
+static int copy_whole_table(struct vma *dst, struct vma *src, pmd_t *pmd, unsigned long addr)
+{
+	struct page *table = plain_table_alloc(dst->mm);
+	struct spinlock *ptl;
+	pte_t *ptep, *to;
+
+	if (!table)
+		return -ENOMEM;
+	to = page_to_virt(table);
+	ptep = pte_offset_map_lock(pmd, addr, &ptl);
+	if (!(src->flags & VM_SHARED)) {
+		pfn_to_page(pmd_pfn(*pmd))->pg_flags |= PG_SHARED_BELOW;
+		if (pmd_write(*pmd))
+			pmd_wrprotect(src->mm, pmd, addr);
+	}
+	for (unsigned i = 0; i < PTRS_PER_TABLE; i++) {
+		pte_t pte = ptep_get(ptep + i);
+
+		if (!pte_none(pte))
+			plain_table_set(dst->mm, addr + i * PAGE_SIZE, to + i,
+					child_entry(src, pte));
+	}
+	pte_unmap_unlock(ptep, ptl);
+	BUG_ON(!plain_table_link(dst->mm, addr, table));
+	return 0;
 }
 
 static int copy_pte_range(struct vma *src, pmd_t *pmd, unsigned long addr, unsigned long end,
@@ -35,6 +73,8 @@ static int copy_pte_range(struct vma *src, pmd_t *pmd, unsigned long addr, unsig
 	lazy_mmu_state_t state;
 	unsigned long start = addr;
 
+	if (pmd_none(*dst_pmd))
+		return copy_whole_table(dst, src, pmd, addr);
 	ptep = pte_offset_map_lock(pmd, addr, &ptl);
 	dst_ptep = pte_offset_map_lock_nested(dst_pmd, addr, &dst_ptl);
 	state = arch_enter_lazy_mmu_mode();
@@ -56,9 +96,9 @@ static int copy_pte_range(struct vma *src, pmd_t *pmd, unsigned long addr, unsig
 	return 0;
 }
 
-void copy_page_range(struct vma *dst, struct vma *src)
+int copy_page_range(struct vma *dst, struct vma *src)
 {
-	walk_pte_ranges(src, src->start, src->end, copy_pte_range, dst);
+	return walk_pte_ranges(src, src->start, src->end, copy_pte_range, dst);
 }
 
 struct copied_tables {
@@ -66,10 +106,12 @@ struct copied_tables {
 	struct table_changes changes;
 };
 
-static int prepare_pte_range(struct vma *src __unused, pmd_t *pmd __unused, unsigned long addr,
+static int prepare_pte_range(struct vma *src __unused, pmd_t *pmd, unsigned long addr,
 			     unsigned long end, void *arg)
 {
 	struct copied_tables *c = arg;
+
+	c->changes.upper_only = copies_whole_table(*pmd, addr, end);
 
 	return tables_prepare(c->dst, &c->changes, addr, end) ? 0 : -ENOMEM;
 }

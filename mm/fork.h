@@ -11,6 +11,7 @@
 int copy_tables(struct mm *dst, struct mm *src);
 /*
  * Map in @dst what @src maps, and make what is private copy-on-write in both; copy_tables() has
- * made the tables. The TLBs of @src are flushed.
+ * made the tables, but for PTE pages that are copied as a whole. The TLBs of @src are flushed.
+ * -ENOMEM: what is copied stays, for mm_put(@dst).
  */
-void copy_page_range(struct vma *dst, struct vma *src);
+int copy_page_range(struct vma *dst, struct vma *src);

@@ -88,7 +88,8 @@ static bool copy_layout(struct mm *child, struct mm *mm)
 	if (copy_tables(child, mm))
 		return false;
 	for (v = mm->vmas.first, copy = child->vmas.first; v; v = v->next, copy = copy->next)
-		copy_page_range(copy, v);
+		if (copy_page_range(copy, v))
+			return false;
 	return true;
 }
 

@@ -126,7 +126,7 @@ static void zap_detached(struct mm *mm, struct vma *list, unsigned long floor,
 
 	tlb_gather_mmu(&tlb, mm);
 	for (struct vma *v = list; v; v = v->next)
-		zap_page_range(&tlb, v, v->start, v->end);
+		zap_page_range(&tlb, v, v->start, v->end, floor, ceiling);
 	/* Upwards: a table goes with the last VMA that uses it, so the next one is the ceiling. */
 	spin_lock(&mm->page_table_lock);
 	for (struct vma *v = list; v; v = v->next)

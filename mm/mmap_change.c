@@ -12,6 +12,7 @@
 #include "mm/populate.h"
 #include "mm/shmem.h"
 #include "mm/vma.h"
+#include "mm/whole_table.h"
 #include "mm/zap.h"
 
 /* The end of what VMAs cover without a hole from @start on, at most @end. */
@@ -24,14 +25,20 @@ static unsigned long covered_end(const struct mm *mm, unsigned long start, unsig
 	return min(start, end);
 }
 
-static int set_flags(struct mm *mm, unsigned long start, unsigned long end, unsigned long access)
+/* @only_write: no VMA of the range gets or loses more than the right to write. */
+static int set_flags(struct mm *mm, unsigned long start, unsigned long end, unsigned long access,
+		     bool *only_write)
 {
 	int err = split_around(mm, start, end);
 
 	if (err)
 		return err;
-	for (struct vma *v = vma_find(&mm->vmas, start); v && v->start < end; v = v->next)
+	*only_write = access & ~VM_WRITE;
+	for (struct vma *v = vma_find(&mm->vmas, start); v && v->start < end; v = v->next) {
+		if ((v->flags ^ access) & VM_ACCESS & ~VM_WRITE)
+			*only_write = false;
 		v->flags = (v->flags & ~VM_ACCESS) | access;
+	}
 	merge_around(mm, start, end);
 	return 0;
 }
@@ -47,6 +54,7 @@ long do_mprotect(unsigned long addr, unsigned long len, unsigned long prot) __no
 {
 	struct mm *mm = current->mm;
 	unsigned long end;
+	bool only_write;
 	int err;
 
 	if ((addr & ~PAGE_MASK) || (prot & ~(unsigned long)VM_ACCESS))
@@ -57,14 +65,14 @@ long do_mprotect(unsigned long addr, unsigned long len, unsigned long prot) __no
 		return -ENOMEM;
 	down_write(&mm->mmap_lock);
 	end = covered_end(mm, addr, addr + align_len(len));
-	err = end > addr ? set_flags(mm, addr, end, prot_to_vm_flags(prot)) : -ENOMEM;
+	err = end > addr ? set_flags(mm, addr, end, prot_to_vm_flags(prot), &only_write) : -ENOMEM;
 	if (err) {
 		up_write(&mm->mmap_lock);
 		return err;
 	}
 	downgrade_write(&mm->mmap_lock);
 	for (struct vma *v = vma_find(&mm->vmas, addr); v && v->start < end; v = v->next)
-		change_protection(v, max(v->start, addr), min(v->end, end));
+		change_protection(v, max(v->start, addr), min(v->end, end), only_write);
 	up_read(&mm->mmap_lock);
 	return end == addr + align_len(len) ? 0 : -ENOMEM;
 }
@@ -190,13 +198,23 @@ long do_mremap(unsigned long old, unsigned long old_len, unsigned long new_len, 
 	return ret;
 }
 
+/* Whether DONTNEED may drop whole tables: then nobody else may be on the way to one. */
+static bool drops_tables(unsigned long start, unsigned long end, int advice)
+{
+	return advice == MADV_DONTNEED && whole_tables_enabled &&
+	       ALIGN_UP(start, PMD_SIZE) + PMD_SIZE <= end;
+}
+
 static int advise_vma(struct mmu_gather *tlb, struct vma *v, unsigned long start, unsigned long end,
-		      int advice)
+		      int advice, bool exclusive)
 {
 	if (advice == MADV_DONTNEED) {
 		if (v->flags & VM_PFNMAP)
 			return -EINVAL;
-		zap_page_range(tlb, v, start, end);
+		if (exclusive)
+			discard_page_range(tlb, v, start, end);
+		else
+			zap_page_range(tlb, v, start, end, 0, 0);
 		return 0;
 	}
 	if (advice != MADV_POPULATE_READ && advice != MADV_POPULATE_WRITE)
@@ -208,14 +226,15 @@ static int advise_vma(struct mmu_gather *tlb, struct vma *v, unsigned long start
 }
 
 /* Holes do not stop the rest from being advised, but are an error in the end. */
-static int advise_range(struct mm *mm, unsigned long addr, unsigned long end, int advice)
+static int advise_range(struct mm *mm, unsigned long addr, unsigned long end, int advice,
+			bool exclusive)
 {
 	struct mmu_gather tlb;
 	int err = 0, hole = vma_covered(&mm->vmas, addr, end) ? 0 : -ENOMEM;
 
 	tlb_gather_mmu(&tlb, mm);
 	for (struct vma *v = vma_find(&mm->vmas, addr); v && v->start < end && !err; v = v->next)
-		err = advise_vma(&tlb, v, max(v->start, addr), min(v->end, end), advice);
+		err = advise_vma(&tlb, v, max(v->start, addr), min(v->end, end), advice, exclusive);
 	tlb_finish_mmu(&tlb);
 	return err ? err : hole;
 }
@@ -240,8 +259,14 @@ long do_madvise(unsigned long addr, unsigned long len, int advice)
 		return -EINVAL;
 	if (!user_range_ok(addr, len))
 		return -ENOMEM;
-	down_read(&mm->mmap_lock);
-	err = advise_range(mm, addr, addr + len, advice);
-	up_read(&mm->mmap_lock);
+	if (drops_tables(addr, addr + len, advice)) {
+		down_write(&mm->mmap_lock);
+		err = advise_range(mm, addr, addr + len, advice, true);
+		up_write(&mm->mmap_lock);
+	} else {
+		down_read(&mm->mmap_lock);
+		err = advise_range(mm, addr, addr + len, advice, false);
+		up_read(&mm->mmap_lock);
+	}
 	return err;
 }

@@ -6,6 +6,7 @@
 #include "mm/lazy_mmu.h"
 #include "mm/tables.h"
 #include "mm/tlb.h"
+#include "mm/whole_table.h"
 
 void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm)
 {
@@ -14,18 +15,19 @@ void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm)
 	tlb->end = 0;
 	tlb->nr = 0;
 	tlb->tables = NULL;
+	tlb->whole_tables = false;
 }
 
-static void add_range(struct mmu_gather *tlb, unsigned long addr)
+static void add_range(struct mmu_gather *tlb, unsigned long addr, unsigned long size)
 {
 	tlb->start = min(tlb->start, addr);
-	tlb->end = max(tlb->end, addr + PAGE_SIZE);
+	tlb->end = max(tlb->end, addr + size);
 }
 
 void tlb_remove_page(struct mmu_gather *tlb, unsigned long addr, pte_t pte)
 {
 	BUG_ON(tlb->nr == GATHER_MAX);
-	add_range(tlb, addr);
+	add_range(tlb, addr, PAGE_SIZE);
 	tlb->page[tlb->nr++] = (struct gathered){
 		.pfn = pte_pfn(pte).v,
 		.index = pte_index(addr),
@@ -35,12 +37,17 @@ void tlb_remove_page(struct mmu_gather *tlb, unsigned long addr, pte_t pte)
 
 void tlb_remove_special(struct mmu_gather *tlb, unsigned long addr)
 {
-	add_range(tlb, addr);
+	add_range(tlb, addr, PAGE_SIZE);
 }
 
 void tlb_remove_table(struct mmu_gather *tlb, unsigned long addr, struct page *table)
 {
-	add_range(tlb, addr);
+	/* Any address does for an empty table; of one that maps something, all must be forgotten.
+	 */
+	if (table->pg_flags & PG_DROP_WHOLE)
+		add_range(tlb, ALIGN_DOWN(addr, PMD_SIZE), PMD_SIZE);
+	else
+		add_range(tlb, addr, PAGE_SIZE);
 	table->next_free = tlb->tables;
 	tlb->tables = table;
 }
@@ -95,6 +102,15 @@ static void assert_table_empty(const struct page *page)
 static void assert_table_empty(const struct page *page __unused) {}
 #endif
 
+/* No CPU walks it any more, so what it holds now is final, D bits included. */
+static void drop_contents(struct page *table)
+{
+	count(CNT_TABLES_DROPPED);
+	if (!(table->pg_flags & PG_PLAIN_TABLE))
+		table_make_plain(table);
+	plain_table_drop(table);
+}
+
 void tlb_finish_mmu(struct mmu_gather *tlb)
 {
 	tlb_flush_mmu(tlb);
@@ -103,6 +119,8 @@ void tlb_finish_mmu(struct mmu_gather *tlb)
 		struct page *table = tlb->tables;
 
 		tlb->tables = table->next_free;
+		if (table->pg_flags & PG_DROP_WHOLE)
+			drop_contents(table);
 		assert_table_empty(table);
 		table_free(table);
 	}

@@ -22,6 +22,7 @@ struct mmu_gather {
 	unsigned nr;
 	struct gathered page[GATHER_MAX];
 	struct page *tables; /* unlinked, by next_free */
+	bool whole_tables;   /* some of them, or of those to come, still map something */
 };
 
 void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm);

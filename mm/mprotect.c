@@ -10,9 +10,9 @@
 #include "mm/lazy_mmu.h"
 #include "mm/tlb.h"
 #include "mm/walk.h"
+#include "mm/whole_table.h"
 
-/* Private memory is written in place only if nothing else maps the page. */
-static bool may_write_in_place(const struct vma *vma, pte_t pte)
+bool may_write_in_place(const struct vma *vma, pte_t pte)
 {
 	if (vma->flags & VM_SHARED)
 		return true;
@@ -28,14 +28,42 @@ pte_t vma_pte_rights(const struct vma *vma, pte_t pte)
 	return pte_modify(pte, prot);
 }
 
-static int change_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
-			    void *arg __unused)
+/*
+ * The right to write, of a whole table, by its L2 entry. False: the entries must change. Where they
+ * may map shared pages the L2 entry stays as it is, and the write fault pushes it down.
+ */
+static bool change_whole_table(struct vma *vma, pmd_t *pmd, unsigned long addr)
 {
+	struct spinlock *ptl;
+	pte_t *table = pte_offset_map_lock(pmd, addr, &ptl);
+	bool done = true;
+
+	if (!(vma->flags & VM_WRITE)) {
+		if (pmd_write(*pmd))
+			pmd_wrprotect(vma->mm, pmd, addr);
+	} else if (pmd_write(*pmd)) {
+		done = false;
+	} else if (!(pfn_to_page(pmd_pfn(*pmd))->pg_flags & PG_SHARED_BELOW)) {
+		pmd_mkwrite(vma->mm, pmd, addr);
+	}
+	pte_unmap_unlock(table, ptl);
+	return done;
+}
+
+static int change_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
+			    void *arg)
+{
+	const bool *only_write = arg;
 	struct mm *mm = vma->mm;
 	unsigned long first = end, last = 0;
 	struct spinlock *ptl;
-	pte_t *ptep = pte_offset_map_lock(pmd, addr, &ptl);
-	lazy_mmu_state_t state = arch_enter_lazy_mmu_mode();
+	lazy_mmu_state_t state;
+	pte_t *ptep;
+
+	if (*only_write && is_whole_table(addr, end) && change_whole_table(vma, pmd, addr))
+		return 0;
+	ptep = pte_offset_map_lock(pmd, addr, &ptl);
+	state = arch_enter_lazy_mmu_mode();
 
 	for (; addr != end; ptep++, addr += PAGE_SIZE) {
 		pte_t old = ptep_modify_prot_start(mm, addr, ptep), new;
@@ -63,7 +91,7 @@ static int change_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, uns
 	return 0;
 }
 
-void change_protection(struct vma *vma, unsigned long start, unsigned long end)
+void change_protection(struct vma *vma, unsigned long start, unsigned long end, bool only_write)
 {
-	walk_pte_ranges(vma, start, end, change_pte_range, NULL);
+	walk_pte_ranges(vma, start, end, change_pte_range, &only_write);
 }

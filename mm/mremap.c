@@ -13,6 +13,7 @@
 #include "mm/tables.h"
 #include "mm/tlb.h"
 #include "mm/walk.h"
+#include "mm/whole_table.h"
 
 struct move {
 	unsigned long old, new; /* starts of the two ranges */
@@ -21,15 +22,17 @@ struct move {
 
 /*
  * In a batch the D bit may still be set in the old entry after it was read: a writable entry is
- * moved as dirty. That a clean page is taken for a dirty one is harmless, the reverse is not.
+ * moved as dirty. That a clean page is taken for a dirty one is harmless, the reverse is not. What
+ * the L2 entry @pmd forbids the new one may not: there the entry itself must.
  */
-static pte_t moved_entry(pte_t pte)
+static pte_t moved_entry(pte_t pte, pmd_t pmd)
 {
+	pte = pte_narrow(pte, pmd);
 	return pte_write(pte) ? pte_mkdirty(pte) : pte;
 }
 
 /* The section: [addr, end) lies in one PTE page, its image in the same one or in another. */
-static void move_ptes(struct mm *mm, pte_t *ptep, unsigned long addr, unsigned long end,
+static void move_ptes(struct mm *mm, pmd_t pmd, pte_t *ptep, unsigned long addr, unsigned long end,
 		      pte_t *new_ptep, unsigned long new_addr) __must_hold(ptl_role)
 {
 	unsigned long start = addr;
@@ -38,7 +41,8 @@ static void move_ptes(struct mm *mm, pte_t *ptep, unsigned long addr, unsigned l
 	for (; addr != end; ptep++, new_ptep++, addr += PAGE_SIZE, new_addr += PAGE_SIZE) {
 		if (pte_none(ptep_get(ptep)))
 			continue;
-		set_pte_at(mm, new_addr, new_ptep, moved_entry(ptep_get_and_clear(mm, addr, ptep)));
+		set_pte_at(mm, new_addr, new_ptep,
+			   moved_entry(ptep_get_and_clear(mm, addr, ptep), pmd));
 		if (seeded(BUG_RAW_READ) && !pte_none(ptep_get(ptep)))
 			set_pte_at(mm, new_addr, new_ptep, ptep_get(ptep));
 	}
@@ -50,13 +54,13 @@ static void move_ptes(struct mm *mm, pte_t *ptep, unsigned long addr, unsigned l
 static void lock_and_move(struct mm *mm, pmd_t *pmd, unsigned long addr, unsigned long end,
 			  pmd_t *new_pmd, unsigned long new_addr) __no_thread_safety
 {
-	bool two = pmd->v != new_pmd->v;
+	bool two = pmd != new_pmd;
 	struct spinlock *ptl, *new_ptl = NULL;
 	pte_t *ptep = pte_offset_map_lock(pmd, addr, &ptl);
 	pte_t *new_ptep = two ? pte_offset_map_lock_nested(new_pmd, new_addr, &new_ptl)
 			      : pte_offset(*new_pmd, new_addr);
 
-	move_ptes(mm, ptep, addr, end, new_ptep, new_addr);
+	move_ptes(mm, *pmd, ptep, addr, end, new_ptep, new_addr);
 	if (two)
 		pte_unmap_unlock_nested(new_ptep, new_ptl);
 	pte_unmap_unlock(ptep, ptl);
@@ -70,6 +74,27 @@ static unsigned long part_end(const struct move *m, unsigned long addr, unsigned
 	return addr + (pmd_addr_end(new_addr, new_addr + (end - addr)) - new_addr);
 }
 
+/* A table whose image has the same place in its own block goes there by its link. */
+static bool moves_whole_table(const struct move *m, unsigned long addr, unsigned long end)
+{
+	return is_whole_table(addr, end) && !((m->new - m->old) & (PMD_SIZE - 1));
+}
+
+/* The entries and their rights are the same there, so nothing else changes. */
+static void move_whole_table(struct mm *mm, pmd_t *pmd, unsigned long addr, pmd_t *new_pmd,
+			     unsigned long new_addr)
+{
+	struct table_change change[] = {{pmd, 0}, {new_pmd, pmd->v}};
+
+	count(CNT_TABLES_MOVED);
+	trace(TRACE_TABLE, mm, addr, 0);
+	trace(TRACE_TABLE, mm, new_addr, pmd->v);
+	spin_lock(&mm->page_table_lock);
+	pv_set_tables(change, ARRAY_SIZE(change));
+	spin_unlock(&mm->page_table_lock);
+	flush_tlb_tables(mm, addr, addr + PMD_SIZE);
+}
+
 /* First pass: make the tables that the images need, so that the second cannot fail. */
 static int prepare_pte_range(struct vma *vma, pmd_t *pmd __unused, unsigned long addr,
 			     unsigned long end, void *arg)
@@ -77,6 +102,7 @@ static int prepare_pte_range(struct vma *vma, pmd_t *pmd __unused, unsigned long
 	struct move *m = arg;
 	unsigned long new_addr = m->new + (addr - m->old);
 
+	m->changes.upper_only = moves_whole_table(m, addr, end);
 	return tables_prepare(vma->mm, &m->changes, new_addr, new_addr + (end - addr)) ? 0
 										       : -ENOMEM;
 }
@@ -103,7 +129,11 @@ static int move_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsig
 
 		next = part_end(m, addr, end);
 		/* Else the first pass has made this very table, for an image: it is empty. */
-		if (new_pmd && !pmd_none(*new_pmd))
+		if (!new_pmd)
+			continue;
+		if (pmd_none(*new_pmd) && moves_whole_table(m, addr, next))
+			move_whole_table(vma->mm, pmd, addr, new_pmd, new_addr);
+		else if (!pmd_none(*new_pmd))
 			lock_and_move(vma->mm, pmd, addr, next, new_pmd, new_addr);
 	}
 	return 0;

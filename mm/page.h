@@ -25,6 +25,11 @@ enum page_kind {
 /* Page tables: no hypervisor's any more, loads and stores will do. */
 #define PG_PLAIN_TABLE BIT(1)
 
+/* PTE pages: entries with RW may map shared pages; under the page's lock. mm/whole_table.h */
+#define PG_SHARED_BELOW BIT(2)
+/* PTE pages: nobody uses it any more; it will be unlinked with what it maps. */
+#define PG_DROP_WHOLE BIT(3)
+
 struct page {
 	/* User pages: one for each PTE that maps the page (PROT_NONE too), one for a shared
 	 * object's hold.

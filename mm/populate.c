@@ -12,6 +12,7 @@
 #include "mm/tables.h"
 #include "mm/shmem.h"
 #include "mm/walk.h"
+#include "mm/whole_table.h"
 #include "mm/zeromap.h"
 
 /* Accessed but clean: the D bit will say whether the page was ever written. */
@@ -24,6 +25,38 @@ static pte_t new_entry(struct vma *vma, unsigned long addr)
 	else
 		page = alloc_page_zeroed(PAGE_USER);
 	return page ? mk_pte(page, vm_page_prot(vma->flags)) : (pte_t){0};
+}
+
+/* Give back what a table holds that was built, and then was not wanted. */
+static void discard_table(struct page *table)
+{
+	plain_table_drop(table);
+	table_free(table);
+}
+
+/* A table that does not exist yet is filled before it is linked. -EAGAIN: there is one by now. */
+static int populate_whole_table(struct vma *vma, unsigned long addr)
+{
+	struct page *table = plain_table_alloc(vma->mm);
+	pte_t *ptep;
+	int err = 0;
+
+	if (!table)
+		return -ENOMEM;
+	ptep = page_to_virt(table);
+	for (unsigned i = 0; i < PTRS_PER_TABLE && !err; i++) {
+		pte_t pte = new_entry(vma, addr + i * PAGE_SIZE);
+
+		if (pte_none(pte))
+			err = -ENOMEM;
+		else
+			plain_table_set(vma->mm, addr + i * PAGE_SIZE, ptep + i, pte);
+	}
+	if (!err && !plain_table_link(vma->mm, addr, table))
+		err = -EAGAIN;
+	if (err)
+		discard_table(table);
+	return err;
 }
 
 static int populate_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
@@ -56,6 +89,23 @@ static int populate_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, u
 	return err;
 }
 
+/* The part of a range that one PTE page covers. */
+static int populate_table(struct vma *vma, unsigned long addr, unsigned long end)
+{
+	if (is_whole_table(addr, end)) {
+		pmd_t *pmd = pmd_alloc_upper(vma->mm, addr);
+		int err = -EAGAIN;
+
+		if (!pmd)
+			return -ENOMEM;
+		if (pmd_none(*(volatile pmd_t *)pmd))
+			err = populate_whole_table(vma, addr);
+		if (err != -EAGAIN)
+			return err;
+	}
+	return walk_pte_ranges_alloc(vma, addr, end, populate_pte_range, NULL);
+}
+
 /* True if the entry of @addr gives write access. A peek: entries that others change are not ours.
  */
 static bool is_writable(const struct mm *mm, unsigned long addr)
@@ -77,13 +127,16 @@ static int fault_in_writable(struct vma *vma, unsigned long start, unsigned long
 
 int populate_range(struct vma *vma, unsigned long start, unsigned long end, bool write)
 {
-	int err;
+	int err = 0;
 
 	if (vma->flags & VM_PFNMAP)
 		return 0;
 	if (!write && !vma->shmem)
 		return zeromap_page_range(vma, start, end);
-	err = walk_pte_ranges_alloc(vma, start, end, populate_pte_range, NULL);
+	for (unsigned long addr = start, next; addr < end && !err; addr = next) {
+		next = pmd_addr_end(addr, end);
+		err = populate_table(vma, addr, next);
+	}
 	if (!err && write)
 		err = fault_in_writable(vma, start, end);
 	return err;

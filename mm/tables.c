@@ -54,6 +54,7 @@ struct page *table_alloc(struct mm *mm, unsigned level)
 		return NULL;
 	ASSERT(page->level == level);
 	page->table_mm = mm;
+	page->pg_flags &= ~(PG_SHARED_BELOW | PG_DROP_WHOLE);
 	spin_lock_init(&page->ptl, LOCK_PTE);
 	return page;
 }
@@ -62,7 +63,9 @@ void table_free(struct page *page)
 {
 	BUG_ON((page->kind != PAGE_TABLE && page->kind != PAGE_KERNEL_TABLE) ||
 	       spin_is_locked(&page->ptl));
-	if (!pv_release_table(page_to_pfn(page), page->level))
+	/* A PTE page that is plain memory is not the backend's any more. */
+	if ((page->level == 1 && (page->pg_flags & PG_PLAIN_TABLE)) ||
+	    !pv_release_table(page_to_pfn(page), page->level))
 		free_page(page);
 }
 
@@ -125,7 +128,7 @@ DEFINE_ALLOC_RANGE(pmd, PMD, 1, alloc_below_pmd)
 static bool alloc_below_pud(struct mm *mm, struct table_changes *tc, pud_t e, unsigned long addr,
 			    unsigned long end)
 {
-	return alloc_pmd_range(mm, tc, pmd_offset(e, addr), addr, end);
+	return tc->upper_only || alloc_pmd_range(mm, tc, pmd_offset(e, addr), addr, end);
 }
 DEFINE_ALLOC_RANGE(pud, PUD, 2, alloc_below_pud)
 
@@ -142,9 +145,9 @@ bool tables_prepare(struct mm *mm, struct table_changes *tc, unsigned long start
 	return alloc_pgd_range(mm, tc, pgd_offset(mm, start), start, end);
 }
 
-bool tables_alloc(struct mm *mm, unsigned long start, unsigned long end)
+static bool alloc_range(struct mm *mm, unsigned long start, unsigned long end, bool upper_only)
 {
-	struct table_changes tc = {.n = 0};
+	struct table_changes tc = {.upper_only = upper_only};
 	bool ok;
 
 	spin_lock(&mm->page_table_lock);
@@ -152,6 +155,11 @@ bool tables_alloc(struct mm *mm, unsigned long start, unsigned long end)
 	table_changes_commit(&tc);
 	spin_unlock(&mm->page_table_lock);
 	return ok;
+}
+
+bool tables_alloc(struct mm *mm, unsigned long start, unsigned long end)
+{
+	return alloc_range(mm, start, end, false);
 }
 
 pmd_t *pmd_find(const struct mm *mm, unsigned long addr)
@@ -175,6 +183,15 @@ pmd_t *pmd_alloc(struct mm *mm, unsigned long addr)
 		return pmd;
 	if (!tables_alloc(mm, addr & PAGE_MASK, (addr & PAGE_MASK) + PAGE_SIZE))
 		return NULL;
+	return pmd_find(mm, addr);
+}
+
+pmd_t *pmd_alloc_upper(struct mm *mm, unsigned long addr)
+{
+	pmd_t *pmd = pmd_find(mm, addr);
+
+	if (pmd || !alloc_range(mm, addr, addr + PAGE_SIZE, true))
+		return pmd;
 	return pmd_find(mm, addr);
 }
 

@@ -13,6 +13,7 @@
 
 struct table_changes {
 	unsigned n;
+	bool upper_only; /* tables_prepare() makes no PTE pages */
 	struct table_change change[TABLE_CHANGES_MAX];
 };
 
@@ -37,6 +38,9 @@ bool tables_alloc(struct mm *mm, unsigned long start, unsigned long end);
 pmd_t *pmd_find(const struct mm *mm, unsigned long addr);
 /* The L2 entry of @addr, which links a PTE page: tables are made; NULL: no memory. */
 pmd_t *pmd_alloc(struct mm *mm, unsigned long addr);
+
+/* The L2 entry of page @addr, whether it links a PTE page or not; NULL: no memory. */
+pmd_t *pmd_alloc_upper(struct mm *mm, unsigned long addr);
 
 /* Make the tables for the kernel page @va, in init_mm and so in every mm. False: no memory. */
 bool kernel_map_prepare(unsigned long va);

@@ -10,15 +10,52 @@
 #include "mm/lazy_mmu.h"
 #include "mm/tables.h"
 #include "mm/walk.h"
+#include "mm/whole_table.h"
+
+struct zap {
+	struct mmu_gather *tlb;
+	unsigned long floor, ceiling; /* nothing else uses what lies between */
+};
+
+static bool is_within(unsigned long addr, unsigned long size, unsigned long floor,
+		      unsigned long ceiling)
+{
+	unsigned long block = ALIGN_DOWN(addr, size);
+
+	return block >= floor && block + size <= ceiling;
+}
+
+/*
+ * Whether the table that @pmd links goes with what it maps: free_pgtables() unlinks it then. Nobody
+ * else can use it, so that all VMAs that share it, one after the other, get the same answer.
+ */
+static bool goes_whole(const struct zap *z, pmd_t pmd, unsigned long addr)
+{
+	struct page *table = pfn_to_page(pmd_pfn(pmd));
+
+	if (!whole_tables_enabled || !is_within(addr, PMD_SIZE, z->floor, z->ceiling))
+		return false;
+	if (!(table->pg_flags & PG_DROP_WHOLE) && table_holds(pmd, pv_table_costs.drop_min)) {
+		table->pg_flags |= PG_DROP_WHOLE;
+		z->tlb->whole_tables = true;
+	}
+	return table->pg_flags & PG_DROP_WHOLE;
+}
 
 static int zap_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
 			 void *arg)
 {
-	struct mmu_gather *tlb = arg;
+	const struct zap *z = arg;
+	struct mmu_gather *tlb = z->tlb;
+	lazy_mmu_state_t state;
+	pte_t *ptep, *table;
 	struct spinlock *ptl;
-	pte_t *ptep = pte_offset_map_lock(pmd, addr, &ptl);
-	pte_t *table = ptep - pte_index(addr);
-	lazy_mmu_state_t state = arch_enter_lazy_mmu_mode();
+
+	if (goes_whole(z, *pmd, addr))
+		return 0;
+	ptep = pte_offset_map_lock(pmd, addr, &ptl);
+	table = ptep - pte_index(addr);
+	state = arch_enter_lazy_mmu_mode();
 
 	for (; addr != end; ptep++, addr += PAGE_SIZE) {
 		pte_t pte = ptep_get(ptep);
@@ -49,23 +86,28 @@ static int zap_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsign
 	return 0;
 }
 
-void zap_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long start, unsigned long end)
+void zap_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long start, unsigned long end,
+		    unsigned long floor, unsigned long ceiling)
 {
-	walk_pte_ranges(vma, start, end, zap_pte_range, tlb);
+	struct zap z = {.tlb = tlb, .floor = floor, .ceiling = ceiling};
+
+	walk_pte_ranges(vma, start, end, zap_pte_range, &z);
 }
 
 /* One table goes if the block of addresses that it covers lies wholly in the free space. */
 struct free_space {
 	struct mmu_gather *tlb;
 	unsigned long floor, ceiling;
+	bool only_whole; /* what goes with its contents; empty tables stay for what comes next */
 	struct table_changes *changes;
 };
 
-static bool may_go(const struct free_space *f, unsigned long addr, unsigned long size)
+static bool may_go(const struct free_space *f, unsigned long addr, unsigned long size,
+		   const struct page *table)
 {
-	unsigned long block = ALIGN_DOWN(addr, size);
-
-	return block >= f->floor && block + size <= f->ceiling;
+	if (f->only_whole && !(table->pg_flags & PG_DROP_WHOLE))
+		return false;
+	return is_within(addr, size, f->floor, f->ceiling);
 }
 
 /* Lower levels first; the three differ in types and names only. */
@@ -75,15 +117,17 @@ static bool may_go(const struct free_space *f, unsigned long addr, unsigned long
 	{                                                                                          \
 		for (unsigned long next; addr != end; entry++, addr = next) {                      \
 			lvl##_t e = *(volatile lvl##_t *)entry;                                    \
+			struct page *table;                                                        \
                                                                                                    \
 			next = lvl##_addr_end(addr, end);                                          \
 			if (lvl##_none(e))                                                         \
 				continue;                                                          \
 			free_below(f, e, addr, next);                                              \
-			if (!may_go(f, addr, LVL##_SIZE))                                          \
+			table = pfn_to_page(lvl##_pfn(e));                                         \
+			if (!may_go(f, addr, LVL##_SIZE, table))                                   \
 				continue;                                                          \
 			table_change(f->changes, entry, 0);                                        \
-			tlb_remove_table(f->tlb, addr, pfn_to_page(lvl##_pfn(e)));                 \
+			tlb_remove_table(f->tlb, addr, table);                                     \
 		}                                                                                  \
 	}
 
@@ -112,4 +156,23 @@ void free_pgtables(struct mmu_gather *tlb, struct table_changes *tc, unsigned lo
 
 	lockdep_assert_held(&tlb->mm->page_table_lock);
 	free_pgd_range(&f, pgd_offset(tlb->mm, start), start, end);
+}
+
+void discard_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long start,
+			unsigned long end)
+{
+	struct table_changes unlinked = {.n = 0};
+	struct free_space f = {.tlb = tlb,
+			       .floor = start,
+			       .ceiling = end,
+			       .only_whole = true,
+			       .changes = &unlinked};
+
+	zap_page_range(tlb, vma, start, end, start, end);
+	if (!tlb->whole_tables)
+		return;
+	spin_lock(&tlb->mm->page_table_lock);
+	free_pgd_range(&f, pgd_offset(tlb->mm, start), start, end);
+	table_changes_commit(&unlinked);
+	spin_unlock(&tlb->mm->page_table_lock);
 }

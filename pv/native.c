@@ -153,6 +153,8 @@ static bool native_release_table(u64 p __unused, unsigned level __unused)
 	return false;
 }
 
+static void native_unmake_table(u64 p __unused) {}
+
 static void native_exit_mm(struct mm *mm __unused) {}
 
 static void native_issue(struct batch *b)
@@ -263,6 +265,7 @@ struct pv_ops pv_ops = {
 			.reuse_table = native_reuse_table,
 			.alloc_table = native_alloc_table,
 			.release_table = native_release_table,
+			.unmake_table = native_unmake_table,
 			.exit_mm = native_exit_mm,
 			.issue = native_issue,
 			.flush_tlb_local = native_flush_tlb_local,

@@ -42,6 +42,7 @@ templates[] = {
 };
 
 bool pv_queues_updates, pv_validates_updates, pv_injects_refusals;
+struct pv_table_costs pv_table_costs = {.fill_min = 16, .drop_min = 16};
 
 static const struct backend {
 	const char *name;

@@ -76,6 +76,8 @@ struct pv_mmu_ops {
 	u64 (*reuse_table)(unsigned level);
 	bool (*alloc_table)(struct mm *mm, u64 pfn, unsigned level);
 	bool (*release_table)(u64 pfn, unsigned level);
+	/* A PTE page without a link, and with entries, becomes plain memory. */
+	void (*unmake_table)(u64 pfn);
 	/* No CPU has @mm loaded any more, nor ever will: its tables are about to be taken apart. */
 	void (*exit_mm)(struct mm *mm);
 
@@ -131,6 +133,12 @@ extern bool pv_queues_updates;
 extern bool pv_validates_updates;
 /* True where it refuses one by request: struct batch_refusal. */
 extern bool pv_injects_refusals;
+
+/* From how many entries on it is cheaper to fill, or to drop, the PTE page as a whole. */
+struct pv_table_costs {
+	unsigned fill_min, drop_min;
+};
+extern struct pv_table_costs pv_table_costs;
 
 /* One call site: the address of the 6-byte call instruction and of the table's slot it uses. */
 struct pv_site {
@@ -294,6 +302,11 @@ static inline bool pv_alloc_table(struct mm *mm, pfn_t p, unsigned level)
 static inline bool pv_release_table(pfn_t p, unsigned level)
 {
 	return (bool)PV_CALL2(mmu.release_table, p.v, level);
+}
+
+static inline void pv_unmake_table(pfn_t p)
+{
+	PV_CALL1(mmu.unmake_table, p.v);
 }
 
 static inline void pv_exit_mm(struct mm *mm)

@@ -197,17 +197,21 @@ bool soft_alloc_table(struct mm *mm, u64 frame, unsigned level)
 	return true;
 }
 
-static bool soft_release_table(u64 frame, unsigned level)
+static void soft_unmake(u64 frame)
 {
 	unsigned long flags = spin_lock_irqsave_unfair(&soft_lock);
 	const char *why = soft_unmake_table(frame);
 
 	count(CNT_HYPERCALLS);
 	if (why)
-		panic("hypervisor: frame %#lx, a table of level %u, cannot be released: %s", frame,
-		      level, why);
+		panic("hypervisor: frame %#lx cannot cease to be a table: %s", frame, why);
 	shadow_forget_table(frame);
 	spin_unlock_irqrestore(&soft_lock, flags);
+}
+
+static bool soft_release_table(u64 frame, unsigned level __unused)
+{
+	soft_unmake(frame);
 	return false;
 }
 
@@ -226,6 +230,7 @@ void deferred_setup(void)
 	pv_queues_updates = true;
 	pv_validates_updates = true;
 	pv_injects_refusals = true;
+	pv_table_costs = (struct pv_table_costs){.fill_min = 4, .drop_min = 4};
 	pv_ops.mmu.take_over = soft_frames_init;
 	pv_ops.mmu.set_pte = soft_set_pte;
 	pv_ops.mmu.ptep_get_and_clear = soft_ptep_get_and_clear;
@@ -233,6 +238,7 @@ void deferred_setup(void)
 	pv_ops.mmu.set_tables = soft_set_tables;
 	pv_ops.mmu.alloc_table = soft_alloc_table;
 	pv_ops.mmu.release_table = soft_release_table;
+	pv_ops.mmu.unmake_table = soft_unmake;
 	pv_ops.mmu.issue = soft_issue;
 	pv_ops.mmu.audit = soft_audit;
 }

@@ -74,6 +74,8 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
         help="rounds of each stress thread (default: each suite's own)")
     add("--lazy", choices=["on", "off"], default="on",
         help="off: every update takes effect at once (default: %(default)s)")
+    add("--tables", choices=["on", "off"], default="on",
+        help="off: never change a whole page table at once (default: %(default)s)")
     add("--append", default="", metavar='"WORDS"', help="more words for the kernel's command line")
     add("--release", action="store_true", help="a build without assertions")
     add("--bug", choices=[b.name for b in catalogue.bugs()], default="", metavar="NAME",
@@ -100,7 +102,7 @@ def _config(args: argparse.Namespace, say=print) -> Config:
     config = Config(
         build=Build(cc=args.cc, debug=not args.release, bugs=bool(args.bug)), on=args.on, bug=args.bug, backend=backend,
         cpus=args.cpus, mem=args.mem, boot=args.boot, cpu=args.cpu, suite=args.suite, seed=args.seed,
-        rounds=args.rounds, lazy=args.lazy, append=args.append, icount=args.icount)
+        rounds=args.rounds, lazy=args.lazy, tables=args.tables, append=args.append, icount=args.icount)
     if args.accel == "tcg":
         _check_tcg_cpus(config)
     say(f"pteron: building {config.build.directory.relative_to(catalogue.ROOT)}")

@@ -34,6 +34,7 @@ class Config:
     seed: int = 1
     rounds: int | None = None
     lazy: str = "on"
+    tables: str = "on"
     append: str = ""
     bug: str = ""  # a seeded one; needs a build with bugs
     initrd: Path | None = None
@@ -46,6 +47,8 @@ class Config:
         args = ["--on", self.on, "--backend", self.backend, "--cpus", str(self.cpus),
                 "--mem", str(self.mem), "--boot", self.boot, "--accel", self.accel,
                 "--suite", self.suite, "--seed", str(self.seed), "--lazy", self.lazy]
+        if self.tables != "on":
+            args += ["--tables", self.tables]
         if self.rounds:
             args += ["--rounds", str(self.rounds)]
         if not self.build.debug:
@@ -70,6 +73,8 @@ class Config:
         """The kernel's command line."""
         words = [f"backend={self.backend}", f"suite={self.suite}", f"seed={self.seed}",
                  f"lazy={self.lazy}"]
+        if self.tables != "on":
+            words.append(f"tables={self.tables}")
         if self.rounds:
             words.append(f"rounds={self.rounds}")
         if self.append:

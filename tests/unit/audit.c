@@ -108,9 +108,21 @@ static void finds_narrow_table(struct ktest *t)
 	setup(t);
 	pmd = pmd_find(mm, area);
 	old = *pmd;
-	pv_set_tables(&(struct table_change){pmd, old.v & ~_PAGE_RW}, 1);
+	pv_set_tables(&(struct table_change){pmd, old.v | _PAGE_NX}, 1);
 	expect_found(t);
 	pv_set_tables(&(struct table_change){pmd, old.v}, 1);
+	teardown(t);
+}
+
+static void finds_open_table_of_shared_pages(struct ktest *t)
+{
+	struct page *table;
+
+	setup(t);
+	table = pfn_to_page(pmd_pfn(*pmd_find(mm, area)));
+	table->pg_flags |= PG_SHARED_BELOW;
+	expect_found(t);
+	table->pg_flags &= ~PG_SHARED_BELOW;
 	teardown(t);
 }
 
@@ -122,5 +134,6 @@ static const struct ktest_case cases[] = {
 	{"finds_wrong_frame", finds_wrong_frame},
 	{"finds_lock", finds_lock},
 	{"finds_narrow_table", finds_narrow_table},
+	{"finds_open_table_of_shared_pages", finds_open_table_of_shared_pages},
 };
 KTEST_SUITE(audit_suite, "audit", "the audit of page tables finds what is planted", true, cases);

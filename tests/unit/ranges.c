@@ -12,6 +12,7 @@
 #include "mm/lazy_mmu.h"
 #include "mm/mmap.h"
 #include "mm/mmu_gather.h"
+#include "mm/whole_table.h"
 #include "pv/batch.h"
 #include "tests/ktest.h"
 #include "tests/unit/step.h"
@@ -138,12 +139,14 @@ static const struct {
 static void sections_owe_their_invalidation(struct ktest *t)
 {
 	const struct sched_tuning tuning = sched_tuning;
+	const bool tables = whole_tables_enabled;
 
 	if (pv_queues_updates || !lazy_mmu_enabled) {
 		ktest_skip(t, "batches are not of invalidations alone");
 		return;
 	}
 	sched_tune((struct sched_tuning){.quantum_us = 0}); /* a switch would pay early */
+	whole_tables_enabled = false;			    /* entries are meant here */
 	for (unsigned i = 0; i < ARRAY_SIZE(operations); i++) {
 		u64 batches, flushes;
 
@@ -161,6 +164,7 @@ static void sections_owe_their_invalidation(struct ktest *t)
 			mm_put(child);
 		teardown();
 	}
+	whole_tables_enabled = tables;
 	sched_tune(tuning);
 }
 

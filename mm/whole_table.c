@@ -1,0 +1,156 @@
+/*
+ * Table-wise operations; see whole_table.h.
+ */
+#include "mm/whole_table.h"
+
+#include "kernel/seeded.h"
+#include "mm/lazy_mmu.h"
+#include "mm/mprotect.h"
+#include "mm/tlb.h"
+#include "mm/vma.h"
+
+bool whole_tables_enabled = true;
+
+bool table_holds(pmd_t pmd, unsigned min)
+{
+	const pte_t *table = pte_offset(pmd, 0);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < PTRS_PER_TABLE && n < min; i++)
+		n += !pte_none((pte_t){READ_ONCE(table[i].v)});
+	return n >= min;
+}
+
+/* --- the right to write --- */
+
+static void set_pmd(struct mm *mm, pmd_t *pmd, unsigned long addr, u64 val)
+{
+	trace(TRACE_TABLE, mm, addr & ~(PMD_SIZE - 1), val);
+	pv_set_tables(&(struct table_change){pmd, val}, 1);
+}
+
+void pmd_wrprotect(struct mm *mm, pmd_t *pmd, unsigned long addr)
+{
+	count(CNT_TABLES_PROTECTED);
+	preempt_point();
+	set_pmd(mm, pmd, addr, pmd->v & ~_PAGE_RW);
+	preempt_point();
+	addr &= ~(PMD_SIZE - 1);
+	flush_tlb_tables(mm, addr, addr + PMD_SIZE);
+}
+
+void pmd_mkwrite(struct mm *mm, pmd_t *pmd, unsigned long addr)
+{
+	pfn_to_page(pmd_pfn(*pmd))->pg_flags &= ~PG_SHARED_BELOW;
+	preempt_point();
+	set_pmd(mm, pmd, addr, pmd->v | _PAGE_RW);
+}
+
+/* Take RW from entries of [addr, end) that @vma (NULL: none is there) does not let write. */
+static void protect_shared(struct mm *mm, const struct vma *vma, pte_t *ptep, unsigned long addr,
+			   unsigned long end) __must_hold(ptl_role, lazy_mmu_role)
+{
+	bool writable = vma && (vma->flags & VM_WRITE);
+
+	for (; addr != end; ptep++, addr += PAGE_SIZE) {
+		pte_t pte = ptep_get(ptep);
+
+		if (!pte_present(pte) || !pte_write(pte))
+			continue;
+		if (!writable || !may_write_in_place(vma, pte))
+			ptep_modify_prot_commit(mm, addr, ptep, pte, pte_wrprotect(pte));
+	}
+}
+
+/* The section: one VMA after the other, and what lies between them. */
+static void push_down_entries(struct mm *mm, pte_t *table, unsigned long start)
+	__must_hold(ptl_role)
+{
+	const struct vma *vma = vma_find(&mm->vmas, start);
+	lazy_mmu_state_t state = arch_enter_lazy_mmu_mode();
+
+	for (unsigned long addr = start, next; addr != start + PMD_SIZE; addr = next) {
+		bool inside = vma && vma->start <= addr;
+
+		next = start + PMD_SIZE;
+		if (vma)
+			next = min(next, inside ? vma->end : vma->start);
+		protect_shared(mm, inside ? vma : NULL, table + pte_index(addr), addr, next);
+		if (inside)
+			vma = vma->next;
+	}
+	arch_leave_lazy_mmu_mode(state);
+}
+
+void pmd_push_down(struct mm *mm, pmd_t *pmd, unsigned long addr)
+{
+	unsigned long start = addr & ~(PMD_SIZE - 1);
+	struct spinlock *ptl;
+	pte_t *table = pte_offset_map_lock(pmd, start, &ptl);
+
+	if (!pmd_write(*(volatile pmd_t *)pmd)) {
+		count(CNT_TABLES_PUSHED_DOWN);
+		push_down_entries(mm, table, start);
+		pmd_mkwrite(mm, pmd, start);
+	}
+	pte_unmap_unlock(table, ptl);
+}
+
+/* --- tables that nobody can reach --- */
+
+struct page *plain_table_alloc(struct mm *mm)
+{
+	struct page *page = alloc_page_zeroed(PAGE_TABLE);
+
+	if (!page)
+		return NULL;
+	page->level = 1;
+	page->backend = 0;
+	page->pg_flags = PG_PLAIN_TABLE;
+	page->table_mm = mm;
+	spin_lock_init(&page->ptl, LOCK_PTE);
+	return page;
+}
+
+void table_make_plain(struct page *table)
+{
+	pv_unmake_table(page_to_pfn(table));
+	table->pg_flags |= PG_PLAIN_TABLE;
+}
+
+bool plain_table_link(struct mm *mm, unsigned long addr, struct page *table)
+{
+	u64 link = pmd_make(page_to_pfn(table), _PAGE_TABLE).v;
+	pmd_t *pmd = pmd_find(mm, addr);
+	bool free;
+
+	table->pg_flags &= ~PG_PLAIN_TABLE;
+	pv_alloc_table(mm, page_to_pfn(table), 1);
+	spin_lock(&mm->page_table_lock);
+	free = pmd_none(*(volatile pmd_t *)pmd);
+	if (free)
+		set_pmd(mm, pmd, addr, link);
+	spin_unlock(&mm->page_table_lock);
+	if (free)
+		count(CNT_TABLES_FILLED);
+	else
+		table_make_plain(table);
+	return free;
+}
+
+void plain_table_drop(struct page *table)
+{
+	pte_t *e = page_to_virt(table);
+
+	ASSERT(table->pg_flags & PG_PLAIN_TABLE);
+	for (unsigned i = 0; i < PTRS_PER_TABLE; i++) {
+		pte_t pte = e[i];
+
+		e[i].v = 0;
+		if (pte_none(pte) || pte_special(pte))
+			continue;
+		if (pte_dirty(pte))
+			page_set_dirty(pte_page(pte));
+		put_page(pte_page(pte));
+	}
+}
