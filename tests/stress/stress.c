@@ -15,6 +15,7 @@
 #include "mm/audit.h"
 #include "mm/page.h"
 #include "mm/slab.h"
+#include "mm/whole_table.h"
 
 #define AUDIT_EVERY 8192
 #define MAX_PROCESSES 16
@@ -193,6 +194,12 @@ static bool must_have_moved(const struct ktest *t, enum counter c)
 	case CNT_MIGRATIONS:
 	case CNT_REFUSED_FAULTS:
 		return !t->rounds && cpumask_weight(&cpu_online_mask) > 1;
+	case CNT_TABLES_PROTECTED:
+	case CNT_TABLES_PUSHED_DOWN:
+	case CNT_TABLES_FILLED:
+	case CNT_TABLES_DROPPED:
+	case CNT_TABLES_MOVED:
+		return !t->rounds && whole_tables_enabled;
 	default:
 		return !t->rounds;
 	}

@@ -16,7 +16,7 @@ struct stress {
 		       fixed */
 	struct sched_tuning tuning; /* zero: the default; the quantum is for 4 CPUs or fewer */
 	/* Something that must have happened at least once, or the suite proves nothing; 0: none. */
-	enum counter must_count[3];
+	enum counter must_count[5];
 	unsigned nr_must_count;
 };
 

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-PROGRAMS = ["syscalls", "fault", "mprotect", "zap", "mremap", "fork", "remap", "spurious", "mix", "usertable", "sparse", "stare",
+PROGRAMS = ["syscalls", "fault", "mprotect", "zap", "mremap", "fork", "remap", "spurious", "mix", "usertable", "sparse", "stare", "tables",
             "dirty"]
 
 
