@@ -50,6 +50,13 @@
 	X(FLUSH_ONLY_HERE,       "flush-only-here",       "native deferred shadow xen", "stare",                     "Genode: a shootdown that reaches no other CPU")                                  \
 	X(SITE_UNPATCHED,        "site-unpatched",        "native deferred shadow xen", "pv",                        "a call site is left as it was built")                                            \
 	X(SHADOW_NOT_SYNCED,     "shadow-not-synced",     "shadow",                     "fault,zap",                 "VMI: the queue changes the guest's tables and not the shadow")                   \
+	X(PROTECT_NO_FLUSH,      "protect-no-flush",      "native deferred",            "whole_table,tables",        "a table is write-protected by its L2 entry, and TLBs still write")               \
+	X(SHARED_STAYS_OPEN,     "shared-stays-open",     "native deferred shadow xen", "whole_table,tables",        "a write-protection is pushed down, and shared pages stay writable")              \
+	X(RESTORES_SHARED,       "restores-shared",       "native deferred shadow xen", "whole_table,tables",        "mprotect gives the L2 entry of a forked table its right to write back")          \
+	X(CHILD_WRITES,          "child-writes",          "native deferred shadow xen", "whole_table,tables",        "a child's table is filled with entries that may write")                          \
+	X(TABLE_FLUSH_SHORT,     "table-flush-short",     "native deferred shadow",     "whole_table,tables",        "this kernel's: a table goes with its pages, and one page is invalidated")        \
+	X(TABLE_MOVE_NO_FLUSH,   "table-move-no-flush",   "native deferred shadow",     "whole_table,tables",        "a table is moved by its link, and TLBs still have the old place")                \
+	X(MOVED_OPEN,            "moved-open",            "native deferred shadow xen", "whole_table",               "an entry leaves a write-protected table, and its right to write awakes")         \
 	X(INNER_LEAVE_ENDS,      "inner-leave-ends",      "deferred shadow xen",        "lazy_mmu",                  "cost: an inner leave ends the mode")                                             \
 	X(NO_RESUME,             "no-resume",             "deferred shadow xen",        "lazy_mmu",                  "cost: resume does not restore the mode")                                         \
 	X(CALL_PER_UPDATE,       "call-per-update",       "deferred shadow xen",        "batch",                     "cost: each update is issued alone")                                              \

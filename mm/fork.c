@@ -7,6 +7,7 @@
 #include "mm/fork.h"
 
 #include "kernel/errno.h"
+#include "kernel/seeded.h"
 #include "mm/lazy_mmu.h"
 #include "mm/pgtable.h"
 #include "mm/tables.h"
@@ -22,7 +23,7 @@ static pte_t child_entry(const struct vma *src, pte_t pte)
 	/* The D bit of a shared page stays with the entry through which it was written. */
 	if (src->flags & VM_SHARED)
 		return pte_mkclean(pte);
-	return pte_wrprotect(pte);
+	return seeded(BUG_CHILD_WRITES) ? pte : pte_wrprotect(pte);
 }
 
 /* Whether the child gets a whole table at once. Nobody changes the entries between two answers. */

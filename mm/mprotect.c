@@ -43,7 +43,8 @@ static bool change_whole_table(struct vma *vma, pmd_t *pmd, unsigned long addr)
 			pmd_wrprotect(vma->mm, pmd, addr);
 	} else if (pmd_write(*pmd)) {
 		done = false;
-	} else if (!(pfn_to_page(pmd_pfn(*pmd))->pg_flags & PG_SHARED_BELOW)) {
+	} else if (!(pfn_to_page(pmd_pfn(*pmd))->pg_flags & PG_SHARED_BELOW) ||
+		   seeded(BUG_RESTORES_SHARED)) {
 		pmd_mkwrite(vma->mm, pmd, addr);
 	}
 	pte_unmap_unlock(table, ptl);

@@ -27,7 +27,8 @@ struct move {
  */
 static pte_t moved_entry(pte_t pte, pmd_t pmd)
 {
-	pte = pte_narrow(pte, pmd);
+	if (!seeded(BUG_MOVED_OPEN))
+		pte = pte_narrow(pte, pmd);
 	return pte_write(pte) ? pte_mkdirty(pte) : pte;
 }
 
@@ -92,7 +93,8 @@ static void move_whole_table(struct mm *mm, pmd_t *pmd, unsigned long addr, pmd_
 	spin_lock(&mm->page_table_lock);
 	pv_set_tables(change, ARRAY_SIZE(change));
 	spin_unlock(&mm->page_table_lock);
-	flush_tlb_tables(mm, addr, addr + PMD_SIZE);
+	if (!seeded(BUG_TABLE_MOVE_NO_FLUSH))
+		flush_tlb_tables(mm, addr, addr + PMD_SIZE);
 }
 
 /* First pass: make the tables that the images need, so that the second cannot fail. */

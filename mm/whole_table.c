@@ -36,7 +36,8 @@ void pmd_wrprotect(struct mm *mm, pmd_t *pmd, unsigned long addr)
 	set_pmd(mm, pmd, addr, pmd->v & ~_PAGE_RW);
 	preempt_point();
 	addr &= ~(PMD_SIZE - 1);
-	flush_tlb_tables(mm, addr, addr + PMD_SIZE);
+	if (!seeded(BUG_PROTECT_NO_FLUSH))
+		flush_tlb_tables(mm, addr, addr + PMD_SIZE);
 }
 
 void pmd_mkwrite(struct mm *mm, pmd_t *pmd, unsigned long addr)
@@ -57,7 +58,7 @@ static void protect_shared(struct mm *mm, const struct vma *vma, pte_t *ptep, un
 
 		if (!pte_present(pte) || !pte_write(pte))
 			continue;
-		if (!writable || !may_write_in_place(vma, pte))
+		if (!writable || (!may_write_in_place(vma, pte) && !seeded(BUG_SHARED_STAYS_OPEN)))
 			ptep_modify_prot_commit(mm, addr, ptep, pte, pte_wrprotect(pte));
 	}
 }

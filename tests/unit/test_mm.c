@@ -8,7 +8,7 @@
 #include "mm/tlb.h"
 #include "mm/zap.h"
 
-static void set_mm(struct mm *mm)
+void test_mm_switch(struct mm *mm)
 {
 	unsigned long flags = local_irq_save();
 
@@ -22,13 +22,13 @@ struct mm *test_mm_enter(void)
 	struct mm *mm = mm_alloc();
 
 	BUG_ON(!mm);
-	set_mm(mm);
+	test_mm_switch(mm);
 	return mm;
 }
 
 void test_mm_leave(struct mm *mm)
 {
-	set_mm(NULL);
+	test_mm_switch(NULL);
 	mm_put(mm);
 }
 

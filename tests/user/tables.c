@@ -13,6 +13,8 @@
 
 #define BLOCK (1UL << 21)
 #define PAGES_OF_BLOCK 512
+#define LOOKS 24 /* at a block, before its owner goes on */
+#define SEEN 8	 /* pages of it that others use: their CPUs have them in their TLBs */
 
 /* What is announced: a sequence number times 4, and one of these. */
 enum { UNKNOWN, RW, RO, ZERO };
@@ -21,8 +23,10 @@ static unsigned long area; /* of each thread two blocks: its home, and the spare
 static struct barrier barrier;
 static struct {
 	u32 announced;
-	u32 pad[15];
+	u32 looks; /* of others, at the block */
+	u32 pad[14];
 } block[MAX_THREADS];
+static u32 watched; /* whose block has just been announced */
 /* In shared memory: how far the parent is, for its child. */
 static u32 *parent_wrote;
 
@@ -40,6 +44,16 @@ static void announce(unsigned i, u32 what)
 {
 	smp_store_release(&block[i].announced, (block[i].announced & ~3u) + 4 + what);
 	smp_mb();
+}
+
+/* Until the others have looked at the block for a while, or have something else to do. */
+static void let_others_look(unsigned i)
+{
+	u32 first = READ_ONCE(block[i].looks);
+
+	WRITE_ONCE(watched, i);
+	for (unsigned n = 0; n < 40 && READ_ONCE(block[i].looks) - first < LOOKS; n++)
+		sys_yield();
 }
 
 /* Stamps say the page's place at home, wherever it is. */
@@ -76,8 +90,10 @@ static void protect_and_give_back(unsigned i, u64 generation, struct rng *rng)
 {
 	unsigned long part = page_of(home(i), rng_below(rng, work.pages / 2));
 
+	let_others_look(i);
 	protect(home(i), BLOCK, PROT_READ);
 	announce(i, RO);
+	let_others_look(i);
 	check_all(i, home(i), generation);
 	if (rng_below(rng, 2)) {
 		announce(i, UNKNOWN);
@@ -147,6 +163,7 @@ static void drop(unsigned i, struct rng *rng)
 	else
 		CHECK(sys_mmap(home(i), BLOCK, PROT_RW, flags, -1, 0) == (long)home(i), "mmap");
 	announce(i, ZERO);
+	let_others_look(i);
 	for (unsigned k = 0; k < work.pages; k++)
 		stamp_check_zero(page_of(home(i), k));
 	announce(i, UNKNOWN);
@@ -157,7 +174,9 @@ static void move(unsigned long from, unsigned long to)
 	long ret = sys_mremap(from, BLOCK, BLOCK, MREMAP_MAYMOVE | MREMAP_FIXED, to);
 
 	CHECK(ret == (long)to, "mremap answers %ld", ret);
-	CHECK_PAGE(from, probe_read(from) == -EFAULT, "what was moved is still readable");
+	for (unsigned k = 0; k < work.pages; k++)
+		CHECK_PAGE(page_of(from, k), probe_read(page_of(from, k)) == -EFAULT,
+			   "what was moved is still readable");
 }
 
 /* To the spare place and back, with or without the right to write. */
@@ -169,6 +188,7 @@ static void move_and_return(unsigned i, u64 generation, struct rng *rng)
 	if (read_only)
 		protect(home(i), BLOCK, PROT_READ);
 	CHECK(!sys_munmap(spare, BLOCK), "munmap");
+	check_all(i, home(i), generation); /* now this CPU has it in its TLB */
 	move(home(i), spare);
 	check_all(i, spare, generation);
 	CHECK_PAGE(spare, probe_write(spare + 64) == (read_only ? -EFAULT : 0),
@@ -186,7 +206,7 @@ static void move_and_return(unsigned i, u64 generation, struct rng *rng)
 
 static void probe(unsigned i, struct rng *rng)
 {
-	unsigned long page = page_of(home(i), rng_below(rng, work.pages));
+	unsigned long page = page_of(home(i), rng_below(rng, SEEN));
 	u32 before = smp_load_acquire(&block[i].announced), after;
 	long wrote = probe_write(page + 64);
 
@@ -199,7 +219,7 @@ static void probe(unsigned i, struct rng *rng)
 /* Reads in user mode, which keep what this CPU's TLB has; only of blocks that never move. */
 static void look(unsigned i, struct rng *rng)
 {
-	unsigned long page = page_of(home(i), rng_below(rng, work.pages));
+	unsigned long page = page_of(home(i), rng_below(rng, SEEN));
 	u32 before = smp_load_acquire(&block[i].announced), after;
 	u64 found = stamp_of(page)->generation;
 
@@ -212,10 +232,11 @@ static void look(unsigned i, struct rng *rng)
 static void use_others(unsigned self, struct rng *rng)
 {
 	for (unsigned n = 0; n < 16; n++) {
-		unsigned i = rng_below(rng, work.threads);
+		unsigned i = n % 2 ? READ_ONCE(watched) : rng_below(rng, work.threads);
 
 		if (i == self)
 			continue;
+		__atomic_add_fetch(&block[i].looks, 1, __ATOMIC_RELAXED);
 		if (i % 2)
 			look(i, rng);
 		probe(i, rng);

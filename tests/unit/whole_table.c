@@ -1,0 +1,328 @@
+/*
+ * Suite `whole_table`: page tables that change as one.
+ *
+ * Oracle: what the L2 entry and the entries below it hold after each step, what the CPU permits,
+ * what the pages hold, and that all frames are back in the end; when memory runs out in the middle,
+ * too. Concurrency is the stress suite `tables`.
+ */
+#include "kernel/errno.h"
+#include "kernel/uaccess.h"
+#include "mm/audit.h"
+#include "mm/mmap.h"
+#include "mm/whole_table.h"
+#include "tests/ktest.h"
+#include "tests/unit/test_mm.h"
+
+#define ADDR 0x40000000UL
+#define TARGET 0x80000000UL
+#define PAGES 100 /* that are used, from the first one on */
+#define RW (PROT_READ | PROT_WRITE)
+#define ANON (MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED)
+#define FLAGS_REMAP (MREMAP_MAYMOVE | MREMAP_FIXED)
+
+static struct mm *mm;
+
+static bool writable(unsigned long addr)
+{
+	return put_user32(addr + 8, 0) == 0;
+}
+
+static u32 word(unsigned long addr)
+{
+	u32 v = ~0u;
+
+	return get_user32(addr, &v) ? ~0u : v;
+}
+
+static pte_t entry(unsigned long addr)
+{
+	return ptep_get(pte_offset(*pmd_find(current->mm, addr), addr));
+}
+
+static struct page *table_of(unsigned long addr)
+{
+	return pfn_to_page(pmd_pfn(*pmd_find(current->mm, addr)));
+}
+
+static void write_pages(struct ktest *t, unsigned long base, u32 first)
+{
+	for (unsigned i = 0; i < PAGES; i++)
+		KEXPECT_EQ(t, put_user32(base + i * PAGE_SIZE, first + i), 0);
+}
+
+static void check_pages(struct ktest *t, unsigned long base, u32 first)
+{
+	for (unsigned i = 0; i < PAGES; i++)
+		KEXPECT_EQ(t, word(base + i * PAGE_SIZE), first + i);
+}
+
+/* False: the case is skipped. */
+static bool setup(struct ktest *t)
+{
+	if (!whole_tables_enabled) {
+		ktest_skip(t, "tables are changed by their entries");
+		return false;
+	}
+	mm = test_mm_enter();
+	KEXPECT_EQ(t, do_mmap(ADDR, PMD_SIZE, RW, ANON, NULL, 0), ADDR);
+	write_pages(t, ADDR, 1000);
+	return true;
+}
+
+static void teardown(struct ktest *t)
+{
+	KEXPECT_EQ(t, audit_all(), 0);
+	test_mm_leave(mm);
+}
+
+/* --- protection --- */
+
+static void protection_is_one_bit(struct ktest *t)
+{
+	if (!setup(t))
+		return;
+	KEXPECT_EQ(t, do_mprotect(ADDR, PMD_SIZE, PROT_READ), 0);
+	KEXPECT(t, !pmd_write(*pmd_find(mm, ADDR)) && pte_write(entry(ADDR)));
+	KEXPECT(t, !writable(ADDR) && !writable(ADDR + (PAGES - 1) * PAGE_SIZE));
+	check_pages(t, ADDR, 1000);
+	KEXPECT_EQ(t, audit_all(), 0);
+	KEXPECT_EQ(t, do_mprotect(ADDR, PMD_SIZE, RW), 0);
+	KEXPECT(t, pmd_write(*pmd_find(mm, ADDR)) && writable(ADDR));
+	teardown(t);
+}
+
+static void a_part_gets_its_right_back(struct ktest *t)
+{
+	if (!setup(t))
+		return;
+	KEXPECT_EQ(t, do_mprotect(ADDR, PMD_SIZE, PROT_READ), 0);
+	KEXPECT_EQ(t, do_mprotect(ADDR + 3 * PAGE_SIZE, 2 * PAGE_SIZE, RW), 0);
+	KEXPECT(t, writable(ADDR + 3 * PAGE_SIZE) && writable(ADDR + 4 * PAGE_SIZE));
+	KEXPECT(t, pmd_write(*pmd_find(mm, ADDR)));
+	KEXPECT(t, !writable(ADDR + 2 * PAGE_SIZE) && !writable(ADDR + 5 * PAGE_SIZE));
+	KEXPECT(t, !pte_write(entry(ADDR)));
+	check_pages(t, ADDR, 1000);
+	KEXPECT_EQ(t, do_mprotect(ADDR, PMD_SIZE, RW), 0);
+	write_pages(t, ADDR, 2000);
+	check_pages(t, ADDR, 2000);
+	teardown(t);
+}
+
+static void other_rights_are_the_entries(struct ktest *t)
+{
+	if (!setup(t))
+		return;
+	KEXPECT_EQ(t, do_mprotect(ADDR, PMD_SIZE, PROT_READ), 0);
+	KEXPECT_EQ(t, do_mprotect(ADDR, PMD_SIZE, 0), 0);
+	KEXPECT(t, pte_protnone(entry(ADDR)) && word(ADDR) == ~0u);
+	KEXPECT_EQ(t, do_mprotect(ADDR, PMD_SIZE, PROT_READ), 0);
+	check_pages(t, ADDR, 1000);
+	KEXPECT(t, !writable(ADDR));
+	KEXPECT_EQ(t, do_mprotect(ADDR, PMD_SIZE, RW), 0);
+	write_pages(t, ADDR, 2000);
+	teardown(t);
+}
+
+/* --- fork --- */
+
+static void fork_protects_by_the_link(struct ktest *t)
+{
+	struct mm *child;
+
+	if (!setup(t))
+		return;
+	child = mm_fork(mm);
+	BUG_ON(!child);
+	KEXPECT(t, !pmd_write(*pmd_find(mm, ADDR)) && pte_write(entry(ADDR)));
+	KEXPECT(t, table_of(ADDR)->pg_flags & PG_SHARED_BELOW);
+	write_pages(t, ADDR, 2000);
+	KEXPECT(t, pmd_write(*pmd_find(mm, ADDR)) && !(table_of(ADDR)->pg_flags & PG_SHARED_BELOW));
+	KEXPECT_EQ(t, audit_all(), 0);
+	test_mm_switch(child);
+	check_pages(t, ADDR, 1000);
+	write_pages(t, ADDR, 3000);
+	check_pages(t, ADDR, 3000);
+	test_mm_switch(mm);
+	check_pages(t, ADDR, 2000);
+	mm_put(child);
+	teardown(t);
+}
+
+/* What the child has given back is the parent's own again, at the first write to any of it. */
+static void one_fault_opens_what_is_shared_no_more(struct ktest *t)
+{
+	struct mm *child;
+	u64 reuses;
+
+	if (!setup(t))
+		return;
+	child = mm_fork(mm);
+	BUG_ON(!child);
+	mm_put(child);
+	reuses = counter_sum(CNT_COW_REUSES);
+	write_pages(t, ADDR, 2000);
+	KEXPECT_EQ(t, counter_sum(CNT_COW_REUSES), reuses);
+	check_pages(t, ADDR, 2000);
+	teardown(t);
+}
+
+static void a_forked_table_is_not_opened_by_mprotect(struct ktest *t)
+{
+	struct mm *child;
+
+	if (!setup(t))
+		return;
+	child = mm_fork(mm);
+	BUG_ON(!child);
+	KEXPECT_EQ(t, do_mprotect(ADDR, PMD_SIZE, PROT_READ), 0);
+	KEXPECT(t, !writable(ADDR));
+	KEXPECT_EQ(t, do_mprotect(ADDR, PMD_SIZE, RW), 0);
+	write_pages(t, ADDR, 2000);
+	test_mm_switch(child);
+	check_pages(t, ADDR, 1000);
+	test_mm_switch(mm);
+	mm_put(child);
+	teardown(t);
+}
+
+/* --- the others --- */
+
+static void a_table_moves_with_its_rights(struct ktest *t)
+{
+	struct page *table;
+
+	if (!setup(t))
+		return;
+	table = table_of(ADDR);
+	KEXPECT_EQ(t, do_mprotect(ADDR, PMD_SIZE, PROT_READ), 0);
+	check_pages(t, ADDR, 1000); /* the TLB has them */
+	KEXPECT_EQ(t, do_mremap(ADDR, PMD_SIZE, PMD_SIZE, FLAGS_REMAP, TARGET), (long)TARGET);
+	KEXPECT(t, table_of(TARGET) == table);
+	for (unsigned i = 0; i < PAGES; i++)
+		KEXPECT_EQ(t, word(ADDR + i * PAGE_SIZE), ~0u);
+	check_pages(t, TARGET, 1000);
+	KEXPECT(t, !writable(TARGET));
+	KEXPECT_EQ(t, do_mprotect(TARGET, PMD_SIZE, RW), 0);
+	write_pages(t, TARGET, 2000);
+	teardown(t);
+}
+
+static void an_entry_takes_the_protection_along(struct ktest *t)
+{
+	if (!setup(t))
+		return;
+	KEXPECT_EQ(t, do_mprotect(ADDR, PMD_SIZE, PROT_READ), 0);
+	KEXPECT_EQ(t, do_mremap(ADDR, PMD_SIZE, PMD_SIZE, FLAGS_REMAP, TARGET + PAGE_SIZE),
+		   (long)(TARGET + PAGE_SIZE));
+	KEXPECT(t, !pte_write(entry(TARGET + PAGE_SIZE)) && !writable(TARGET + PAGE_SIZE));
+	check_pages(t, TARGET + PAGE_SIZE, 1000);
+	teardown(t);
+}
+
+/* D bits that the table held reach the pages: shared ones outlive it. */
+static void a_dropped_table_leaves_its_dirty_bits(struct ktest *t)
+{
+	struct page *page;
+	u64 dropped;
+
+	if (!setup(t))
+		return;
+	KEXPECT_EQ(t,
+		   do_mmap(TARGET, PMD_SIZE, RW, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, NULL, 0),
+		   TARGET);
+	write_pages(t, TARGET, 1000);
+	page = pte_page(entry(TARGET));
+	KEXPECT(t, !(page->pg_flags & PG_DIRTY));
+	dropped = counter_sum(CNT_TABLES_DROPPED);
+	KEXPECT_EQ(t, do_madvise(TARGET, PMD_SIZE, MADV_DONTNEED), 0);
+	KEXPECT_EQ(t, counter_sum(CNT_TABLES_DROPPED), dropped + 1);
+	KEXPECT(t, page->pg_flags & PG_DIRTY);
+	check_pages(t, TARGET, 1000);
+	check_pages(t, ADDR, 1000); /* the TLB has them */
+	KEXPECT_EQ(t, do_madvise(ADDR, PMD_SIZE, MADV_DONTNEED), 0);
+	KEXPECT_EQ(t, counter_sum(CNT_TABLES_DROPPED), dropped + 2);
+	for (unsigned i = 0; i < PAGES; i++)
+		KEXPECT_EQ(t, word(ADDR + i * PAGE_SIZE), 0);
+	KEXPECT_EQ(t, do_munmap(ADDR, PMD_SIZE), 0);
+	KEXPECT_EQ(t, counter_sum(CNT_TABLES_DROPPED), dropped + 3);
+	teardown(t);
+}
+
+static void populate_fills_before_it_links(struct ktest *t)
+{
+	u64 filled = counter_sum(CNT_TABLES_FILLED);
+
+	if (!setup(t))
+		return;
+	KEXPECT_EQ(t, do_mmap(TARGET, 2 * PMD_SIZE, RW, ANON | MAP_POPULATE, NULL, 0), TARGET);
+	KEXPECT_EQ(t, counter_sum(CNT_TABLES_FILLED), filled + 2);
+	KEXPECT(t, pte_write(entry(TARGET)) && pte_write(entry(TARGET + 2 * PMD_SIZE - PAGE_SIZE)));
+	write_pages(t, TARGET, 1);
+	teardown(t);
+}
+
+/* --- memory runs out --- */
+
+static long populate(void)
+{
+	return do_madvise(ADDR + PMD_SIZE, PMD_SIZE, MADV_POPULATE_WRITE);
+}
+
+static long fork(void)
+{
+	struct mm *child = mm_fork(current->mm);
+
+	if (!child)
+		return -ENOMEM;
+	mm_put(child);
+	return 0;
+}
+
+static void fails_cleanly(struct ktest *t, long (*op)(void), unsigned step)
+{
+	s64 user = page_kind_count(PAGE_USER), tables = page_kind_count(PAGE_TABLE);
+	long err = -ENOMEM;
+
+	for (unsigned n = 1; err && !t->failures; n += step) {
+		if (!setup(t))
+			return;
+		KEXPECT_EQ(t, do_mmap(ADDR + PMD_SIZE, PMD_SIZE, RW, ANON, NULL, 0),
+			   ADDR + PMD_SIZE);
+		alloc_page_fail_after(n);
+		err = op();
+		alloc_page_fail_after(0);
+		KEXPECT(t, err == 0 || err == -ENOMEM);
+		KEXPECT_EQ(t, audit_all(), 0);
+		check_pages(t, ADDR, 1000);
+		write_pages(t, ADDR, 2000);
+		teardown(t);
+	}
+	KEXPECT_EQ(t, page_kind_count(PAGE_USER), user);
+	KEXPECT_EQ(t, page_kind_count(PAGE_TABLE), tables);
+}
+
+static void memory_runs_out_in_fork(struct ktest *t)
+{
+	fails_cleanly(t, fork, 1);
+}
+
+static void memory_runs_out_in_populate(struct ktest *t)
+{
+	fails_cleanly(t, populate, 37);
+}
+
+static const struct ktest_case cases[] = {
+	{"protection_is_one_bit", protection_is_one_bit},
+	{"a_part_gets_its_right_back", a_part_gets_its_right_back},
+	{"other_rights_are_the_entries", other_rights_are_the_entries},
+	{"fork_protects_by_the_link", fork_protects_by_the_link},
+	{"one_fault_opens_what_is_shared_no_more", one_fault_opens_what_is_shared_no_more},
+	{"a_forked_table_is_not_opened_by_mprotect", a_forked_table_is_not_opened_by_mprotect},
+	{"a_table_moves_with_its_rights", a_table_moves_with_its_rights},
+	{"an_entry_takes_the_protection_along", an_entry_takes_the_protection_along},
+	{"a_dropped_table_leaves_its_dirty_bits", a_dropped_table_leaves_its_dirty_bits},
+	{"populate_fills_before_it_links", populate_fills_before_it_links},
+	{"memory_runs_out_in_fork", memory_runs_out_in_fork},
+	{"memory_runs_out_in_populate", memory_runs_out_in_populate},
+};
+KTEST_SUITE(whole_table_suite, "whole_table", "page tables that change as one", true, cases);
