@@ -68,7 +68,6 @@ void mm_put(struct mm *mm)
 	list_del(&mm->node);
 	spin_unlock(&mm_list_lock);
 	tlb_evict_mm(mm);
-	pv_exit_mm(mm);
 	unmap_everything(mm);
 	table_free(virt_to_page(mm->pgd));
 	kmem_cache_free(&mm_cache, mm);

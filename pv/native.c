@@ -155,8 +155,6 @@ static bool native_release_table(u64 p __unused, unsigned level __unused)
 
 static void native_unmake_table(u64 p __unused) {}
 
-static void native_exit_mm(struct mm *mm __unused) {}
-
 static void native_issue(struct batch *b)
 {
 	if (b->n)
@@ -266,7 +264,6 @@ struct pv_ops pv_ops = {
 			.alloc_table = native_alloc_table,
 			.release_table = native_release_table,
 			.unmake_table = native_unmake_table,
-			.exit_mm = native_exit_mm,
 			.issue = native_issue,
 			.flush_tlb_local = native_flush_tlb_local,
 			.flush_tlb_one = native_flush_tlb_one,

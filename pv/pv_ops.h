@@ -78,8 +78,6 @@ struct pv_mmu_ops {
 	bool (*release_table)(u64 pfn, unsigned level);
 	/* A PTE page without a link, and with entries, becomes plain memory. */
 	void (*unmake_table)(u64 pfn);
-	/* No CPU has @mm loaded any more, nor ever will: its tables are about to be taken apart. */
-	void (*exit_mm)(struct mm *mm);
 
 	/* Make the updates that the batch holds effective, in order, then pay the invalidation. */
 	void (*issue)(struct batch *b);
@@ -307,11 +305,6 @@ static inline bool pv_release_table(pfn_t p, unsigned level)
 static inline void pv_unmake_table(pfn_t p)
 {
 	PV_CALL1(mmu.unmake_table, p.v);
-}
-
-static inline void pv_exit_mm(struct mm *mm)
-{
-	PV_CALL1(mmu.exit_mm, mm);
 }
 
 static inline void pv_issue(struct batch *b)

@@ -15,7 +15,6 @@
 #include "mm/page.h"
 #include "mm/tables.h"
 #include "pv/batch.h"
-#include "pv/native.h"
 #include "pv/xen/xen.h"
 
 #define SET_TABLES_MAX (2 * TABLE_CHANGES_MAX) /* an entry of L4 is two */
@@ -70,12 +69,6 @@ static void xen_issue(struct batch *b)
 		xen_flush_complete(&flush, n ? calls[n - 1].result : 0);
 }
 
-/* Tables that are being taken apart are not Xen's any more: exit_mm() in tables.c. */
-static bool is_plain(const void *entry)
-{
-	return virt_to_page(entry)->pg_flags & PG_PLAIN_TABLE;
-}
-
 static __always_inline void update(pte_t *ptep, u64 val, enum pt_command cmd)
 {
 	unsigned long caller = (unsigned long)__builtin_return_address(0);
@@ -88,19 +81,12 @@ static __always_inline void update(pte_t *ptep, u64 val, enum pt_command cmd)
 
 static void xen_set_pte(pte_t *ptep, pte_t pte)
 {
-	if (is_plain(ptep))
-		native_set_pte(ptep, pte);
-	else
-		update(ptep, pte.v & ~_PAGE_GLOBAL, PT_NORMAL);
+	update(ptep, pte.v & ~_PAGE_GLOBAL, PT_NORMAL);
 }
 
-static void xen_ptep_modify(pte_t *ptep, pte_t old, pte_t new)
+static void xen_ptep_modify(pte_t *ptep, pte_t old __unused, pte_t new)
 {
-	if (is_plain(ptep))
-		native_ptep_modify(ptep, old, new);
-	else
-		update(ptep, new.v & ~_PAGE_GLOBAL,
-		       seeded(BUG_LOSES_DIRTY) ? PT_NORMAL : PT_PRESERVE_AD);
+	update(ptep, new.v & ~_PAGE_GLOBAL, seeded(BUG_LOSES_DIRTY) ? PT_NORMAL : PT_PRESERVE_AD);
 }
 
 /* See soft_ptep_get_and_clear(): A and D bits that the CPU still sets are harvested after the
@@ -109,10 +95,6 @@ static pte_t xen_ptep_get_and_clear(pte_t *ptep)
 {
 	pte_t old = *(volatile pte_t *)ptep;
 
-	if (is_plain(ptep)) {
-		native_set_pte(ptep, (pte_t){0});
-		return old;
-	}
 	update(ptep, 0, seeded(BUG_LOSES_DIRTY) ? PT_NORMAL : PT_PRESERVE_AD);
 	if (!is_lazy_mmu_mode_active())
 		old.v |= *(volatile u64 *)ptep & _PAGE_AD;
@@ -148,17 +130,11 @@ static void xen_set_tables(const struct table_change *change, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		u64 *entry = change[i].entry, val = change[i].val;
 
-		if (is_plain(entry)) {
-			WRITE_ONCE(*entry, val);
-			continue;
-		}
 		u[used++] = (struct mmu_update){.ptr = maddr_of(entry), .val = val};
 		if (has_user_twin(entry) && !seeded(BUG_USER_L4_FORGOTTEN))
 			u[used++] =
 				(struct mmu_update){.ptr = maddr_of(user_twin(entry)), .val = val};
 	}
-	if (!used)
-		return;
 	count(CNT_TABLE_UPDATES);
 	preempt_disable();
 	apply(u, used, (unsigned long)__builtin_return_address(0));

@@ -11,27 +11,21 @@
 #include "pv/native.h"
 #include "pv/xen/xen.h"
 
-static void count_emulation(const void *entry)
-{
-	if (!(virt_to_page(entry)->pg_flags & PG_PLAIN_TABLE))
-		count(CNT_EMULATED_WRITES);
-}
-
 static void ptwr_set_pte(pte_t *ptep, pte_t pte)
 {
-	count_emulation(ptep);
+	count(CNT_EMULATED_WRITES);
 	native_set_pte(ptep, (pte_t){pte.v & ~_PAGE_GLOBAL});
 }
 
 static pte_t ptwr_ptep_get_and_clear(pte_t *ptep)
 {
-	count_emulation(ptep);
+	count(CNT_EMULATED_WRITES);
 	return native_ptep_get_and_clear(ptep);
 }
 
 static void ptwr_ptep_modify(pte_t *ptep, pte_t old, pte_t new)
 {
-	count_emulation(ptep);
+	count(CNT_EMULATED_WRITES);
 	native_ptep_modify(ptep, old, (pte_t){new.v & ~_PAGE_GLOBAL});
 }
 

@@ -4,8 +4,8 @@
  *
  * Making a table costs Xen ten thousand instructions, unmaking it as much, and a frame that changes
  * its type costs a TLB flush. So an empty table is kept, pinned, in a reserve for its level, and
- * linking it is cheap. A dying address space with well-filled tables is unpinned as a whole and
- * then taken apart by plain loads and stores: see exit_mm().
+ * linking it is cheap. A well-filled one that goes is unpinned with what it holds, which costs Xen
+ * a third of clearing its entries: mm/whole_table.h.
  *
  * Lock: reserve_lock.
  */
@@ -153,134 +153,38 @@ static bool xen_alloc_table(struct mm *mm __unused, u64 p, unsigned level)
 
 /* --- unmaking --- */
 
-#define UNMAKE_MAX 32
-
-struct unmaking {
-	unsigned n;
-	u64 pfn[UNMAKE_MAX];
-};
-
 /*
- * Unpin them, in order, and make them writable. Stale read-only translations of the direct map may
- * stay in TLBs: a store through one is a spurious fault (kernel/page_fault.c).
+ * Unpin it, whatever it holds, and make it writable. Stale read-only translations of the direct map
+ * may stay in TLBs: a store through one is a spurious fault (kernel/page_fault.c).
  */
-static void unmake_tables(struct unmaking *u)
-{
-	struct mmuext_op unpin[UNMAKE_MAX];
-	struct mmu_update writable[UNMAKE_MAX];
-	unsigned done = 0;
-	long err;
-
-	for (unsigned i = 0; i < u->n; i++) {
-		u64 p = u->pfn[i];
-
-		unpin[i] = (struct mmuext_op){.cmd = MMUEXT_UNPIN_TABLE, .arg1.mfn = xen_p2m[p]};
-		writable[i] = (struct mmu_update){
-			.ptr = xen_direct_map_entry(p),
-			.val = xen_p2m[p] << PAGE_SHIFT | XEN_KERNEL_RW,
-		};
-	}
-	preempt_disable(); /* as in xen_set_tables() */
-	err = xen_mmuext_op(unpin, u->n);
-	check("unpinning", u->pfn[0], err);
-	err = xen_mmu_update(writable, u->n, &done);
-	preempt_enable();
-	check("making writable", u->pfn[min(done, u->n - 1)], err);
-	for (unsigned i = 0; i < u->n; i++)
-		pfn_to_page(pfn(u->pfn[i]))->pg_flags |= PG_PLAIN_TABLE;
-	u->n = 0;
-}
-
-static void unmake(struct unmaking *u, u64 p)
-{
-	if (u->n == UNMAKE_MAX)
-		unmake_tables(u);
-	u->pfn[u->n++] = p;
-}
-
 static void xen_unmake_table(u64 p)
 {
-	struct unmaking u = {.n = 0};
+	struct mmuext_op unpin = {.cmd = MMUEXT_UNPIN_TABLE, .arg1.mfn = xen_p2m[p]};
+	struct multicall_entry calls[] = {
+		xen_call_mmuext_op(&unpin, 1),
+		xen_call_update_va_mapping((unsigned long)__va(p << PAGE_SHIFT),
+					   xen_p2m[p] << PAGE_SHIFT | XEN_KERNEL_RW, 0),
+	};
 
-	unmake(&u, p);
-	unmake_tables(&u);
+	preempt_disable(); /* as in xen_set_tables() */
+	xen_multicall(calls, ARRAY_SIZE(calls));
+	preempt_enable();
+	check("unpinning", p, calls[0].result);
+	check("making writable", p, calls[1].result);
 }
 
 static bool xen_release_table(u64 p, unsigned level __unused)
 {
 	struct page *page = pfn_to_page(pfn(p)), *user = user_l4(page);
-	struct unmaking u = {.n = 0};
 
-	if (!(page->pg_flags & PG_PLAIN_TABLE)) {
-		if (page->kind == PAGE_TABLE && keep_in_reserve(page))
-			return true;
-		unmake(&u, p);
-		if (user)
-			unmake(&u, page_to_pfn(user).v);
-		unmake_tables(&u);
-	}
-	if (user)
+	if (page->kind == PAGE_TABLE && keep_in_reserve(page))
+		return true;
+	xen_unmake_table(p);
+	if (user) {
+		xen_unmake_table(page_to_pfn(user).v);
 		free_page(user);
+	}
 	return false;
-}
-
-/* --- a dying address space --- */
-
-struct dying {
-	unsigned tables, entries;
-	struct unmaking u;
-};
-
-/* Call @fn for table @p and for all below it, in the user's half, parents first. */
-static void visit_tables(u64 p, unsigned level, void (*fn)(struct dying *d, u64 p, unsigned level),
-			 struct dying *d)
-{
-	const u64 *e = __va(p << PAGE_SHIFT);
-
-	fn(d, p, level);
-	for (unsigned i = 0; level > 1 && i < (level == 4 ? L4_USER_SLOTS : PTRS_PER_TABLE); i++)
-		if (e[i] & _PAGE_PRESENT)
-			visit_tables(xen_mfn_to_pfn((e[i] & PTE_MFN_MASK) >> PAGE_SHIFT), level - 1,
-				     fn, d);
-}
-
-static void count_entries(struct dying *d, u64 p, unsigned level)
-{
-	const u64 *e = __va(p << PAGE_SHIFT);
-
-	d->tables++;
-	for (unsigned i = 0; level == 1 && i < PTRS_PER_TABLE; i++)
-		d->entries += e[i] & _PAGE_PRESENT;
-}
-
-static void unmake_visited(struct dying *d, u64 p, unsigned level __unused)
-{
-	struct page *user = user_l4(pfn_to_page(pfn(p)));
-
-	if (user)
-		unmake(&d->u, page_to_pfn(user).v);
-	unmake(&d->u, p);
-}
-
-/*
- * Which way is shorter: clear each entry by mmu_update and keep the tables, or drop the tables from
- * Xen's books and make new ones later.
- */
-static bool shorter_without_tables(const struct dying *d)
-{
-	return d->entries >= (u64)DROP_MIN * d->tables;
-}
-
-static void xen_exit_mm(struct mm *mm)
-{
-	u64 l4 = __pa(mm->pgd) >> PAGE_SHIFT;
-	struct dying d = {.tables = 0};
-
-	visit_tables(l4, 4, count_entries, &d);
-	if (!shorter_without_tables(&d))
-		return;
-	visit_tables(l4, 4, unmake_visited, &d);
-	unmake_tables(&d.u);
 }
 
 void xen_tables_setup(void)
@@ -290,5 +194,4 @@ void xen_tables_setup(void)
 	pv_ops.mmu.release_table = xen_release_table;
 	pv_table_costs = (struct pv_table_costs){.fill_min = FILL_MIN, .drop_min = DROP_MIN};
 	pv_ops.mmu.unmake_table = xen_unmake_table;
-	pv_ops.mmu.exit_mm = xen_exit_mm;
 }
