@@ -59,12 +59,20 @@ static bool next_file(const char *p, size_t size, size_t *pos, struct file *f, c
 	return strcmp(f->name, TRAILER) != 0;
 }
 
+/* Archives are made with names from /, from ./ and bare ones; all mean the same file. */
+static const char *bare(const char *name)
+{
+	while (*name == '/' || (name[0] == '.' && name[1] == '/'))
+		name++;
+	return name;
+}
+
 bool cpio_find(const void *p, size_t size, const char *name, struct file *f, const char **wrong)
 {
 	size_t pos = 0;
 
 	while (next_file(p, size, &pos, f, wrong))
-		if (!strcmp(f->name, name))
+		if (!strcmp(bare(f->name), bare(name)))
 			return true;
 	if (!*wrong)
 		*wrong = "the archive has no such file";

@@ -14,5 +14,8 @@ struct file {
  * archive. If the module is a single ELF it answers to any name.
  */
 bool module_find(const char *name, struct file *f);
-/* Find @name in the archive [p, p + size). The reason in *wrong when false. Pure; host-tested. */
+/*
+ * Find @name in the archive [p, p + size); a leading / or ./ makes no difference. The reason in
+ * *wrong when false. Pure; host-tested.
+ */
 bool cpio_find(const void *p, size_t size, const char *name, struct file *f, const char **wrong);

@@ -69,6 +69,25 @@ static void finds_files(struct ktest *t)
 	KEXPECT(t, !strcmp(wrong, "the archive has no such file"));
 }
 
+static void names_from_anywhere(struct ktest *t)
+{
+	static const char *const names[] = {"bin/prog", "./bin/prog", "/bin/prog"};
+	const char *wrong;
+	struct file f;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+		struct archive a = {.size = 0};
+
+		add(&a, ".", "", 0);
+		add(&a, names[i], "12345", 5);
+		add(&a, "TRAILER!!!", "", 0);
+		for (unsigned k = 0; k < ARRAY_SIZE(names); k++)
+			KEXPECT(t, cpio_find(a.data, a.size, names[k], &f, &wrong) && f.size == 5);
+		KEXPECT(t, !cpio_find(a.data, a.size, "prog", &f, &wrong));
+		KEXPECT(t, !cpio_find(a.data, a.size, ".bin/prog", &f, &wrong));
+	}
+}
+
 static void cut_off(struct ktest *t)
 {
 	struct archive a = sample();
@@ -91,6 +110,7 @@ static void damaged(struct ktest *t)
 
 static const struct ktest_case cases[] = {
 	{"finds_files", finds_files},
+	{"names_from_anywhere", names_from_anywhere},
 	{"cut_off", cut_off},
 	{"damaged", damaged},
 };
