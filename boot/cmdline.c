@@ -120,20 +120,20 @@ static int hex_digit(char c)
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* In place: + is a space, %XX the character with that number. False: a bad %XX. */
-static bool url_decode(char *s)
+/* In place: + becomes @plus, %XX the character with that number. False: a bad %XX, or %00. */
+static bool url_decode(char *s, char plus)
 {
 	char *out = s;
 
 	for (; *s; s++) {
 		if (*s == '+') {
-			*out++ = ' ';
+			*out++ = plus;
 		} else if (*s != '%') {
 			*out++ = *s;
 		} else {
 			int high = hex_digit(s[1]), low = high < 0 ? -1 : hex_digit(s[2]);
 
-			if (low < 0)
+			if (low < 0 || !(high | low))
 				return false;
 			*out++ = high << 4 | low;
 			s += 2;
@@ -146,13 +146,18 @@ static bool url_decode(char *s)
 static bool set_replay(const char *v)
 {
 	return copy_text(boot_params.replay, sizeof(boot_params.replay), v) &&
-	       url_decode(boot_params.replay);
+	       url_decode(boot_params.replay, ' ');
 }
 
+/* A + ends an argument, so one may hold a space: %20. */
 static bool set_init(const char *v)
 {
-	return copy_text(boot_params.init, sizeof(boot_params.init), v) &&
-	       url_decode(boot_params.init);
+	boot_params.init_argc = 1;
+	for (const char *p = v; (p = strchr(p, '+')); p++)
+		boot_params.init_argc++;
+	return boot_params.init_argc <= INIT_ARGS_MAX &&
+	       copy_text(boot_params.init, sizeof(boot_params.init), v) &&
+	       url_decode(boot_params.init, 0) && boot_params.init[0];
 }
 
 static bool set_panic(const char *v)
@@ -179,7 +184,9 @@ static const struct param {
 	{"refuse", "n: the software hypervisor refuses the nth update of the suites", set_refuse},
 	{"panic", "the name of a rule to break", set_panic},
 	{"bug", "the name of a seeded bug, in a build with BUGS=1", seeded_select},
-	{"init", "a program of the boot module and its arguments, + for a space", set_init},
+	{"init",
+	 "a program of the boot module and its arguments, + between them, quoted as in a URL",
+	 set_init},
 };
 
 static bool apply(const char *word)

@@ -6,6 +6,9 @@
 
 #include "kernel/types.h"
 
+#define INIT_ARGS_MAX 32
+#define INIT_TEXT_MAX 768
+
 struct boot_params {
 	char backend[16];
 	char suites[512]; /* names separated by commas, or default, or all */
@@ -20,7 +23,10 @@ struct boot_params {
 	char disable[64];  /* CPU features to leave unused */
 	char replay[1024]; /* the arguments of ./pteron run; quoted as in a URL on the line */
 	char panic[32];	   /* a rule to break instead of running suites; tests/panics.c */
-	char init[128];	   /* a program of the module to run instead of suites, '+' for a space */
+	/* A program of the module to run instead of suites; its arguments, each with its terminator
+	 */
+	char init[INIT_TEXT_MAX];
+	unsigned init_argc;
 };
 extern struct boot_params boot_params;
 

@@ -4,8 +4,8 @@
 #include "kernel/ptregs.h"
 #include "mm/slab.h"
 
-#define EXEC_ARGS_MAX 16
-#define EXEC_TEXT_MAX 640
+#define EXEC_ARGS_MAX 32
+#define EXEC_TEXT_MAX 768
 
 /* The program's name and arguments, copied. */
 struct exec_args {

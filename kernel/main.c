@@ -10,6 +10,7 @@
 #include "drivers/shutdown.h"
 #include "kernel/clock.h"
 #include "kernel/cpu.h"
+#include "kernel/exec.h"
 #include "kernel/futex.h"
 #include "kernel/irqflags.h"
 #include "kernel/main.h"
@@ -39,8 +40,6 @@
 #else
 #define BUILD "release"
 #endif
-
-#define INIT_MAX_ARGS 16
 
 DEFINE_PER_CPU(struct rng, cpu_rng);
 u64 boot_seed;
@@ -102,24 +101,26 @@ void boot_report(void)
 }
 
 /* init=: run one program and take its status for the verdict. */
-static enum shutdown_reason run_init(char *line)
+static enum shutdown_reason run_init(void)
 {
-	const char *argv[INIT_MAX_ARGS + 1] = {NULL};
-	unsigned argc = 0;
+	static_assert(INIT_ARGS_MAX <= EXEC_ARGS_MAX && INIT_TEXT_MAX <= EXEC_TEXT_MAX, "");
+	const char *argv[INIT_ARGS_MAX + 1] = {NULL};
+	const char *arg = boot_params.init;
 	int pid, status;
 
-	for (char *p = line; *p && argc < INIT_MAX_ARGS; argc++) {
-		argv[argc] = p;
-		p = strchr(p, ' ');
-		if (!p)
-			break;
-		*p++ = 0;
+	for (unsigned i = 0; i < boot_params.init_argc; i++) {
+		argv[i] = arg;
+		arg += strlen(arg) + 1;
 	}
 	pid = process_spawn(argv);
 	if (pid < 0)
 		return SHUTDOWN_FAILED;
 	status = process_wait(pid);
-	pr_info("init: %s ended with status %#x\n", argv[0], status);
+	console_fresh_line();
+	if (STATUS_SIGNAL(status))
+		pr_info("init: %s was ended by signal %d\n", argv[0], STATUS_SIGNAL(status));
+	else
+		pr_info("init: %s exited with status %d\n", argv[0], STATUS_CODE(status));
 	return status ? SHUTDOWN_FAILED : SHUTDOWN_PASSED;
 }
 
@@ -144,7 +145,7 @@ static void main_task(void *unused __unused)
 	if (boot_params.panic[0])
 		panics_run(boot_params.panic);
 	else if (boot_params.init[0])
-		why = run_init(boot_params.init);
+		why = run_init();
 	else if (run_suites())
 		why = SHUTDOWN_PASSED;
 	counters_report();

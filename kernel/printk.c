@@ -11,6 +11,7 @@
 
 static DEFINE_SPINLOCK(console_lock, LOCK_CONSOLE);
 static bool console_lock_busted;
+static bool line_open; /* console_lock */
 /* What is printed before there is a console; more is lost, and the loss is said. */
 static char early[2048];
 static size_t early_used, early_lost;
@@ -48,8 +49,16 @@ void console_write(const char *s, size_t n) __no_thread_safety
 	if (locked)
 		flags = spin_lock_irqsave(&console_lock);
 	console_out(s, n);
+	if (n)
+		line_open = s[n - 1] != '\n';
 	if (locked)
 		spin_unlock_irqrestore(&console_lock, flags);
+}
+
+void console_fresh_line(void)
+{
+	if (READ_ONCE(line_open))
+		console_write("\n", 1);
 }
 
 void vprintk(const char *fmt, va_list args)

@@ -19,6 +19,8 @@ void vprintk(const char *fmt, va_list args);
 void printk(const char *fmt, ...) __printf(1, 2);
 /* Raw bytes, for user writes; @n of them, in one piece. */
 void console_write(const char *s, size_t n);
+/* End the line that a user write has left open, if one has. */
+void console_fresh_line(void);
 
 /* From now on @out gets the bytes; first what was printed before there was a console. */
 void console_open(void (*out)(const char *s, size_t n));

@@ -14,6 +14,8 @@
 /* Exit status as wait4 gives it. */
 #define STATUS_EXITED(code) (((code)&0xff) << 8)
 #define STATUS_SIGNALLED(sig) (sig)
+#define STATUS_CODE(status) ((status) >> 8 & 0xff)
+#define STATUS_SIGNAL(status) ((status)&0x7f)
 
 struct process {
 	int pid; /* fixed */

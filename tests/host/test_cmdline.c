@@ -39,6 +39,9 @@ static void good_lines(struct ktest *t)
 	KEXPECT(t, !strcmp(boot_params.replay, "--cpus 4") && boot_params.lazy);
 	KEXPECT(t, cmdline_parse("replay=a%2Bb%27c"));
 	KEXPECT(t, !strcmp(boot_params.replay, "a+b'c"));
+	KEXPECT(t, cmdline_parse("init=/bin/prog+a%20b++c%2Bd"));
+	KEXPECT(t, boot_params.init_argc == 4);
+	KEXPECT(t, !memcmp(boot_params.init, "/bin/prog\0a b\0\0c+d", 19));
 }
 
 static void bad_lines(struct ktest *t)
@@ -60,6 +63,10 @@ static void bad_lines(struct ktest *t)
 		"replay=%",
 		"replay=%2",
 		"replay=%G0",
+		"init=",
+		"init=+a",
+		"init=a%00b",
+		"init=p++++++++++++++++++++++++++++++++",
 	};
 	static char line[3000];
 

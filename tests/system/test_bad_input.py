@@ -98,7 +98,7 @@ def test_archive_of_the_user(boot, tmp_path, debug):
     module = tmp_path / "module"
     module.write_bytes(archive)
     result = boot(cpus=2, initrd=module, append="init=fork+5+10+3+128")
-    assert "init: fork ended with status 0" in said(result)
+    assert "init: fork exited with status 0" in said(result)
 
 
 def test_system_calls(boot):
