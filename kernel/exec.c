@@ -8,6 +8,7 @@
 
 #include "kernel/cpio.h"
 #include "kernel/cpu.h"
+#include "kernel/io.h"
 #include "kernel/errno.h"
 #include "kernel/irqflags.h"
 #include "kernel/printk.h"
@@ -17,9 +18,10 @@
 #include "mm/mmap.h"
 
 #define STACK_TOP 0x00007ffffffde000UL
-#define STACK_SIZE (8UL << 20)
 #define MXCSR_DEFAULT 0x1f80
 #define FCW_DEFAULT 0x037f
+#define USER_HZ 100
+#define AUXV_WORDS 30
 
 KMEM_CACHE(exec_args_cache, struct exec_args);
 
@@ -71,8 +73,8 @@ static const char *check_segment(const struct file *f, const Elf64_Phdr *ph)
 		return "has a segment with more bytes in the file than in memory";
 	if (ph->p_offset > f->size || ph->p_filesz > f->size - ph->p_offset)
 		return "has a segment that lies outside of the file";
-	if (ph->p_vaddr >= STACK_TOP - STACK_SIZE ||
-	    ph->p_memsz > STACK_TOP - STACK_SIZE - ph->p_vaddr)
+	if (ph->p_vaddr >= STACK_TOP - USER_STACK_SIZE ||
+	    ph->p_memsz > STACK_TOP - USER_STACK_SIZE - ph->p_vaddr)
 		return "has a segment that lies outside of user memory";
 	return NULL;
 }
@@ -134,12 +136,38 @@ static unsigned long phdr_address(const struct file *f)
 	return 0;
 }
 
+/* The auxiliary vector, with AT_NULL; its length in words. Everybody is user and group 0. */
+static unsigned fill_auxv(unsigned long *w, const struct file *f, unsigned long random,
+			  unsigned long name)
+{
+	const Elf64_Ehdr *eh = f->data;
+	const unsigned long auxv[AUXV_WORDS] = {
+		AT_HWCAP,  cpuid(1, 0).edx,
+		AT_PAGESZ, PAGE_SIZE,
+		AT_CLKTCK, USER_HZ,
+		AT_PHDR,   phdr_address(f),
+		AT_PHENT,  sizeof(Elf64_Phdr),
+		AT_PHNUM,  eh->e_phnum,
+		AT_ENTRY,  eh->e_entry,
+		AT_UID,	   0,
+		AT_EUID,   0,
+		AT_GID,	   0,
+		AT_EGID,   0,
+		AT_SECURE, 0,
+		AT_RANDOM, random,
+		AT_EXECFN, name,
+		AT_NULL,   0,
+	};
+
+	memcpy(w, auxv, sizeof(auxv));
+	return AUXV_WORDS;
+}
+
 /* Strings at the top, below them argc, argv, an empty environment and the auxiliary vector. */
 static int build_stack(const struct exec_args *args, const struct file *f, unsigned long *spp)
 {
-	const Elf64_Ehdr *eh = f->data;
 	unsigned long random = STACK_TOP - 16, text = (random - args->len) & ~15UL, addr = text;
-	unsigned long w[1 + EXEC_ARGS_MAX + 2 + 2 * 7], sp;
+	unsigned long w[1 + EXEC_ARGS_MAX + 2 + AUXV_WORDS], sp;
 	struct rng rng = rng_stream(boot_seed, current->tid);
 	u64 bytes[2] = {rng_next(&rng), rng_next(&rng)};
 	unsigned n = 0;
@@ -152,14 +180,9 @@ static int build_stack(const struct exec_args *args, const struct file *f, unsig
 	}
 	w[n++] = 0;
 	w[n++] = 0;
-	memcpy(w + n,
-	       (unsigned long[]){AT_PAGESZ, PAGE_SIZE, AT_PHDR, phdr_address(f), AT_PHENT,
-				 sizeof(Elf64_Phdr), AT_PHNUM, eh->e_phnum, AT_ENTRY, eh->e_entry,
-				 AT_RANDOM, random, AT_NULL, 0},
-	       14 * sizeof(w[0]));
-	n += 14;
+	n += fill_auxv(w + n, f, random, text);
 	sp = (text - n * sizeof(w[0])) & ~15UL;
-	ret = do_mmap(STACK_TOP - STACK_SIZE, STACK_SIZE, PROT_READ | PROT_WRITE,
+	ret = do_mmap(STACK_TOP - USER_STACK_SIZE, USER_STACK_SIZE, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, NULL, 0);
 	if (ret < 0)
 		return ret;
