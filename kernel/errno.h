@@ -14,4 +14,5 @@
 #define EEXIST 17
 #define EINVAL 22
 #define ENOSYS 38
+#define ETIMEDOUT 110
 #define MAX_ERRNO 4095

@@ -2,12 +2,16 @@
  * Futexes. A futex in private memory is known by its mm and address, one in shared memory by the
  * object and the offset, so that processes find each other.
  *
- * Locks: each hash bucket's own guards its waiters. User memory is read under it with faults off.
+ * Locks: each hash bucket's own guards its waiters; of two, that at the lower address is taken
+ * first. A waiter's bucket and key change under the locks of both buckets. User memory is read
+ * under the lock with faults off.
  */
 #include "kernel/futex.h"
 
 #include "kernel/errno.h"
 #include "kernel/sched.h"
+#include "kernel/timeout.h"
+#include "kernel/clock.h"
 #include "kernel/uaccess.h"
 #include "kernel/wait.h"
 #include "mm/shmem.h"
@@ -25,6 +29,7 @@ struct futex_key {
 
 struct futex_waiter {
 	struct futex_key key;
+	struct bucket *bucket;
 	struct task *task;
 	bool woken;
 	struct list_head node;
@@ -63,6 +68,11 @@ static void put_key(const struct futex_key *key)
 {
 	if (key->shmem)
 		shmem_put(key->shmem);
+}
+
+static bool same_key(const struct futex_key *a, const struct futex_key *b)
+{
+	return a->space == b->space && a->offset == b->offset;
 }
 
 static struct bucket *bucket_of(const struct futex_key *key) __no_thread_safety
@@ -108,57 +118,156 @@ static int enqueue_if_equal(struct bucket *b, struct futex_waiter *w, unsigned l
 	return err;
 }
 
-long futex_wait(unsigned long addr, u32 val)
+/* The lock of the bucket in which @w waits now; a requeue may have moved it. */
+static struct bucket *lock_bucket(struct futex_waiter *w) __no_thread_safety
+{
+	for (;;) {
+		struct bucket *b = READ_ONCE(w->bucket);
+
+		spin_lock(&b->lock);
+		if (b == w->bucket)
+			return b;
+		spin_unlock(&b->lock);
+	}
+}
+
+/* Out of its bucket, if nobody has woken it; whether somebody has. */
+static bool end_wait(struct futex_waiter *w) __no_thread_safety
+{
+	struct bucket *b = lock_bucket(w);
+	bool woken = w->woken;
+
+	if (!woken)
+		list_del(&w->node);
+	spin_unlock(&b->lock);
+	put_key(&w->key);
+	return woken;
+}
+
+long futex_wait(unsigned long addr, u32 val, u64 deadline)
 {
 	struct futex_waiter w = {.task = current};
-	struct bucket *b;
-	bool woken, exiting;
 	int err = get_key(addr, &w.key);
 
 	if (err)
 		return err;
-	b = bucket_of(&w.key);
-	err = enqueue_if_equal(b, &w, addr, val);
+	w.bucket = bucket_of(&w.key);
+	err = enqueue_if_equal(w.bucket, &w, addr, val);
 	if (err) {
 		put_key(&w.key);
 		return err;
 	}
 	if (!READ_ONCE(w.woken) && !(READ_ONCE(current->work) & TASK_WORK_EXIT))
-		schedule();
+		schedule_until(deadline);
 	set_current_state(TASK_RUNNING);
-	spin_lock(&b->lock);
-	woken = w.woken;
-	if (!woken)
-		list_del(&w.node);
-	spin_unlock(&b->lock);
-	put_key(&w.key);
-	exiting = READ_ONCE(current->work) & TASK_WORK_EXIT;
-	return woken ? 0 : exiting ? -EINTR : 0; /* a wake without reason is allowed */
+	if (end_wait(&w))
+		return 0;
+	if (READ_ONCE(current->work) & TASK_WORK_EXIT)
+		return -EINTR;
+	return clock_ns() < deadline ? 0 : -ETIMEDOUT; /* a wake without reason is allowed */
 }
 
-long futex_wake(unsigned long addr, u32 n)
+/* Wake at most @n waiters of @key; how many. */
+static u32 wake_waiters(struct bucket *b, const struct futex_key *key, u32 n) __must_hold(b->lock)
 {
 	struct futex_waiter *w, *next;
-	struct futex_key key;
-	struct bucket *b;
-	long woken = 0;
-	int err = get_key(addr, &key);
+	u32 woken = 0;
 
-	if (err)
-		return err;
-	b = bucket_of(&key);
-	spin_lock(&b->lock);
 	list_for_each_entry_safe(w, next, &b->waiters, node) {
 		if (woken == n)
 			break;
-		if (w->key.space != key.space || w->key.offset != key.offset)
+		if (!same_key(&w->key, key))
 			continue;
 		list_del(&w->node);
 		w->woken = true;
 		wake_up_task(w->task);
 		woken++;
 	}
+	return woken;
+}
+
+long futex_wake(unsigned long addr, u32 n)
+{
+	struct futex_key key;
+	struct bucket *b;
+	long woken;
+	int err = get_key(addr, &key);
+
+	if (err)
+		return err;
+	b = bucket_of(&key);
+	spin_lock(&b->lock);
+	woken = wake_waiters(b, &key, n);
 	spin_unlock(&b->lock);
 	put_key(&key);
 	return woken;
+}
+
+static void lock_two(struct bucket *a, struct bucket *b) __no_thread_safety
+{
+	spin_lock(a < b ? &a->lock : &b->lock);
+	if (a != b)
+		spin_lock_nested(a < b ? &b->lock : &a->lock, 1);
+}
+
+static void unlock_two(struct bucket *a, struct bucket *b) __no_thread_safety
+{
+	if (a != b)
+		spin_unlock(a < b ? &b->lock : &a->lock);
+	spin_unlock(a < b ? &a->lock : &b->lock);
+}
+
+/*
+ * Let at most @n waiters of @from, in @b, wait for @to, which is another; how many. Each then holds
+ * a reference for @to, and the caller has theirs for @from.
+ */
+static u32 move_waiters(struct bucket *b, const struct futex_key *from, const struct futex_key *to,
+			u32 n)
+{
+	struct bucket *target = bucket_of(to);
+	struct futex_waiter *w, *next;
+	u32 moved = 0;
+
+	list_for_each_entry_safe(w, next, &b->waiters, node) {
+		if (moved == n)
+			break;
+		if (!same_key(&w->key, from))
+			continue;
+		list_del(&w->node);
+		list_add_tail(&w->node, &target->waiters);
+		w->key = *to;
+		if (to->shmem)
+			shmem_get(to->shmem);
+		WRITE_ONCE(w->bucket, target);
+		moved++;
+	}
+	return moved;
+}
+
+long futex_requeue(unsigned long addr, u32 n, unsigned long to, u32 n_move) __no_thread_safety
+{
+	struct futex_key from, target;
+	struct bucket *a, *b;
+	u32 woken, moved = 0;
+	int err = get_key(addr, &from);
+
+	if (err)
+		return err;
+	err = get_key(to, &target);
+	if (err) {
+		put_key(&from);
+		return err;
+	}
+	a = bucket_of(&from);
+	b = bucket_of(&target);
+	lock_two(a, b);
+	woken = wake_waiters(a, &from, n);
+	if (!same_key(&from, &target))
+		moved = move_waiters(a, &from, &target, n_move);
+	unlock_two(a, b);
+	for (u32 i = 0; i < moved; i++)
+		put_key(&from);
+	put_key(&from);
+	put_key(&target);
+	return woken + moved;
 }

@@ -5,7 +5,8 @@
  *
  * irq says who takes the lock: NEVER in an interrupt, or ALSO in one (then always with interrupts
  * off). A PTE-page lock may be held twice, old before new in mremap and parent before child in
- * fork; the second is taken with subclass 1 and counts half a step higher.
+ * fork, and a futex bucket, the lower address first; the second is taken with subclass 1 and counts
+ * half a step higher.
  */
 #pragma once
 
@@ -26,6 +27,7 @@
 	X(LOCK_PAGE_ALLOC,  70, NEVER, "the list of free pages")                                   \
 	X(LOCK_WAIT,        75, NEVER, "a wait queue")                                             \
 	X(LOCK_TEST,        78, NEVER, "locks of the lock tests")                                  \
+	X(LOCK_TIMEOUT,     79, ALSO, "the tasks that sleep until a time")                         \
 	X(LOCK_RQ,          80, ALSO, "a run queue")                                               \
 	X(LOCK_TEST_IRQ,    85, ALSO, "locks of the lock tests, taken in interrupts")              \
 	X(LOCK_HYPERVISOR,  87, ALSO, "the books of the software hypervisor")                      \

@@ -14,6 +14,7 @@
 #include "kernel/printk.h"
 #include "kernel/rng.h"
 #include "kernel/string.h"
+#include "kernel/timeout.h"
 #include "kernel/trace.h"
 #include "mm/lazy_mmu.h"
 #include "mm/tlb.h"
@@ -408,6 +409,7 @@ void preempt_schedule_irq(void)
 void sched_tick(void)
 {
 	count(CNT_TIMER_TICKS);
+	timeouts_run();
 	if (current->is_idle || !sched_tuning.quantum_us)
 		return;
 	arm_tick();
@@ -484,10 +486,12 @@ void cpu_idle(void)
 	for (;;) {
 		cpumask_set(&idle_mask, cpu);
 		local_irq_disable();
-		if (!need_resched() && !sched_has_runnable())
+		if (!need_resched() && !sched_has_runnable()) {
+			timeouts_arm();
 			safe_halt();
-		else
+		} else {
 			local_irq_enable();
+		}
 		cpumask_clear(&idle_mask, cpu);
 		schedule_loop(false);
 	}

@@ -102,11 +102,18 @@ static __always_inline void ticket_unlock(struct spinlock *l)
 		spin_kick_next(l);
 }
 
-static inline void spin_lock(struct spinlock *l) __acquires(l) __no_thread_safety
+/* @subclass 1: a second lock of the same class, inside the first, in the order its users state. */
+static inline void spin_lock_nested(struct spinlock *l, unsigned subclass) __acquires(l)
+	__no_thread_safety
 {
 	preempt_disable();
-	lockdep_acquire(l, 0);
+	lockdep_acquire(l, subclass);
 	ticket_lock(l, false);
+}
+
+static inline void spin_lock(struct spinlock *l) __acquires(l)
+{
+	spin_lock_nested(l, 0);
 }
 
 /*
@@ -155,7 +162,6 @@ static inline void spin_unlock_irqrestore(struct spinlock *l, unsigned long flag
 	preempt_enable();
 }
 
-/* @subclass 1: a second lock of the same class, inside the first, in the order its users state. */
 static inline void spin_lock_preemptible(struct spinlock *l, unsigned subclass) __acquires(l)
 	__no_thread_safety
 {

@@ -4,10 +4,8 @@
  */
 #include "kernel/syscall.h"
 
-#include "kernel/clock.h"
 #include "kernel/counters.h"
 #include "kernel/errno.h"
-#include "kernel/futex.h"
 #include "kernel/irqflags.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
@@ -25,7 +23,6 @@
 #define IOV_MAX 1024
 #define ARCH_SET_FS 0x1002
 #define ARCH_GET_FS 0x1003
-#define NR_CLOCKS 12
 
 static struct mmap_frames frames_device;
 
@@ -179,18 +176,6 @@ static long sys_wait4(struct pt_regs *r)
 	return do_wait4(r->di, r->si, r->dx, r->r10);
 }
 
-static long sys_futex(struct pt_regs *r)
-{
-	switch (r->si & ~(unsigned long)FUTEX_PRIVATE) {
-	case FUTEX_WAIT:
-		return r->r10 ? -ENOSYS : futex_wait(r->di, r->dx); /* no time-outs */
-	case FUTEX_WAKE:
-		return futex_wake(r->di, r->dx);
-	default:
-		return -ENOSYS;
-	}
-}
-
 static long sys_sched_setaffinity(struct pt_regs *r)
 {
 	return do_sched_setaffinity(r->di, r->si, r->dx);
@@ -240,15 +225,6 @@ static long sys_set_tid_address(struct pt_regs *r)
 	return current->tid;
 }
 
-static long sys_clock_gettime(struct pt_regs *r)
-{
-	u64 ns = clock_ns(), ts[2] = {ns / 1000000000, ns % 1000000000};
-
-	if (r->di >= NR_CLOCKS)
-		return -EINVAL;
-	return copy_to_user(r->si, ts, sizeof(ts));
-}
-
 /* Not Linux's, which answers ENOSYS: what was done to the page at @addr, printed on the console. */
 static long sys_page_history(struct pt_regs *r)
 {
@@ -266,6 +242,7 @@ static long (*const table[NR_SYSCALLS])(struct pt_regs *r) = {
 	[24] = sys_sched_yield,
 	[25] = sys_mremap,
 	[28] = sys_madvise,
+	[35] = sys_nanosleep,
 	[39] = sys_getpid,
 	[56] = sys_clone,
 	[57] = sys_fork,
@@ -279,6 +256,8 @@ static long (*const table[NR_SYSCALLS])(struct pt_regs *r) = {
 	[204] = sys_sched_getaffinity,
 	[218] = sys_set_tid_address,
 	[228] = sys_clock_gettime,
+	[229] = sys_clock_getres,
+	[230] = sys_clock_nanosleep,
 	[231] = sys_exit_group,
 	[511] = sys_page_history,
 };

@@ -12,3 +12,10 @@ void syscall_dispatch(struct pt_regs *regs, unsigned long nr);
 void frames_device_init(void);
 /* True if page @pfn belongs to the device. */
 bool frames_device_owns(u64 pfn);
+
+/* Entries of the table that are in files of their own: syscall_time.c. */
+long sys_futex(struct pt_regs *r);
+long sys_clock_gettime(struct pt_regs *r);
+long sys_clock_getres(struct pt_regs *r);
+long sys_nanosleep(struct pt_regs *r);
+long sys_clock_nanosleep(struct pt_regs *r);

@@ -15,7 +15,8 @@
 enum task_state {
 	TASK_RUNNING,	    /* on a CPU or on a run queue */
 	TASK_BLOCKED,	    /* waits for an event that will come; not touched by exit_group */
-	TASK_INTERRUPTIBLE, /* waits in futex or wait4: exit_group and the freezer may take it */
+	TASK_INTERRUPTIBLE, /* waits in futex, wait4 or nanosleep: exit_group and the freezer may
+			       take it */
 	TASK_DEAD,
 };
 
