@@ -13,6 +13,7 @@
 #define EFAULT 14
 #define EEXIST 17
 #define EINVAL 22
+#define ENOTTY 25
 #define ENOSYS 38
 #define ETIMEDOUT 110
 #define MAX_ERRNO 4095

@@ -99,6 +99,7 @@ static void copy_user_state(struct task *t, const struct pt_regs *regs,
 		child->sp = args->stack;
 	t->fs_base = args->flags & CLONE_SETTLS ? args->tls : current->fs_base;
 	t->gs_base = current->gs_base;
+	t->sig_blocked = current->sig_blocked;
 	t->cpus_allowed = current->cpus_allowed;
 	t->cpu = smp_processor_id();
 	if (args->flags & CLONE_CHILD_CLEARTID)

@@ -6,10 +6,13 @@
 
 #include "kernel/counters.h"
 #include "kernel/errno.h"
+#include "kernel/exec.h"
 #include "kernel/irqflags.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/process.h"
+#include "kernel/rng.h"
+#include "kernel/signal.h"
 #include "kernel/string.h"
 #include "kernel/trace.h"
 #include "kernel/uaccess.h"
@@ -23,6 +26,11 @@
 #define IOV_MAX 1024
 #define ARCH_SET_FS 0x1002
 #define ARCH_GET_FS 0x1003
+#define RANDOM_MAX (1UL << 20)
+#define RANDOM_STREAMS (1UL << 32) /* beyond those of tasks and CPUs */
+#define RLIMIT_STACK 3
+#define NR_RLIMITS 16
+#define RLIM_INFINITY (~0UL)
 
 static struct mmap_frames frames_device;
 
@@ -85,6 +93,18 @@ static long sys_writev(struct pt_regs *r)
 	return total;
 }
 
+/* Nobody types: standard input is at its end. */
+static long sys_read(struct pt_regs *r)
+{
+	return r->di ? -EBADF : 0;
+}
+
+/* What is open is no terminal that could be asked for its size: stdio then fills whole buffers. */
+static long sys_ioctl(struct pt_regs *r)
+{
+	return r->di > FRAMES_FD ? -EBADF : -ENOTTY;
+}
+
 static long sys_mmap(struct pt_regs *r)
 {
 	const struct mmap_frames *frames = NULL;
@@ -143,6 +163,12 @@ static long sys_gettid(struct pt_regs *r __unused)
 static long sys_getppid(struct pt_regs *r __unused)
 {
 	return current_ppid();
+}
+
+/* There is one user and one group, as the auxiliary vector says too. */
+static long sys_getuid(struct pt_regs *r __unused)
+{
+	return 0;
 }
 
 static long sys_fork(struct pt_regs *r)
@@ -225,6 +251,57 @@ static long sys_set_tid_address(struct pt_regs *r)
 	return current->tid;
 }
 
+static long sys_rt_sigaction(struct pt_regs *r)
+{
+	return do_rt_sigaction(r->di, r->si, r->dx, r->r10);
+}
+
+static long sys_rt_sigprocmask(struct pt_regs *r)
+{
+	return do_rt_sigprocmask(r->di, r->si, r->dx, r->r10);
+}
+
+static long sys_tkill(struct pt_regs *r)
+{
+	return do_tkill(r->di, r->si);
+}
+
+static long sys_tgkill(struct pt_regs *r)
+{
+	return (int)r->di == current->process->pid ? do_tkill(r->si, r->dx) : -ENOSYS;
+}
+
+/* Nothing is limited but the stack of the first thread; no limit can be changed. */
+static long sys_prlimit64(struct pt_regs *r)
+{
+	u64 max = r->si == RLIMIT_STACK ? USER_STACK_SIZE : RLIM_INFINITY, limit[2] = {max, max};
+
+	if (r->si >= NR_RLIMITS)
+		return -EINVAL;
+	if (r->di && (int)r->di != current->process->pid)
+		return -ENOSYS;
+	if (r->dx)
+		return -EPERM;
+	return r->r10 ? copy_to_user(r->r10, limit, sizeof(limit)) : 0;
+}
+
+/* As all randomness here it comes from the seed, so that runs repeat: good for tests, no secret. */
+static long sys_getrandom(struct pt_regs *r)
+{
+	static u64 stream = RANDOM_STREAMS;
+	struct rng rng = rng_stream(boot_seed, __atomic_fetch_add(&stream, 1, __ATOMIC_RELAXED));
+	size_t n = min(r->si, RANDOM_MAX), len;
+
+	for (size_t done = 0; done < n; done += len) {
+		u64 bytes = rng_next(&rng);
+
+		len = min(n - done, sizeof(bytes));
+		if (copy_to_user(r->di + done, &bytes, len))
+			return done ? (long)done : -EFAULT;
+	}
+	return n;
+}
+
 /* Not Linux's, which answers ENOSYS: what was done to the page at @addr, printed on the console. */
 static long sys_page_history(struct pt_regs *r)
 {
@@ -233,11 +310,15 @@ static long sys_page_history(struct pt_regs *r)
 }
 
 static long (*const table[NR_SYSCALLS])(struct pt_regs *r) = {
+	[0] = sys_read,
 	[1] = sys_write,
 	[9] = sys_mmap,
 	[10] = sys_mprotect,
 	[11] = sys_munmap,
 	[12] = sys_brk,
+	[13] = sys_rt_sigaction,
+	[14] = sys_rt_sigprocmask,
+	[16] = sys_ioctl,
 	[20] = sys_writev,
 	[24] = sys_sched_yield,
 	[25] = sys_mremap,
@@ -248,9 +329,14 @@ static long (*const table[NR_SYSCALLS])(struct pt_regs *r) = {
 	[57] = sys_fork,
 	[60] = sys_exit,
 	[61] = sys_wait4,
+	[102] = sys_getuid,
+	[104] = sys_getuid, /* getgid */
+	[107] = sys_getuid, /* geteuid */
+	[108] = sys_getuid, /* getegid */
 	[110] = sys_getppid,
 	[158] = sys_arch_prctl,
 	[186] = sys_gettid,
+	[200] = sys_tkill,
 	[202] = sys_futex,
 	[203] = sys_sched_setaffinity,
 	[204] = sys_sched_getaffinity,
@@ -259,6 +345,9 @@ static long (*const table[NR_SYSCALLS])(struct pt_regs *r) = {
 	[229] = sys_clock_getres,
 	[230] = sys_clock_nanosleep,
 	[231] = sys_exit_group,
+	[234] = sys_tgkill,
+	[302] = sys_prlimit64,
+	[318] = sys_getrandom,
 	[511] = sys_page_history,
 };
 

@@ -35,6 +35,7 @@ struct task {
 	struct process *process;
 	unsigned long fs_base, gs_base; /* of user mode, while not running */
 	unsigned long clear_child_tid;	/* user address; 0: none */
+	u64 sig_blocked, sig_pending;	/* bit n - 1: signal n; kernel/signal.c */
 	struct held_locks held;
 
 	/* Under the lock of the run queue of `cpu`. */
