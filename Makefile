@@ -41,6 +41,11 @@ USER_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-stack-protector -f
 USER_LIB := $(patsubst %,$(BUILD)/user-%.o,$(wildcard tests/user/lib/*.c) kernel/vsnprintf.c kernel/string.c)
 USER_PROGS := $(patsubst tests/user/%.c,$(BUILD)/user/%,$(wildcard tests/user/*.c))
 
+# Programs of Linux, with a C library: each tests/user/musl/*.c is one. Only tests run them.
+MUSL_CC ?= musl-gcc
+MUSL_CFLAGS := -std=gnu11 -O2 -g -static -Wall -Wextra -Werror
+MUSL_PROGS := $(patsubst tests/user/musl/%.c,$(BUILD)/musl/bin/%,$(wildcard tests/user/musl/*.c))
+
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -84,6 +89,15 @@ $(IMAGE): $(OBJ) linker.ld kernel/ksyms.awk Makefile
 $(INITRD): $(USER_PROGS)
 	$(Q)cd $(BUILD)/user && printf '%s\n' $(notdir $(USER_PROGS)) | cpio --quiet -o -H newc > ../initrd.cpio
 
+$(BUILD)/musl/bin/%: tests/user/musl/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(MUSL_CC) $(MUSL_CFLAGS) $< -o $@
+
+$(BUILD)/musl.cpio: $(MUSL_PROGS)
+	$(Q)cd $(BUILD)/musl && find . | LC_ALL=C sort | cpio --quiet -o -H newc > ../musl.cpio
+
+musl: $(BUILD)/musl.cpio ## programs that need a C library, with musl (for tests)
+
 -include $(OBJ:.o=.d) $(USER_LIB:.o=.d) $(USER_PROGS:=.d)
 
 include tests/check.mk
@@ -95,4 +109,4 @@ help: ## this text
 	@echo "make [TARGET] [CC=clang] [CROSS_COMPILE=prefix-] [DEBUG=0]"
 	@awk -F': .*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all clean help
+.PHONY: all musl clean help

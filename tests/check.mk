@@ -1,7 +1,7 @@
 # The static checks: `make check`. Each target says what rule it holds.
 
 FORMATTED := $(wildcard boot/*.[ch] kernel/*.[ch] mm/*.[ch] pv/*.[ch] pv/soft/*.[ch] pv/xen/*.[ch] drivers/*.[ch] tests/*.[ch] \
-	tests/*/*.[ch] tests/user/lib/*.[ch])
+	tests/*/*.[ch] tests/user/*/*.[ch])
 CLANG ?= clang
 CLANG_FORMAT ?= clang-format
 TSA_FLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mgeneral-regs-only -I. $(XEN_API) -DCONFIG_DEBUG \

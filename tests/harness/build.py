@@ -47,12 +47,17 @@ class Build:
     def initrd(self) -> Path:
         return self.directory / "initrd.cpio"
 
-    def make(self) -> None:
-        """Bring image and boot module up to date."""
+    @property
+    def musl(self) -> Path:
+        """The programs of tests/user/musl, as files; beside them musl.cpio, which holds them."""
+        return self.directory / "musl"
+
+    def make(self, target: str = "all") -> None:
+        """Bring image and boot module up to date, or @target of the Makefile."""
         env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "CC")}
         done = subprocess.run(
             ["make", f"-j{os.cpu_count()}", f"CC={self.cc}", f"DEBUG={int(self.debug)}",
-             f"BUGS={int(self.bugs)}", "all"],
+             f"BUGS={int(self.bugs)}", target],
             cwd=self.root, env=env, capture_output=True, text=True, check=False)
         if done.returncode:
             raise BuildError(done.stdout + done.stderr)
@@ -71,17 +76,17 @@ def _grub_config(cmdline: str) -> str:
         ""])
 
 
-def make_iso(build: Build, target: Path, cmdline: str) -> None:
-    """One hybrid image that boots on BIOS and on UEFI."""
+def make_iso(build: Build, target: Path, cmdline: str, initrd: Path | None = None) -> None:
+    """One hybrid image that boots on BIOS and on UEFI; @initrd: instead of the one that was built."""
     with tempfile.TemporaryDirectory(prefix="pteron-iso-") as staging:
-        _fill_iso(build, Path(staging), target, cmdline)
+        _fill_iso(build, Path(staging), target, cmdline, initrd or build.initrd)
 
 
-def _fill_iso(build: Build, tree: Path, target: Path, cmdline: str) -> None:
+def _fill_iso(build: Build, tree: Path, target: Path, cmdline: str, initrd: Path) -> None:
     (tree / "boot/grub").mkdir(parents=True)
     shutil.copy(build.image, tree / "boot/pteron.elf")
     subprocess.run(["strip", "-d", tree / "boot/pteron.elf"], check=False)
-    shutil.copy(build.initrd, tree / "boot/initrd.cpio")
+    shutil.copy(initrd, tree / "boot/initrd.cpio")
     (tree / "boot/grub/grub.cfg").write_text(_grub_config(cmdline))
     command = ["grub-mkrescue", "--locales=", "--fonts=", "--themes=", "-o", str(target), str(tree)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -11,10 +11,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from . import bench, catalogue, model, mutants, operator_runs, replay, trace
+from . import bench, catalogue, model, mutants, operator_runs, program, replay, trace
 from .build import Build, BuildError, make_iso
 from .kvm import choose_accel
-from .machine import Config, drop_scratch, make_scratch, qemu_command
+from .machine import PATIENCE, Config, drop_scratch, make_scratch, qemu_command
 from .report import Printer, advice, summary
 from .runner import run
 
@@ -54,6 +54,8 @@ def _suites(text: str) -> str:
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = ("-- PROGRAM [ARGUMENT...] at the end: instead of the suites, run a static program of the initrd; "
+                     "it passes if it exits with status 0; " + EPILOG)
     add = parser.add_argument
     add("--on", choices=catalogue.MACHINES, default="qemu", help="where to boot (default: %(default)s)")
     add("--backend", choices=catalogue.BACKENDS,
@@ -77,6 +79,10 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     add("--tables", choices=["on", "off"], default="on",
         help="off: never change a whole page table at once (default: %(default)s)")
     add("--append", default="", metavar='"WORDS"', help="more words for the kernel's command line")
+    add("--initrd", metavar="FILE",
+        help="a cpio archive (newc), or one static ELF program, that holds the PROGRAM to run; default: the one built")
+    add("--patience", type=_number(1, 1 << 20), default=PATIENCE, metavar="SECONDS",
+        help="without a line of output until a run counts as hung (default: %(default)s)")
     add("--release", action="store_true", help="a build without assertions")
     add("--bug", choices=[b.name for b in catalogue.bugs()], default="", metavar="NAME",
         help="break the kernel in one place; `./pteron list` names the seeded bugs")
@@ -87,7 +93,22 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     add("--cc", default="gcc", metavar="CC", help="the compiler (default: %(default)s)")
 
 
+def _check_program(args: argparse.Namespace) -> None:
+    """What -- and --initrd ask for can be had."""
+    if not args.program:
+        if args.initrd and "init=" not in args.append:
+            raise UsageError(f"--initrd {args.initrd}: say which program of it to run: -- PROGRAM [ARGUMENT...]")
+        return
+    if args.suite != "default" or "init=" in args.append:
+        raise UsageError("a program runs instead of the suites: -- does not go with --suite and init=")
+    program.check_arguments(args.program)
+    if args.initrd:
+        program.check_initrd(args.initrd, args.program[0])
+
+
 def _config(args: argparse.Namespace, say=print) -> Config:
+    args.initrd = _callers_path(args.initrd).resolve() if args.initrd else None
+    _check_program(args)
     on_xen = args.on != "qemu"
     if args.deterministic and args.icount is None:
         args.icount = DETERMINISTIC_SHIFT
@@ -102,7 +123,11 @@ def _config(args: argparse.Namespace, say=print) -> Config:
     config = Config(
         build=Build(cc=args.cc, debug=not args.release, bugs=bool(args.bug)), on=args.on, bug=args.bug, backend=backend,
         cpus=args.cpus, mem=args.mem, boot=args.boot, cpu=args.cpu, suite=args.suite, seed=args.seed,
-        rounds=args.rounds, lazy=args.lazy, tables=args.tables, append=args.append, icount=args.icount)
+        rounds=args.rounds, lazy=args.lazy, tables=args.tables, append=args.append, icount=args.icount,
+        initrd=args.initrd, program=args.program, patience=args.patience)
+    if len(config.cmdline()) > config.cmdline_max:
+        raise UsageError(f"the kernel's command line is too long: {len(config.cmdline())} characters; on "
+                         f"{config.on} there is room for {config.cmdline_max}:\n{config.cmdline()}")
     if args.accel == "tcg":
         _check_tcg_cpus(config)
     say(f"pteron: building {config.build.directory.relative_to(catalogue.ROOT)}")
@@ -178,7 +203,7 @@ def command_replay(args: argparse.Namespace) -> int:
     """Run a failure again, from its replay line or from a file that holds it."""
     line = replay.find(args.line, _callers_path(args.line))
     _to_stderr(f"pteron: {line}")
-    again = _parser().parse_args(replay.arguments(line))
+    again = _parse(replay.arguments(line))
     if not args.gdb:
         return command_run(again)
     again.gdb_args, again.gdb_commands = args.gdb_args, replay.GDB_COMMANDS
@@ -392,25 +417,36 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _parse(argv: list[str]) -> argparse.Namespace:
+    """The arguments; what comes behind -- is a program and its own."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    args, unknown = _parser().parse_known_args(argv[:end])
+    args.program = tuple(argv[end + 1:])
+    if args.function is command_test:
+        args.pytest_args = unknown + argv[end:]
+    elif unknown:
+        _refuse(args.parser, unknown)
+    elif end < len(argv) and "initrd" not in args:
+        args.parser.error("-- and a program: only run, trace and gdb take one")
+    elif end < len(argv) and not args.program:
+        args.parser.error("after -- comes the name of a program, and its arguments")
+    return args
+
+
 def _refuse(parser: argparse.ArgumentParser, unknown: list[str]) -> None:
     options = [o for action in parser._actions for o in action.option_strings if o.startswith("--")]
     parser.error(f"unrecognized arguments: {' '.join(unknown)}; the options are: {' '.join(options)}")
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = _parser()
-    args, unknown = parser.parse_known_args(argv)
-    if args.function is command_test:
-        args.pytest_args = unknown
-    elif unknown:
-        _refuse(args.parser, unknown)
+    args = _parse(sys.argv[1:] if argv is None else argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     try:
         return args.function(args)
     except (bench.BenchError, model.ModelError, operator_runs.OperatorsError, trace.TraceError) as error:
         print(f"pteron: {error}", file=sys.stderr)
         return 3
-    except (UsageError, replay.NoReplay) as error:
+    except (UsageError, program.ProgramError, replay.NoReplay) as error:
         print(f"pteron: {error}", file=sys.stderr)
         return 2
     except BuildError as error:

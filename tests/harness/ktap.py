@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 _RESULT = re.compile(r"^(not )?ok (\d+) (\S+)(.*)$")
+_PROGRAM_END = re.compile(r"^# init: .* (exited with status \d+|was ended by signal \d+)$")
 _CASE = re.compile(r"^    (not )?ok (\d+) (\S+)(.*)$")
 
 
@@ -41,6 +42,7 @@ class Output:
     panicked: bool = False
     lock_order: str = ""         # one number for the order in which tasks took PTE-page locks
     progress: str | None = None  # the last progress line
+    program_end: str = ""        # of a run of one program: how it ended
 
     def feed(self, line: str) -> None:
         """Take one line, without its end."""
@@ -56,6 +58,8 @@ class Output:
             self.lock_order = words[3]
         elif line.startswith("# verdict ") and len(words) == 3:
             self.said = words[2]
+        elif m := _PROGRAM_END.match(line):
+            self.program_end = m[1]
         elif line.startswith("# panic: "):
             self.panicked = True
         else:

@@ -24,7 +24,8 @@ def kvm_works(config: Config) -> bool:
     memo = ROOT / "build" / f"kvm-works-{_boot_id()}"
     if not memo.exists():
         probe = replace(config, accel="kvm", boot="pvh", cpu="max", cpus=2, mem=128, append="",
-                        rounds=2, suite=PROBE_SUITES, backend="native", initrd=None)
+                        rounds=2, suite=PROBE_SUITES, backend="native", initrd=None,
+                        program=())
         if run(probe, patience=PROBE_PATIENCE).verdict != "passed":
             return False
         memo.touch()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote_plus
 
-from . import dom0
+from . import dom0, program
 from .build import Build, make_iso
 from .catalogue import ROOT
 
@@ -16,6 +16,8 @@ XEN_CPUS = 2
 XEN_MEMORY = 384  # MiB that Xen needs besides its domains'
 LINUX_MEMORY = 384  # MiB of a Linux dom0
 REPLAY_MAX = 1000  # boot/cmdline.h has room for a little more
+CMDLINE_MAX, XEN_CMDLINE_MAX = 2047, 1023  # boot/boot_info.h, and Xen's MAX_GUEST_CMDLINE
+PATIENCE = 180  # seconds; see runner.py
 OVMF = [Path("/usr/share/OVMF/OVMF_CODE.fd"), Path("/usr/share/OVMF/OVMF_CODE_4M.fd")]
 
 
@@ -37,7 +39,9 @@ class Config:
     tables: str = "on"
     append: str = ""
     bug: str = ""  # a seeded one; needs a build with bugs
-    initrd: Path | None = None
+    initrd: Path | None = None  # instead of the one that was built
+    program: tuple[str, ...] = ()  # of the initrd, and its arguments: runs instead of the suites
+    patience: int = PATIENCE
     seeds: tuple[int, ...] = ()  # on xl: a domain for each, one after the other, in one boot
     xen: Path | None = None  # a Xen of its own; else Debian's
     icount: int | None = None  # shift: instructions are the clock, all CPUs in one thread
@@ -63,6 +67,12 @@ class Config:
             args += ["--icount", str(self.icount)]
         if self.append:
             args += ["--append", self.append]
+        if self.patience != PATIENCE:
+            args += ["--patience", str(self.patience)]
+        if self.initrd:
+            args += ["--initrd", str(self.initrd)]
+        if self.program:
+            args += ["--", *self.program]
         return args
 
     def replay(self) -> str:
@@ -81,11 +91,18 @@ class Config:
             words.append(self.append)
         if self.bug:
             words.append(f"bug={self.bug}")
+        if self.program:
+            words.append(program.word(self.program))
         # A word cannot hold a space: the kernel decodes what is quoted as in a URL.
         replay = "replay=" + quote_plus(shlex.join(self.arguments()), safe="-,=./")
-        if len(replay) < REPLAY_MAX:
+        if len(replay) < REPLAY_MAX and len(" ".join([*words, replay])) <= self.cmdline_max:
             words.append(replay)
         return " ".join(words)
+
+    @property
+    def cmdline_max(self) -> int:
+        """What the way to boot leaves of a longer line is its beginning."""
+        return CMDLINE_MAX if self.on == "qemu" else XEN_CMDLINE_MAX
 
 
 def _cpu_model(config: Config) -> str:
@@ -113,10 +130,17 @@ def _xen_boot(config: Config, scratch: Path, options: str, kernel: str, module: 
             "-initrd", f"{kernel.replace(',', ',,')},{module}"]
 
 
+def _initrd(config: Config, scratch: Path) -> Path:
+    """The initrd under a name without commas and blanks, which QEMU would take for its own."""
+    link = scratch / "initrd"
+    link.symlink_to((config.initrd or config.build.initrd).resolve())
+    return link
+
+
 def _dom0_media(config: Config, scratch: Path) -> list[str]:
     """Pteron is the dom0."""
     return _xen_boot(config, scratch, f"dom0_mem={config.mem}M dom0_max_vcpus={config.cpus}",
-                     f"{config.build.image} {config.cmdline()}", config.initrd or config.build.initrd)
+                     f"{config.build.image} {config.cmdline()}", _initrd(config, scratch))
 
 
 def _domu_media(config: Config, scratch: Path) -> list[str]:
@@ -129,16 +153,15 @@ def _domu_media(config: Config, scratch: Path) -> list[str]:
 
 
 def _media(config: Config, scratch: Path) -> list[str]:
-    initrd = config.initrd or config.build.initrd
     if config.on == "xen":
         return _dom0_media(config, scratch)
     if config.on == "xl":
         return _domu_media(config, scratch)
     if config.boot == "pvh":
         return ["-kernel", str(config.build.image), "-append", config.cmdline(),
-                "-initrd", str(initrd)]
+                "-initrd", str(_initrd(config, scratch))]
     iso = scratch / "pteron.iso"
-    make_iso(config.build, iso, config.cmdline())
+    make_iso(config.build, iso, config.cmdline(), config.initrd)
     args = ["-cdrom", str(iso)]
     if config.boot == "uefi":
         firmware = next((p for p in OVMF if p.exists()), OVMF[0])

@@ -1,5 +1,6 @@
 """What a run looks like to the person who started it."""
 
+import shlex
 import sys
 
 from .ktap import Output
@@ -57,9 +58,7 @@ _COUNTS = ("page_faults", "spurious_faults", "lazy_sections", "pte_updates", "ba
 def summary(result: Result) -> str:
     """The table at the end of a run."""
     c = result.config
-    rows = [f"{'suite':<12} {'verdict':<10} {'pass':>5} {'fail':>5} {'skip':>5}"]
-    for s in result.output.suites:
-        rows.append(f"{s.name:<12} {s.verdict:<10} {s.passed:>5} {s.failed:>5} {s.skipped:>5}")
+    rows = [_program(result)] if c.program else _suites(result)
     counters = result.output.counters
     if counters:
         rows.append("")
@@ -69,6 +68,17 @@ def summary(result: Result) -> str:
     rows.append(f"{c.on}, backend {c.backend}, {c.cpus} CPUs, {c.mem} MiB, boot {c.boot}, "
                 f"{c.accel}, {c.build.kind} build, seed {c.seed}: {result.verdict.upper()}")
     return "\n".join(rows)
+
+
+def _suites(result: Result) -> list[str]:
+    rows = [f"{'suite':<12} {'verdict':<10} {'pass':>5} {'fail':>5} {'skip':>5}"]
+    for s in result.output.suites:
+        rows.append(f"{s.name:<12} {s.verdict:<10} {s.passed:>5} {s.failed:>5} {s.skipped:>5}")
+    return rows
+
+
+def _program(result: Result) -> str:
+    return f"{shlex.join(result.config.program)}: {result.output.program_end or 'did not come to its end'}"
 
 
 def _batches(histogram: dict[str, int]) -> str:

@@ -16,10 +16,9 @@ from pathlib import Path
 from .ktap import Output
 from .machine import Config, drop_scratch, make_scratch, qemu_command
 
-# Seconds without a line of output after which a run counts as hung. The stress programs say how far
-# they are after each twentieth of their work, and unit suites take a second or two; the value only has
-# to be far above what a loaded host can delay that.
-PATIENCE = 180
+# config.patience: seconds without a line of output after which a run counts as hung. The stress programs
+# say how far they are after each twentieth of their work, and unit suites take a second or two; the
+# default only has to be far above what a loaded host can delay that.
 NMI_PATIENCE = 10
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # What the kernel leaves in the exit device (drivers/shutdown.c), as QEMU's status.
@@ -51,6 +50,7 @@ class Result:
             "cpus": c.cpus, "mem_mib": c.mem, "build": c.build.kind,
             "suites": [{"name": s.name, "verdict": s.verdict, "pass": s.passed, "fail": s.failed,
                         "skip": s.skipped} for s in self.output.suites],
+            **({"program": {"argv": c.program, "end": self.output.program_end}} if c.program else {}),
             "counters": {**self.output.counters, "batch_histogram": self.output.histogram},
         }
 
@@ -136,7 +136,7 @@ def _follow(lines: _Lines, take: Callable[[str], None], patience: float) -> bool
 def _judge(config: Config, output: Output, status: int, hung: bool) -> str:
     if hung:
         return "hung"
-    verdict = output.verdict(suites_expected="init=" not in config.append)
+    verdict = output.verdict(suites_expected=not config.program and "init=" not in config.append)
     confirmed = DOMU_STATUS if config.on == "xl" else STATUS
     if verdict in confirmed and status != confirmed[verdict]:
         return "none"
@@ -172,8 +172,9 @@ def run_seeds(config: Config, seeds: list[int]) -> list[Result]:
 
 
 def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
-        patience: float = PATIENCE) -> Result:
-    """Boot what @config says and follow it to its end. @on_line sees each line as it comes."""
+        patience: float | None = None) -> Result:
+    """Boot what @config says and follow it to its end. @on_line sees each line as it comes; @patience:
+    instead of the configuration's."""
     output = Output()
     scratch = make_scratch()
 
@@ -189,7 +190,7 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
             lines = _Lines(qemu.stdout)
             state = ""
             try:
-                ended = _follow(lines, take, patience)
+                ended = _follow(lines, take, patience or config.patience)
                 if not ended:
                     state = _examine(scratch, lines, take)
             finally:

@@ -1,0 +1,89 @@
+"""A program that runs instead of the suites: what it is taken from, and its arguments on the kernel's line."""
+
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+from .catalogue import ROOT
+
+NAMES_SHOWN = 20
+_HEADER = 110  # cpio(5), newc: the magic number and 13 fields of 8 hex digits
+_MODE, _FILE_SIZE, _NAME_SIZE = 1, 6, 11
+_REGULAR = 0o100000
+
+
+class ProgramError(Exception):
+    """The program cannot be run; the text says why."""
+
+
+def _limit(name: str) -> int:
+    """A #define of boot/cmdline.h."""
+    return int(re.search(rf"#define {name} (\d+)", (ROOT / "boot/cmdline.h").read_text())[1])
+
+
+def word(argv: tuple[str, ...]) -> str:
+    """The kernel's init= word: + between the arguments, which are quoted as in a URL."""
+    return "init=" + "+".join(quote(arg, safe="/=:,", errors="surrogateescape") for arg in argv)
+
+
+def check_arguments(argv: tuple[str, ...]) -> None:
+    """The kernel's limits."""
+    most, size = _limit("INIT_ARGS_MAX"), _limit("INIT_TEXT_MAX")
+    if not argv or not argv[0]:
+        raise ProgramError("after -- comes the name of a program, and its arguments")
+    if len(argv) > most:
+        raise ProgramError(f"{len(argv)} arguments, the program's name among them, are too many; "
+                           f"the most is {most}, the first beyond is {argv[most]!r}")
+    if len(word(argv)) - len("init=") >= size:
+        longest = max(argv, key=len)
+        raise ProgramError(f"the arguments are too long: quoted as in a URL they have to be shorter than {size} "
+                           f"characters in all; the longest is {longest[:60]!r}")
+
+
+def _bare(name: str) -> str:
+    """bin/prog, ./bin/prog and /bin/prog are one, as in kernel/cpio.c."""
+    while name.startswith(("/", "./")):
+        name = name[1:] if name[0] == "/" else name[2:]
+    return name
+
+
+def _files(data: bytes) -> list[str]:
+    """Names of the regular files of a cpio archive; ProgramError where it is damaged."""
+    names, pos = [], 0
+    while True:
+        header = data[pos:pos + _HEADER]
+        if header[:6] != b"070701" or not re.fullmatch(rb"[0-9a-fA-F]{104}", header[6:]):
+            raise ProgramError(f"is damaged: there is no newc header at byte {pos}")
+        field = [int(header[6 + 8 * i:14 + 8 * i], 16) for i in range(13)]
+        start = (pos + _HEADER + field[_NAME_SIZE] + 3) & ~3
+        name = data[pos + _HEADER:pos + _HEADER + field[_NAME_SIZE] - 1].decode(errors="surrogateescape")
+        if name == "TRAILER!!!":
+            return names
+        if start + field[_FILE_SIZE] > len(data):
+            raise ProgramError(f"is cut off in {name}")
+        if field[_MODE] & 0o170000 == _REGULAR:
+            names.append(name)
+        pos = (start + field[_FILE_SIZE] + 3) & ~3
+
+
+def _check_contents(data: bytes, program: str) -> None:
+    if data.startswith(b"\x7fELF"):
+        return  # it answers to any name
+    if not data.startswith(b"070701"):
+        compressed = data.startswith((b"\x1f\x8b", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"BZh", b"\x04\x22\x4d\x18"))
+        raise ProgramError(f"is {'compressed, ' if compressed else ''}neither an ELF program nor a cpio archive "
+                           "in the newc format (find . | cpio -o -H newc)")
+    files = _files(data)
+    if _bare(program) not in map(_bare, files):
+        more = f" and {len(files) - NAMES_SHOWN} more" if len(files) > NAMES_SHOWN else ""
+        raise ProgramError(f"holds no file {program}; its files: {' '.join(files[:NAMES_SHOWN])}{more}")
+
+
+def check_initrd(initrd: Path, program: str) -> None:
+    """@program can be taken from @initrd: an ELF program, or a cpio archive that holds it."""
+    try:
+        _check_contents(initrd.read_bytes(), program)
+    except OSError as error:
+        raise ProgramError(f"--initrd {initrd}: {error.strerror}") from error
+    except ProgramError as error:
+        raise ProgramError(f"--initrd {initrd} {error}") from error
