@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -86,57 +87,75 @@ static void signals(void)
 	expect("tgkill(self, SIGWINCH)", syscall(SYS_tgkill, getpid(), gettid(), SIGWINCH), 0);
 }
 
-static _Atomic unsigned from, to, arrived, awake;
+static _Atomic unsigned *from, *to; /* futexes, both 0 */
+static _Atomic unsigned awake;
+
+static long futex(void *addr, int op, long n, const void *more, void *other)
+{
+	return syscall(SYS_futex, addr, op, n, more, other);
+}
 
 static void *wait_on_futex(void *unused)
 {
-	atomic_fetch_add(&arrived, 1);
-	expect("futex wait", syscall(SYS_futex, &from, FUTEX_WAIT, 0, NULL), 0);
+	expect("futex wait", futex(from, FUTEX_WAIT, 0, NULL, NULL), 0);
 	atomic_fetch_add(&awake, 1);
 	return unused;
 }
 
-/* All waiters are moved from one futex to the other, but for one that is woken at once. */
+/* All waiters but one are moved as they come; the last is woken where it waits. */
+static void move_waiters(void)
+{
+	for (long moved = 0; moved < WAITERS - 1; usleep(1000))
+		moved += futex(from, FUTEX_REQUEUE, 0, (void *)(WAITERS - 1 - moved), to);
+	expect("who was moved sleeps", awake, 0);
+	while (!futex(from, FUTEX_REQUEUE, 1, (void *)1, to))
+		usleep(1000);
+}
+
 static void requeue(void)
 {
 	pthread_t threads[WAITERS];
-	long moved = 0;
 
+	awake = 0;
 	for (int i = 0; i < WAITERS; i++)
 		pthread_create(&threads[i], NULL, wait_on_futex, NULL);
-	while (moved < WAITERS - 1) {
-		long n = syscall(SYS_futex, &from, FUTEX_REQUEUE, 0, WAITERS - 1 - moved, &to);
-
-		expect("requeue to a bad address",
-		       ERROR(syscall(SYS_futex, &from, FUTEX_REQUEUE, 0, 1, (long)&to + 1)),
-		       EINVAL);
-		moved += n;
-		usleep(1000);
-	}
-	expect("who waits for both is nobody", awake, 0);
-	expect("requeue of nobody", syscall(SYS_futex, &from, FUTEX_REQUEUE, 0, 0, &to), 0);
-	while (!syscall(SYS_futex, &from, FUTEX_REQUEUE, 1, 1, &to))
-		usleep(1000);
-	expect("requeue, negative", ERROR(syscall(SYS_futex, &from, FUTEX_REQUEUE, -1, 0, &to)),
-	       EINVAL);
-	expect("onto itself", syscall(SYS_futex, &to, FUTEX_REQUEUE, 1, 0, &to), 1);
-	expect("wake of the old one", syscall(SYS_futex, &from, FUTEX_WAKE, INT_MAX), 0);
-	expect("wake of the new one", syscall(SYS_futex, &to, FUTEX_WAKE, INT_MAX), WAITERS - 2);
+	move_waiters();
+	expect("requeue of nobody", futex(from, FUTEX_REQUEUE, 1, (void *)1, to), 0);
+	expect("wake of nobody", futex(from, FUTEX_WAKE, INT_MAX, NULL, NULL), 0);
+	expect("requeue onto itself", futex(to, FUTEX_REQUEUE, 1, NULL, to), 1);
+	expect("wake of all", futex(to, FUTEX_WAKE, INT_MAX, NULL, NULL), WAITERS - 2);
 	for (int i = 0; i < WAITERS; i++)
 		pthread_join(threads[i], NULL);
 	expect("all were woken", awake, WAITERS);
 }
 
+static void bad_futexes(void)
+{
+	struct timespec soon = {0, 2000000}, bad = {0, -1};
+
+	expect("futex time-out", ERROR(futex(from, FUTEX_WAIT, 0, &soon, NULL)), ETIMEDOUT);
+	expect("futex, bad time", ERROR(futex(from, FUTEX_WAIT, 0, &bad, NULL)), EINVAL);
+	expect("futex, time at a bad address", ERROR(futex(from, FUTEX_WAIT, 0, BAD, NULL)),
+	       EFAULT);
+	expect("futex, other value", ERROR(futex(from, FUTEX_WAIT, 1, &soon, NULL)), EAGAIN);
+	expect("requeue, unaligned", ERROR(futex(from, FUTEX_REQUEUE, 0, NULL, (char *)to + 1)),
+	       EINVAL);
+	expect("requeue, negative", ERROR(futex(from, FUTEX_REQUEUE, -1, NULL, to)), EINVAL);
+}
+
 static void futexes(void)
 {
-	struct timespec short_time = {0, 2000000}, bad = {0, -1};
+	static _Atomic unsigned mine[2];
+	_Atomic unsigned *shared =
+		mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	expect("futex time-out", ERROR(syscall(SYS_futex, &from, FUTEX_WAIT, 0, &short_time)),
-	       ETIMEDOUT);
-	expect("futex, bad time", ERROR(syscall(SYS_futex, &from, FUTEX_WAIT, 0, &bad)), EINVAL);
-	expect("futex, bad pointer", ERROR(syscall(SYS_futex, &from, FUTEX_WAIT, 0, BAD)), EFAULT);
-	expect("futex, other value", ERROR(syscall(SYS_futex, &from, FUTEX_WAIT, 1, &short_time)),
-	       EAGAIN);
+	from = &mine[0];
+	to = &mine[1];
+	bad_futexes();
+	requeue();
+	from = shared;
+	to = shared + 1024;
+	bad_futexes();
 	requeue();
 }
 

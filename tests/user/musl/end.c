@@ -1,6 +1,6 @@
 /*
  * end: the ways in which a program ends. Oracle: the status that its parent sees.
- *   end exit N | abort | raise N | blocked N | segv | assert | thread N
+ *   end exit N | abort | raise N | blocked N | segv | assert | thread N | asleep N
  */
 #include <assert.h>
 #include <pthread.h>
@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int number;
 static volatile int *nowhere;
@@ -15,6 +16,23 @@ static volatile int *nowhere;
 static void *exit_in_thread(void *unused)
 {
 	(void)unused;
+	exit(number);
+}
+
+static void *sleep_long(void *unused)
+{
+	sleep(1000000);
+	return unused;
+}
+
+/* The process ends although threads of it sleep. */
+static void end_while_asleep(void)
+{
+	pthread_t t;
+
+	for (int i = 0; i < 5; i++)
+		pthread_create(&t, NULL, sleep_long, NULL);
+	usleep(20000);
 	exit(number);
 }
 
@@ -59,5 +77,7 @@ int main(int argc, char **argv)
 		assert(!"this holds");
 	if (!strcmp(how, "thread"))
 		end_by_thread();
+	if (!strcmp(how, "asleep"))
+		end_while_asleep();
 	return 99;
 }

@@ -63,6 +63,8 @@ static void *worker(void *number)
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		add_up(round);
 		take_turn();
+		if (round % 8 == 0)
+			usleep(self * 150);
 		pthread_barrier_wait(&barrier);
 		if (turn != (round + 1) * THREADS)
 			fail("a turn is missing behind the barrier");
