@@ -9,6 +9,7 @@
 #include "kernel/futex.h"
 
 #include "kernel/errno.h"
+#include "kernel/panic.h"
 #include "kernel/sched.h"
 #include "kernel/timeout.h"
 #include "kernel/clock.h"
@@ -137,6 +138,7 @@ static bool end_wait(struct futex_waiter *w) __no_thread_safety
 	struct bucket *b = lock_bucket(w);
 	bool woken = w->woken;
 
+	ASSERT(b == bucket_of(&w->key));
 	if (!woken)
 		list_del(&w->node);
 	spin_unlock(&b->lock);
@@ -218,8 +220,9 @@ static void unlock_two(struct bucket *a, struct bucket *b) __no_thread_safety
 }
 
 /*
- * Let at most @n waiters of @from, in @b, wait for @to, which is another; how many. Each then holds
- * a reference for @to, and the caller has theirs for @from.
+ * Let at most @n waiters of @from, in @b, wait for @to; how many. Each then holds a reference for
+ * @to, and the caller has theirs for @from. Within one bucket nobody changes places, so that each
+ * is met once.
  */
 static u32 move_waiters(struct bucket *b, const struct futex_key *from, const struct futex_key *to,
 			u32 n)
@@ -233,8 +236,10 @@ static u32 move_waiters(struct bucket *b, const struct futex_key *from, const st
 			break;
 		if (!same_key(&w->key, from))
 			continue;
-		list_del(&w->node);
-		list_add_tail(&w->node, &target->waiters);
+		if (target != b) {
+			list_del(&w->node);
+			list_add_tail(&w->node, &target->waiters);
+		}
 		w->key = *to;
 		if (to->shmem)
 			shmem_get(to->shmem);
@@ -248,7 +253,7 @@ long futex_requeue(unsigned long addr, u32 n, unsigned long to, u32 n_move) __no
 {
 	struct futex_key from, target;
 	struct bucket *a, *b;
-	u32 woken, moved = 0;
+	u32 woken, moved;
 	int err = get_key(addr, &from);
 
 	if (err)
@@ -262,8 +267,7 @@ long futex_requeue(unsigned long addr, u32 n, unsigned long to, u32 n_move) __no
 	b = bucket_of(&target);
 	lock_two(a, b);
 	woken = wake_waiters(a, &from, n);
-	if (!same_key(&from, &target))
-		moved = move_waiters(a, &from, &target, n_move);
+	moved = move_waiters(a, &from, &target, n_move);
 	unlock_two(a, b);
 	for (u32 i = 0; i < moved; i++)
 		put_key(&from);

@@ -16,6 +16,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -57,6 +58,21 @@ static long mask_call(int how, const void *set, void *old, size_t size)
 	return syscall(SYS_rt_sigprocmask, how, set, old, size);
 }
 
+/* fork() of the library blocks everything meanwhile, and restores the mask itself. */
+static void mask_of_child(uint64_t want)
+{
+	uint64_t mask = 0;
+	int status;
+	pid_t pid = syscall(SYS_fork);
+
+	if (!pid) {
+		mask_call(SIG_BLOCK, NULL, &mask, 8);
+		_exit(mask == want);
+	}
+	waitpid(pid, &status, 0);
+	expect("the child's mask is its parent's", WEXITSTATUS(status), 1);
+}
+
 static void signals(void)
 {
 	uint64_t usr1 = 1ULL << (SIGUSR1 - 1), kill = 1ULL << (SIGKILL - 1), all = ~0ULL, old;
@@ -67,6 +83,7 @@ static void signals(void)
 	expect("sigprocmask(bad)", ERROR(mask_call(SIG_BLOCK, BAD, NULL, 8)), EFAULT);
 	expect("sigprocmask to bad", ERROR(mask_call(SIG_BLOCK, NULL, BAD, 8)), EFAULT);
 	expect("sigprocmask(SETMASK)", mask_call(SIG_SETMASK, &usr1, NULL, 8), 0);
+	mask_of_child(usr1);
 	expect("sigprocmask(BLOCK)", mask_call(SIG_BLOCK, &all, &old, 8), 0);
 	expect("what was blocked", old, usr1);
 	expect("sigprocmask(UNBLOCK)", mask_call(SIG_UNBLOCK, &all, &old, 8), 0);
@@ -122,7 +139,7 @@ static void requeue(void)
 	move_waiters();
 	expect("requeue of nobody", futex(from, FUTEX_REQUEUE, 1, (void *)1, to), 0);
 	expect("wake of nobody", futex(from, FUTEX_WAKE, INT_MAX, NULL, NULL), 0);
-	expect("requeue onto itself", futex(to, FUTEX_REQUEUE, 1, NULL, to), 1);
+	expect("requeue onto itself", futex(to, FUTEX_REQUEUE, 1, (void *)100, to), WAITERS - 1);
 	expect("wake of all", futex(to, FUTEX_WAKE, INT_MAX, NULL, NULL), WAITERS - 2);
 	for (int i = 0; i < WAITERS; i++)
 		pthread_join(threads[i], NULL);
@@ -143,20 +160,26 @@ static void bad_futexes(void)
 	expect("requeue, negative", ERROR(futex(from, FUTEX_REQUEUE, -1, NULL, to)), EINVAL);
 }
 
+static void futexes_at(_Atomic unsigned *a, _Atomic unsigned *b)
+{
+	from = a;
+	to = b;
+	bad_futexes();
+	requeue();
+}
+
+/* Private ones and shared ones. Who waits holds the object that they lie in, which is used after.
+ */
 static void futexes(void)
 {
 	static _Atomic unsigned mine[2];
 	_Atomic unsigned *shared =
-		mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	from = &mine[0];
-	to = &mine[1];
-	bad_futexes();
-	requeue();
-	from = shared;
-	to = shared + 1024;
-	bad_futexes();
-	requeue();
+	futexes_at(&mine[0], &mine[1]);
+	futexes_at(shared, shared + 1024);
+	shared[2048] = 1;
+	expect("munmap", munmap((void *)shared, 3 * 4096), 0);
 }
 
 static void the_rest(void)
