@@ -76,6 +76,19 @@ static bool same_key(const struct futex_key *a, const struct futex_key *b)
 	return a->space == b->space && a->offset == b->offset;
 }
 
+static int get_keys(unsigned long addr, struct futex_key *key, unsigned long addr2,
+		    struct futex_key *key2)
+{
+	int err = get_key(addr, key);
+
+	if (err)
+		return err;
+	err = get_key(addr2, key2);
+	if (err)
+		put_key(key);
+	return err;
+}
+
 static struct bucket *bucket_of(const struct futex_key *key) __no_thread_safety
 {
 	u64 h = ((u64)key->space ^ key->offset * 0x9e3779b97f4a7c15UL) >> 6;
@@ -254,15 +267,10 @@ long futex_requeue(unsigned long addr, u32 n, unsigned long to, u32 n_move) __no
 	struct futex_key from, target;
 	struct bucket *a, *b;
 	u32 woken, moved;
-	int err = get_key(addr, &from);
+	int err = get_keys(addr, &from, to, &target);
 
 	if (err)
 		return err;
-	err = get_key(to, &target);
-	if (err) {
-		put_key(&from);
-		return err;
-	}
 	a = bucket_of(&from);
 	b = bucket_of(&target);
 	lock_two(a, b);

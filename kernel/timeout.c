@@ -2,8 +2,9 @@
  * Time-outs; see timeout.h.
  *
  * All sleepers are in one list, the first due first. A busy CPU looks at it in its ticks, so a
- * sleeper may be woken a quantum too late, and one that goes idle sets its timer for the first. So
- * nobody is forgotten: whoever comes in front of the list does so on a CPU that has yet to go idle.
+ * sleeper may be woken a quantum too late, and while a test has turned ticks off, by idle CPUs
+ * only. A CPU that goes idle sets its timer for the first. So nobody is forgotten: whoever comes in
+ * front of the list does so on a CPU that has yet to go idle.
  *
  * Lock: timeout_lock, taken in the timer interrupt too.
  */
