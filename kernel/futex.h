@@ -6,7 +6,10 @@
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
 #define FUTEX_REQUEUE 3
+#define FUTEX_WAIT_BITSET 9
 #define FUTEX_PRIVATE 128
+#define FUTEX_CLOCK_REALTIME 256
+#define FUTEX_BITSET_ANY (~0U)
 
 void futex_init(void);
 /*

@@ -32,19 +32,32 @@ static long read_deadline(unsigned long addr, bool absolute, u64 *deadline)
 	return 0;
 }
 
-static long wait_on_futex(struct pt_regs *r)
+static long wait_on_futex(struct pt_regs *r, bool absolute)
 {
 	u64 deadline = FOREVER;
-	long err = r->r10 ? read_deadline(r->r10, false, &deadline) : 0;
+	long err = r->r10 ? read_deadline(r->r10, absolute, &deadline) : 0;
 
 	return err ? err : futex_wait(r->di, r->dx, deadline);
+}
+
+/* Of the sets of bits only the one that every wake meets. */
+static long wait_bitset(struct pt_regs *r)
+{
+	u32 bitset = r->r9;
+
+	if (!bitset)
+		return -EINVAL;
+	return bitset == FUTEX_BITSET_ANY ? wait_on_futex(r, true) : -ENOSYS;
 }
 
 long sys_futex(struct pt_regs *r)
 {
 	switch (r->si & ~(unsigned long)FUTEX_PRIVATE) {
 	case FUTEX_WAIT:
-		return wait_on_futex(r);
+		return wait_on_futex(r, false);
+	case FUTEX_WAIT_BITSET:
+	case FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME:
+		return wait_bitset(r);
 	case FUTEX_WAKE:
 		return futex_wake(r->di, r->dx);
 	case FUTEX_REQUEUE:

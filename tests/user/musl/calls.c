@@ -23,6 +23,8 @@
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
 #define FUTEX_REQUEUE 3
+#define FUTEX_WAIT_BITSET 9
+#define FUTEX_CLOCK_REALTIME 256
 #define BAD ((void *)8)
 #define WAITERS 4
 
@@ -146,10 +148,31 @@ static void requeue(void)
 	expect("all were woken", awake, WAITERS);
 }
 
+/* Waits with an end on one of two clocks: neither may be over too early. */
+static void wait_until(clockid_t clock, int flag)
+{
+	struct timespec end, now;
+
+	clock_gettime(clock, &end);
+	end.tv_sec += (end.tv_nsec + 3000000) / 1000000000;
+	end.tv_nsec = (end.tv_nsec + 3000000) % 1000000000;
+	expect("futex, until a time",
+	       ERROR(syscall(SYS_futex, from, FUTEX_WAIT_BITSET | flag, 0, &end, NULL, -1)),
+	       ETIMEDOUT);
+	clock_gettime(clock, &now);
+	expect("it is over too early",
+	       now.tv_sec < end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec < end.tv_nsec),
+	       0);
+	expect("futex, no bits",
+	       ERROR(syscall(SYS_futex, from, FUTEX_WAIT_BITSET | flag, 0, &end, NULL, 0)), EINVAL);
+}
+
 static void bad_futexes(void)
 {
 	struct timespec soon = {0, 2000000}, bad = {0, -1};
 
+	wait_until(CLOCK_MONOTONIC, 0);
+	wait_until(CLOCK_REALTIME, FUTEX_CLOCK_REALTIME);
 	expect("futex time-out", ERROR(futex(from, FUTEX_WAIT, 0, &soon, NULL)), ETIMEDOUT);
 	expect("futex, bad time", ERROR(futex(from, FUTEX_WAIT, 0, &bad, NULL)), EINVAL);
 	expect("futex, time at a bad address", ERROR(futex(from, FUTEX_WAIT, 0, BAD, NULL)),
