@@ -124,13 +124,20 @@ def test_gdb_sees_symbols():
     assert "0x000000000000fff0 in" in done.stdout, "the CPU stands at the reset vector"
 
 
-def test_setup_prints_the_one_command(tmp_path):
+@pytest.mark.parametrize("args, named, unnamed", [
+    (["run"], "nasm", "xen-hypervisor"),
+    (["run", "--on", "xl", "--", "prog"], "xen-hypervisor", "grub"),
+    (["run", "--", "prog", "--help", "xl"], "nasm", "xen-hypervisor"),  # its own arguments
+    (["test"], "musl-tools", "flex"),
+])
+def test_setup_prints_the_one_command(tmp_path, args, named, unnamed):
     """Without root and sudo: what is missing, and the command that installs it."""
     fake = tmp_path / "bin"
     fake.mkdir()
     for name, body in (("dpkg-query", "exit 1"), ("sudo", "exit 1"), ("id", "echo 1000")):
         (fake / name).write_text(f"#!/bin/sh\n{body}\n")
         (fake / name).chmod(0o755)
-    done = pteron("run", env={**os.environ, "PATH": f"{fake}:{os.environ['PATH']}"})
+    done = pteron(*args, env={**os.environ, "PATH": f"{fake}:{os.environ['PATH']}"})
     assert done.returncode == 2
-    assert "apt-get install -y --no-install-recommends" in done.stderr and "nasm" in done.stderr
+    assert "apt-get install -y --no-install-recommends" in done.stderr
+    assert named in done.stderr and unnamed not in done.stderr
