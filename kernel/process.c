@@ -75,6 +75,7 @@ static void attach(struct task *t, struct process *p, struct process *parent)
 	if (parent) {
 		p->pid = t->tid;
 		p->parent = parent;
+		p->ppid = parent->pid;
 		list_add_tail(&p->sibling, &parent->children);
 	}
 	list_add_tail(&t->thread_node, &p->threads);
@@ -242,6 +243,7 @@ static void reparent_children(struct process *p, struct list_head *reap) __must_
 	list_for_each_entry_safe(c, next, &p->children, sibling) {
 		list_del(&c->sibling);
 		c->parent = &kernel_process;
+		WRITE_ONCE(c->ppid, kernel_process.pid);
 		c->orphan = true;
 		list_add_tail(&c->sibling, c->zombie ? reap : &kernel_process.children);
 	}
@@ -407,12 +409,7 @@ long do_wait4(int pid, unsigned long status, int options, unsigned long rusage)
 
 int current_ppid(void)
 {
-	int ppid;
-
-	spin_lock(&process_lock);
-	ppid = current->process->parent->pid;
-	spin_unlock(&process_lock);
-	return ppid;
+	return READ_ONCE(current->process->ppid);
 }
 
 /* --- affinity --- */

@@ -22,6 +22,7 @@ struct process {
 
 	/* process_lock */
 	struct process *parent; /* &kernel_process: started or inherited by the kernel */
+	int ppid;		/* its pid; read without the lock */
 	struct list_head children, sibling, threads;
 	bool orphan; /* nobody will wait: reaped at its end */
 	bool exiting, zombie;

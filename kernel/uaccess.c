@@ -23,10 +23,14 @@ static bool access_ok(unsigned long addr, size_t n)
 
 static int copy_user(unsigned long dst, unsigned long src, size_t n)
 {
+	size_t words = n / 8, rest = n % 8;
+
 	pv_uaccess_begin();
-	REP_MAY_FAULT("movsb", dst, src, n, 0);
+	REP_MAY_FAULT("movsq", dst, src, words, 0);
+	if (!words)
+		REP_MAY_FAULT("movsb", dst, src, rest, 0);
 	pv_uaccess_end();
-	return n ? -EFAULT : 0;
+	return words || rest ? -EFAULT : 0;
 }
 
 int copy_from_user(void *dst, unsigned long src, size_t n)
@@ -41,14 +45,17 @@ int copy_to_user(unsigned long dst, const void *src, size_t n)
 
 int clear_user(unsigned long dst, size_t n)
 {
+	size_t words = n / 8, rest = n % 8;
 	unsigned long unused = 0;
 
 	if (!access_ok(dst, n))
 		return -EFAULT;
 	pv_uaccess_begin();
-	REP_MAY_FAULT("stosb", dst, unused, n, 0);
+	REP_MAY_FAULT("stosq", dst, unused, words, 0);
+	if (!words)
+		REP_MAY_FAULT("stosb", dst, unused, rest, 0);
 	pv_uaccess_end();
-	return n ? -EFAULT : 0;
+	return words || rest ? -EFAULT : 0;
 }
 
 /* One instruction that, when it faults, leaves err at -EFAULT. */

@@ -57,7 +57,9 @@ static inline void lazy_mmu_switched_in(void) {}
 
 static inline bool lazy_mmu_word_active(lazy_mmu_word_t w)
 {
-	return (w & LAZY_DEPTH_MASK) && !(w & LAZY_PAUSE_MASK);
+	static_assert(LAZY_DEPTH_ONE == 1 && LAZY_PAUSE_ONE == LAZY_DEPTH_MASK + 1, "");
+	/* A depth, and no pause above it. */
+	return (u16)(w - LAZY_DEPTH_ONE) < LAZY_DEPTH_MASK;
 }
 
 /* The mode's one word. It is the task's; were it the CPU's, a preempted section would be another's.

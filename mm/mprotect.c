@@ -19,13 +19,17 @@ bool may_write_in_place(const struct vma *vma, pte_t pte)
 	return !pte_special(pte) && atomic_read(&pte_page(pte)->refcount) == 1;
 }
 
-pte_t vma_pte_rights(const struct vma *vma, pte_t pte)
+/* @prot: what the VMA's flags grant. */
+static __always_inline pte_t rights_in(const struct vma *vma, pgprot_t prot, pte_t pte)
 {
-	pgprot_t prot = vm_page_prot(vma->flags);
-
 	if ((prot.v & _PAGE_RW) && !may_write_in_place(vma, pte))
 		prot.v &= ~_PAGE_RW;
 	return pte_modify(pte, prot);
+}
+
+pte_t vma_pte_rights(const struct vma *vma, pte_t pte)
+{
+	return rights_in(vma, vm_page_prot(vma->flags), pte);
 }
 
 /*
@@ -56,6 +60,7 @@ static int change_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, uns
 {
 	const bool *only_write = arg;
 	struct mm *mm = vma->mm;
+	const pgprot_t prot = vm_page_prot(vma->flags);
 	unsigned long first = end, last = 0;
 	struct spinlock *ptl;
 	lazy_mmu_state_t state;
@@ -71,7 +76,7 @@ static int change_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, uns
 
 		if (pte_none(old))
 			continue;
-		new = vma_pte_rights(vma, old);
+		new = rights_in(vma, prot, old);
 		if (new.v == old.v)
 			continue;
 		ptep_modify_prot_commit(mm, addr, ptep, old, new);

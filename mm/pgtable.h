@@ -139,9 +139,12 @@ static inline struct page *pte_page(pte_t pte)
 #define _PAGE_RIGHTS (_PAGE_RW | _PAGE_NX | _PAGE_USER | _PAGE_PRESENT | _PAGE_PROTNONE)
 static inline pte_t pte_modify(pte_t pte, pgprot_t prot)
 {
-	u64 flags = (pte.v & PTE_FLAGS_MASK & ~_PAGE_RIGHTS) | (prot.v & _PAGE_RIGHTS);
+	pte_t with = {(pte.v & ~_PAGE_RIGHTS) | (prot.v & _PAGE_RIGHTS)};
 
-	return frame_pte(pte_frame_bits(pte), flags);
+	/* Present before and after: the frame is not inverted. */
+	if (likely(pte.v & prot.v & _PAGE_PRESENT))
+		return with;
+	return frame_pte(pte_frame_bits(pte), with.v & PTE_FLAGS_MASK);
 }
 
 /* --- upper levels: L4 pgd, L3 pud, L2 pmd --- */

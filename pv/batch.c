@@ -24,21 +24,6 @@ DEFINE_PER_CPU(struct batch, this_batch);
 struct batch_refusal batch_refusal;
 DEFINE_PER_CPU(u32, batch_histogram[BATCH_CAPACITY + 1]);
 
-static unsigned index_of(const pte_t *ptep)
-{
-	return ((vaddr_t)ptep & ~PAGE_MASK) / sizeof(*ptep);
-}
-
-static struct batch_table *find_table(struct batch *b, const pte_t *ptep)
-{
-	vaddr_t va = (vaddr_t)ptep & PAGE_MASK;
-
-	for (unsigned i = 0; i < BATCH_TABLES; i++)
-		if (b->table[i].va == va)
-			return &b->table[i];
-	return NULL;
-}
-
 /* The update of the entry at @ptr, which is entry @index of table @t; NULL: none is queued. */
 static struct pt_update *find_update(struct batch *b, const struct batch_table *t, unsigned index,
 				     u64 ptr)
@@ -88,23 +73,16 @@ static void coalesce(struct pt_update *old, u64 val, enum pt_command cmd)
 	count(CNT_PTE_COALESCED);
 }
 
-/* For interrupts' and switches' sake nobody may find a slot that is taken but not filled. */
-static void append(struct batch *b, u64 ptr, u64 val, enum pt_command cmd, unsigned long caller)
+void batch_queue_slowly(struct batch *b, pte_t *ptep, u64 val, enum pt_command cmd,
+			unsigned long caller)
 {
-	b->update[b->n] = (struct pt_update){ptr | cmd, val};
-	b->caller[b->n] = caller;
-	b->n++;
-}
-
-/* All that is not the common case: another table, an entry that is queued already, no room. */
-static __noinline void queue_slowly(struct batch *b, pte_t *ptep, u64 val, enum pt_command cmd,
-				    unsigned long caller)
-{
-	unsigned index = index_of(ptep);
-	struct batch_table *t = find_table(b, ptep);
+	unsigned index = batch_index(ptep);
+	struct batch_table *t = batch_find_table(b, ptep);
 	struct pt_update *u;
 	u64 ptr;
 
+	if (seeded(BUG_CALL_PER_UPDATE))
+		batch_flush();
 	if (!t)
 		t = take_table(b, ptep);
 	ptr = t->maddr + index * sizeof(*ptep);
@@ -115,29 +93,7 @@ static __noinline void queue_slowly(struct batch *b, pte_t *ptep, u64 val, enum 
 	}
 	if (b->n == BATCH_CAPACITY)
 		batch_flush();
-	t->slot[index] = b->n;
-	append(b, ptr, val, cmd, caller);
-}
-
-void batch_queue(pte_t *ptep, u64 val, enum pt_command cmd, unsigned long caller)
-{
-	unsigned index = index_of(ptep);
-	struct batch_table *t;
-	struct batch *b;
-
-	ASSERT(!in_interrupt());
-	preempt_disable();
-	b = this_cpu_ptr(this_batch);
-	t = find_table(b, ptep);
-	if (seeded(BUG_CALL_PER_UPDATE))
-		batch_flush();
-	if (unlikely(!t || t->slot[index] < b->n || b->n == BATCH_CAPACITY)) {
-		queue_slowly(b, ptep, val, cmd, caller);
-	} else {
-		t->slot[index] = b->n;
-		append(b, t->maddr + index * sizeof(*ptep), val, cmd, caller);
-	}
-	preempt_enable();
+	batch_append(b, t, index, val, cmd, caller);
 }
 
 static bool is_empty(const struct batch *b)
@@ -152,14 +108,14 @@ bool batch_is_empty(void)
 
 bool batch_is_pending(const pte_t *ptep)
 {
-	unsigned index = index_of(ptep);
+	unsigned index = batch_index(ptep);
 	struct batch_table *t;
 	struct batch *b;
 	bool pending;
 
 	preempt_disable();
 	b = this_cpu_ptr(this_batch);
-	t = find_table(b, ptep);
+	t = batch_find_table(b, ptep);
 	pending = t && find_update(b, t, index, t->maddr + index * sizeof(*ptep));
 	preempt_enable();
 	return pending;

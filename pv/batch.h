@@ -13,6 +13,10 @@
 #pragma once
 
 #include "kernel/percpu.h"
+#include "kernel/panic.h"
+#include "kernel/preempt.h"
+#include "kernel/seeded.h"
+#include "mm/addr.h"
 #include "mm/tlb_types.h"
 #include "pv/pv_ops.h"
 
@@ -59,8 +63,62 @@ struct batch_refusal {
 extern struct batch_refusal batch_refusal;
 DECLARE_PER_CPU(u32, batch_histogram[BATCH_CAPACITY + 1]);
 
-/* Queue @val for @ptep, on behalf of @caller; issues first if there is no room. For backends. */
-void batch_queue(pte_t *ptep, u64 val, enum pt_command cmd, unsigned long caller);
+/* --- queueing, for backends --- */
+
+static inline unsigned batch_index(const pte_t *ptep)
+{
+	return ((vaddr_t)ptep & ~PAGE_MASK) / sizeof(*ptep);
+}
+
+static inline struct batch_table *batch_find_table(struct batch *b, const pte_t *ptep)
+{
+	vaddr_t va = (vaddr_t)ptep & PAGE_MASK;
+
+	for (unsigned i = 0; i < BATCH_TABLES; i++)
+		if (b->table[i].va == va)
+			return &b->table[i];
+	return NULL;
+}
+
+/* For interrupts' and switches' sake nobody may find a slot that is taken but not filled. */
+static inline void batch_append(struct batch *b, struct batch_table *t, unsigned index, u64 val,
+				enum pt_command cmd, unsigned long caller)
+{
+	unsigned n = b->n;
+
+	t->slot[index] = n;
+	b->update[n] = (struct pt_update){(t->maddr + index * sizeof(pte_t)) | cmd, val};
+	b->caller[n] = caller;
+	b->n = n + 1;
+}
+
+/* All that is not the common case: another table, an entry that is queued already, no room. */
+void batch_queue_slowly(struct batch *b, pte_t *ptep, u64 val, enum pt_command cmd,
+			unsigned long caller);
+
+/*
+ * Queue @val for @ptep, on behalf of @caller; issues first if there is no room. The common case is
+ * short, because it is what a section costs beside the hypervisor's share: a slot below n is that
+ * of an entry that is queued, or the queue is full.
+ */
+static __always_inline void batch_queue(pte_t *ptep, u64 val, enum pt_command cmd,
+					unsigned long caller)
+{
+	unsigned index = batch_index(ptep);
+	struct batch_table *t;
+	struct batch *b;
+
+	ASSERT(!in_interrupt());
+	preempt_disable();
+	b = this_cpu_ptr(this_batch);
+	t = batch_find_table(b, ptep);
+	if (unlikely(!t || t->slot[index] < b->n || seeded(BUG_CALL_PER_UPDATE)))
+		batch_queue_slowly(b, ptep, val, cmd, caller);
+	else
+		batch_append(b, t, index, val, cmd, caller);
+	preempt_enable();
+}
+
 /* For backends that invalidate by other means than the call that makes the updates. */
 void batch_pay_flush(struct batch *b);
 /*
