@@ -73,7 +73,7 @@ void mm_put(struct mm *mm)
 	kmem_cache_free(&mm_cache, mm);
 }
 
-/* All VMAs, then all tables, in one change of the upper levels, then the entries. */
+/* All VMAs, then the tables and their entries. */
 static bool copy_layout(struct mm *child, struct mm *mm)
 {
 	struct vma *v, *copy;
@@ -84,12 +84,7 @@ static bool copy_layout(struct mm *child, struct mm *mm)
 			return false;
 		mm_insert_vma(child, copy);
 	}
-	if (copy_tables(child, mm))
-		return false;
-	for (v = mm->vmas.first, copy = child->vmas.first; v; v = v->next, copy = copy->next)
-		if (copy_page_range(copy, v))
-			return false;
-	return true;
+	return copy_page_tables(child, mm) == 0;
 }
 
 struct mm *mm_fork(struct mm *mm)
