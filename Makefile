@@ -46,6 +46,11 @@ MUSL_CC ?= musl-gcc
 MUSL_CFLAGS := -std=gnu11 -O2 -g -static -Wall -Wextra -Werror
 MUSL_PROGS := $(patsubst tests/user/musl/%.c,$(BUILD)/musl/bin/%,$(wildcard tests/user/musl/*.c))
 
+# The benchmark, for Pteron and for Linux: one program for every configuration of the kernel.
+BENCH := build/bench/bench
+BENCH_SRC := $(wildcard tests/user/bench/*.c)
+BENCH_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -static -no-pie -I. $(WARNINGS)
+
 .DEFAULT_GOAL := all
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -98,6 +103,12 @@ $(BUILD)/musl.cpio: $(MUSL_PROGS)
 
 musl: $(BUILD)/musl.cpio ## programs that need a C library, with musl (for tests)
 
+$(BENCH): $(BENCH_SRC) $(wildcard tests/user/bench/*.h) Makefile
+	@mkdir -p $(@D)
+	$(Q)$(MUSL_CC) $(BENCH_CFLAGS) $(BENCH_SRC) -o $@
+
+bench-program: $(BENCH) ## build the benchmark that runs on Pteron and on Linux (musl-gcc)
+
 -include $(OBJ:.o=.d) $(USER_LIB:.o=.d) $(USER_PROGS:=.d)
 
 include tests/check.mk
@@ -109,4 +120,4 @@ help: ## this text
 	@echo "make [TARGET] [CC=clang] [CROSS_COMPILE=prefix-] [DEBUG=0]"
 	@awk -F': .*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all musl clean help
+.PHONY: all musl bench-program clean help

@@ -1,0 +1,65 @@
+/*
+ * Groups `forks` and `sweep`: the call alone, with the child's end and the wait for it, and what
+ * the size of a mapping costs that is hardly touched.
+ */
+#include "tests/user/bench/bench.h"
+
+#include <sys/mman.h>
+
+#define SWEEP_MAX (1UL << 18) /* a GiB */
+#define SWEEP_STEP 4
+
+static void fork_call(const struct range *r)
+{
+	(void)r;
+	fork_child();
+}
+
+static void wait_for_it(const struct range *r)
+{
+	(void)r;
+	wait_child();
+}
+
+static void fork_and_wait(const struct range *r)
+{
+	(void)r;
+	fork_child();
+	wait_child();
+}
+
+static const struct operation operations[] = {
+	{"fork", DENSITIES, map_touched, fork_call, wait_for_it},
+	{"fork_exit_wait", DENSITIES, map_touched, fork_and_wait, NULL},
+};
+
+void bench_forks(void)
+{
+	measure_operations(operations, ARRAY_SIZE(operations));
+}
+
+static void unmap(const struct range *r)
+{
+	CHECK(munmap(r->start, r->len) == 0);
+}
+
+static void protect(const struct range *r)
+{
+	CHECK(mprotect(r->start, r->len, PROT_READ) == 0);
+}
+
+static const struct operation swept[] = {
+	{"munmap", 0, map_touched, unmap, NULL},
+	{"mprotect_rw_r", 0, map_touched, protect, NULL},
+	{"fork", 0, map_touched, fork_call, wait_for_it},
+};
+
+void bench_sweep(void)
+{
+	static const unsigned touched[] = {1, TABLE_PAGES};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(swept); i++)
+		for (unsigned k = 0; k < ARRAY_SIZE(touched); k++)
+			for (unsigned m = touched[k]; m <= SWEEP_MAX; m *= SWEEP_STEP)
+				measure_mapped(&swept[i], touched[k], m);
+}

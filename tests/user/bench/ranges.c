@@ -1,0 +1,73 @@
+/*
+ * Group `ranges`: one system call that changes every touched page.
+ */
+#include "tests/user/bench/bench.h"
+
+#include <sys/mman.h>
+
+#define RW (PROT_READ | PROT_WRITE)
+
+static void take_right(const struct range *r)
+{
+	CHECK(mprotect(r->start, r->len, PROT_READ) == 0);
+}
+
+static void give_right(const struct range *r)
+{
+	CHECK(mprotect(r->start, r->len, RW) == 0);
+}
+
+static void without_right(const struct range *r)
+{
+	map_touched(r);
+	take_right(r);
+}
+
+/* Only the first page: where a right was taken from a whole table, it is pushed down here. */
+static void give_one_right(const struct range *r)
+{
+	CHECK(mprotect(r->start, PAGE_SIZE, RW) == 0);
+}
+
+static void unmap(const struct range *r)
+{
+	CHECK(munmap(r->start, r->len) == 0);
+}
+
+static void discard(const struct range *r)
+{
+	CHECK(madvise(r->start, r->len, MADV_DONTNEED) == 0);
+}
+
+static void move(const struct range *r)
+{
+	CHECK(mremap(r->start, r->len, r->len, MREMAP_MAYMOVE | MREMAP_FIXED, r->target) ==
+	      r->target);
+}
+
+static void nothing(const struct range *r)
+{
+	(void)r;
+}
+
+static void map_populated(const struct range *r)
+{
+	CHECK(mmap(r->start, r->len, RW,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE | MAP_POPULATE, -1,
+		   0) == r->start);
+}
+
+static const struct operation operations[] = {
+	{"mprotect_rw_r", DENSITIES, map_touched, take_right, NULL},
+	{"mprotect_r_rw", DENSITIES, without_right, give_right, NULL},
+	{"mprotect_one_page_back", ALIGNED, without_right, give_one_right, NULL},
+	{"munmap", DENSITIES, map_touched, unmap, NULL},
+	{"dontneed", DENSITIES, map_touched, discard, NULL},
+	{"mremap", DENSITIES | ODD, map_touched, move, NULL},
+	{"populate", ALIGNED | UNALIGNED, nothing, map_populated, NULL},
+};
+
+void bench_ranges(void)
+{
+	measure_operations(operations, ARRAY_SIZE(operations));
+}

@@ -1,0 +1,158 @@
+/*
+ * Ranges of pages in five layouts, and the loop that measures an operation on them.
+ *
+ * They lie at fixed addresses, the same on every kernel, each in a GiB of its own in which one
+ * other page stays mapped: so the tables above the page tables are there before anything is
+ * measured, and stay. Page tables come and go with what the operation does to them.
+ */
+#include "tests/user/bench/bench.h"
+
+#include <sys/mman.h>
+
+#define GIB (1UL << 30)
+#define SOURCE (64 * GIB)
+#define TARGET (68 * GIB)
+#define MAPPED (72 * GIB + 2 * TABLE_PAGES * PAGE_SIZE) /* of the sweep: up to a GiB */
+#define ANCHOR (GIB / 2)
+#define PERMUTATION 167 /* odd, so that it visits each of 2^n pages; far from its neighbours */
+#define REPEATS 5
+#define REPEATS_LARGE 3
+#define ANONYMOUS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE)
+
+static const unsigned sizes[] = {1, 16, 512, 4096};
+static const struct layout layouts[] = {
+	{"aligned", 0, 1, 0, false},   {"unaligned", 257, 1, 257, false},
+	{"odd", 0, 1, 257, false},     {"sparse2", 0, 2, 257, false},
+	{"sparse8", 0, 8, 257, false}, {"permuted", 0, 1, 0, true},
+};
+
+static void map(char *start, size_t len)
+{
+	CHECK(mmap(start, len, PROT_READ | PROT_WRITE, ANONYMOUS, -1, 0) == start);
+}
+
+static void put_anchor(unsigned long address)
+{
+	map((char *)address, PAGE_SIZE);
+	*(volatile char *)address = 1;
+}
+
+void region_init(void)
+{
+	put_anchor(SOURCE + ANCHOR);
+	put_anchor(TARGET + ANCHOR);
+	put_anchor(MAPPED - TABLE_PAGES * PAGE_SIZE);
+	put_anchor(MAPPED + GIB + TABLE_PAGES * PAGE_SIZE);
+}
+
+void map_range(const struct range *r)
+{
+	map(r->start, r->len);
+}
+
+/* The step in bytes, and what keeps a sum of steps inside of the range. */
+static void touch_order(const struct range *r, size_t *step, size_t *mask)
+{
+	size_t stride = r->layout->stride * PAGE_SIZE;
+
+	*step = r->layout->permuted ? PERMUTATION * stride : stride;
+	*mask = r->pages * stride - 1;
+}
+
+void write_pages(const struct range *r)
+{
+	size_t step, mask, at = 0;
+
+	touch_order(r, &step, &mask);
+	for (unsigned i = 0; i < r->pages; i++, at = (at + step) & mask)
+		*(volatile char *)(r->start + at) = 1;
+}
+
+void read_pages(const struct range *r)
+{
+	size_t step, mask, at = 0;
+
+	touch_order(r, &step, &mask);
+	for (unsigned i = 0; i < r->pages; i++, at = (at + step) & mask)
+		(void)*(volatile char *)(r->start + at);
+}
+
+void write_one_page(const struct range *r)
+{
+	*(volatile char *)r->start = 1;
+}
+
+void map_touched(const struct range *r)
+{
+	map_range(r);
+	write_pages(r);
+}
+
+static uint64_t measure_once(const struct operation *op, const struct range *r)
+{
+	uint64_t start, ticks;
+
+	op->prepare(r);
+	start = rdtsc();
+	op->measured(r);
+	ticks = rdtsc() - start - overhead;
+	if (op->finish)
+		op->finish(r);
+	CHECK(munmap(r->start, r->len) == 0 && munmap(r->target, r->len) == 0);
+	return ticks;
+}
+
+/* @where: the layout, as the report names it. */
+static void measure_range(const struct operation *op, const struct range *r, const char *where,
+			  unsigned long number)
+{
+	unsigned reps = r->pages > TABLE_PAGES ? REPEATS_LARGE : REPEATS;
+	uint64_t ticks[REPEATS], tenths;
+
+	measure_once(op, r); /* to warm things up */
+	for (unsigned i = 0; i < reps; i++)
+		ticks[i] = measure_once(op, r);
+	tenths = median(ticks, reps) * 10 / r->pages;
+	if (number)
+		report("%s pages=%u %s=%lu ticks=%lu per_page=%lu.%lu reps=%u", op->name, r->pages,
+		       where, number, ticks[reps / 2], tenths / 10, tenths % 10, reps);
+	else
+		report("%s pages=%u layout=%s ticks=%lu per_page=%lu.%lu reps=%u", op->name,
+		       r->pages, where, ticks[reps / 2], tenths / 10, tenths % 10, reps);
+}
+
+static void measure_layout(const struct operation *op, const struct layout *layout)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct range r = {
+			.pages = sizes[i],
+			.layout = layout,
+			.start = (char *)SOURCE + layout->offset * PAGE_SIZE,
+			.target = (char *)TARGET + layout->target * PAGE_SIZE,
+			.len = sizes[i] * layout->stride * PAGE_SIZE,
+		};
+
+		measure_range(op, &r, layout->name, 0);
+	}
+}
+
+void measure_operations(const struct operation *ops, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned k = 0; k < ARRAY_SIZE(layouts); k++)
+			if (ops[i].layouts & 1U << k)
+				measure_layout(&ops[i], &layouts[k]);
+}
+
+void measure_mapped(const struct operation *op, unsigned pages, unsigned mapped)
+{
+	struct range r = {
+		.pages = pages,
+		.layout = &layouts[0],
+		.start = (char *)MAPPED,
+		.target = (char *)TARGET,
+		.len = mapped * PAGE_SIZE,
+	};
+
+	measure_range(op, &r, "mapped", mapped);
+}
