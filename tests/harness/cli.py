@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from . import bench, catalogue, model, mutants, operator_runs, program, replay, trace
+from . import against, bench, bench_report, catalogue, model, mutants, operator_runs, program, replay, trace
 from .build import Build, BuildError, make_iso
 from .kvm import choose_accel
 from .machine import PATIENCE, Config, drop_scratch, make_scratch, qemu_command
@@ -265,13 +265,28 @@ def command_gdb(args: argparse.Namespace) -> int:
 
 def command_bench(args: argparse.Namespace) -> int:
     """Count the instructions and hypercalls of the range functions, with Linux's figures beside."""
+    if not args.against and (args.side or args.group):
+        raise UsageError("--side and --group choose runs of --against linux")
     report = _open_report(args.json) if args.json else None
-    measured = bench.measure(args.on, _to_stderr)
-    print(bench.table(args.on, measured) + "\n\n" + bench.curve(measured))
+    if args.against:
+        text, figures = _bench_against(args)
+    else:
+        on = args.on or "qemu"
+        measured = bench.measure(on, _to_stderr)
+        text, figures = bench.table(on, measured) + "\n\n" + bench.curve(measured), bench.as_json(on, measured)
+    print(text)
     if report:
         with report:
-            report.write(bench.as_json(args.on, measured))
+            report.write(figures)
     return 0
+
+
+def _bench_against(args: argparse.Namespace) -> tuple[str, str]:
+    """The same program on Pteron and on Linux; the report, and its JSON."""
+    places = [args.on] if args.on else list(against.PLACES)
+    runs = against.measure(places, args.side or list(against.SIDES), args.group or against.groups(),
+                           0 if args.group else against.BOOTS, _to_stderr)
+    return bench_report.publish(runs, against.configuration(), catalogue.ROOT / "build/report")
 
 
 def command_mutants(args: argparse.Namespace) -> int:
@@ -382,7 +397,14 @@ def _parser() -> argparse.ArgumentParser:
                    help="instead: compare with the counters of a debug Xen, built from source first")
     p.epilog = "what is not known here goes to pytest, such as -k EXPRESSION; " + EPILOG
     p = command("bench", command_bench)
-    p.add_argument("--on", choices=list(bench.WAYS), default="qemu", help="where (default: %(default)s)")
+    p.add_argument("--on", choices=list(bench.WAYS), help="where (default: qemu; with --against both)")
+    p.add_argument("--against", choices=["linux"],
+                   help="instead: one program on Pteron and on Linux, in a table; JSON, CSV and charts are left "
+                        "in build/report/")
+    p.add_argument("--side", action="append", choices=list(against.SIDES), default=[],
+                   help="with --against: only this kernel; may be repeated")
+    p.add_argument("--group", action="append", choices=against.groups(), default=[],
+                   help="with --against: only this group of figures; may be repeated")
     p.add_argument("--json", metavar="FILE", help="write the figures as one JSON object")
     p = command("mutants", command_mutants)
     p.add_argument("--seeds", type=_number(1, 1000), default=20, metavar="N",

@@ -15,10 +15,19 @@ from .catalogue import ROOT
 XEN_CPUS = 2
 XEN_MEMORY = 384  # MiB that Xen needs besides its domains'
 LINUX_MEMORY = 384  # MiB of a Linux dom0
+FAST_XEN = "xpti=no spec-ctrl=no"
 REPLAY_MAX = 1000  # boot/cmdline.h has room for a little more
 CMDLINE_MAX, XEN_CMDLINE_MAX = 2047, 1023  # boot/boot_info.h, and Xen's MAX_GUEST_CMDLINE
 PATIENCE = 180  # seconds; see runner.py
 OVMF = [Path("/usr/share/OVMF/OVMF_CODE.fd"), Path("/usr/share/OVMF/OVMF_CODE_4M.fd")]
+
+
+@dataclass(frozen=True)
+class Linux:
+    """A Linux in Pteron's place: what boots, beside the initrd, and how the Xen below it is set."""
+    kernel: Path
+    words: str  # its command line
+    xen: str = FAST_XEN
 
 
 @dataclass
@@ -45,6 +54,7 @@ class Config:
     seeds: tuple[int, ...] = ()  # on xl: a domain for each, one after the other, in one boot
     xen: Path | None = None  # a Xen of its own; else Debian's
     icount: int | None = None  # shift: instructions are the clock, all CPUs in one thread
+    linux: Linux | None = None  # on qemu and xen: this instead of Pteron
 
     def arguments(self) -> list[str]:
         """The arguments of `./pteron run` that repeat this run."""
@@ -124,8 +134,8 @@ def _xen_boot(config: Config, scratch: Path, options: str, kernel: str, module: 
 
     The scheduler is credit: under TCG credit2, the default, sometimes leaves a runnable vCPU in its
     queue while both CPUs idle (8 of 80 runs with 4 vCPUs; with credit none of 103)."""
-    line = ("com1=115200,8n1 console=com1 loglvl=all guest_loglvl=all xpti=no spec-ctrl=no sched=credit "
-            f"{options}")
+    speed = config.linux.xen if config.linux else FAST_XEN
+    line = f"com1=115200,8n1 console=com1 loglvl=all guest_loglvl=all {speed} sched=credit {options}"
     return ["-kernel", str(_xen(config, scratch)), "-append", line,
             "-initrd", f"{kernel.replace(',', ',,')},{module}"]
 
@@ -137,10 +147,18 @@ def _initrd(config: Config, scratch: Path) -> Path:
     return link
 
 
+def _guest(config: Config) -> tuple[Path, str]:
+    """What boots: a kernel, and its command line."""
+    if config.linux:
+        return config.linux.kernel, config.linux.words
+    return config.build.image, config.cmdline()
+
+
 def _dom0_media(config: Config, scratch: Path) -> list[str]:
-    """Pteron is the dom0."""
+    """The guest is the dom0."""
+    kernel, words = _guest(config)
     return _xen_boot(config, scratch, f"dom0_mem={config.mem}M dom0_max_vcpus={config.cpus}",
-                     f"{config.build.image} {config.cmdline()}", _initrd(config, scratch))
+                     f"{kernel} {words}", _initrd(config, scratch))
 
 
 def _domu_media(config: Config, scratch: Path) -> list[str]:
@@ -158,8 +176,8 @@ def _media(config: Config, scratch: Path) -> list[str]:
     if config.on == "xl":
         return _domu_media(config, scratch)
     if config.boot == "pvh":
-        return ["-kernel", str(config.build.image), "-append", config.cmdline(),
-                "-initrd", str(_initrd(config, scratch))]
+        kernel, words = _guest(config)
+        return ["-kernel", str(kernel), "-append", words, "-initrd", str(_initrd(config, scratch))]
     iso = scratch / "pteron.iso"
     make_iso(config.build, iso, config.cmdline(), config.initrd)
     args = ["-cdrom", str(iso)]

@@ -88,6 +88,7 @@ struct operation {
 	unsigned layouts;
 	void (*prepare)(const struct range *r), (*measured)(const struct range *r);
 	void (*finish)(const struct range *r); /* may be NULL */
+	bool forks;			       /* measured until parent or child is back */
 };
 /* Each operation, in all its layouts, for 1, 16, 512 and 4096 touched pages. */
 void measure_operations(const struct operation *ops, unsigned n);
@@ -95,6 +96,8 @@ void measure_operations(const struct operation *ops, unsigned n);
 void measure_mapped(const struct operation *op, unsigned pages, unsigned mapped);
 /* The median of some repetitions of what has no pages. */
 void measure_call(const char *name, void (*fn)(void), void (*finish)(void));
+/* The same of a fork, whichever of the two runs first. */
+void measure_fork(const char *name, void (*finish)(void));
 
 /* --- child.c: other processes --- */
 
@@ -103,6 +106,7 @@ struct shared {
 	uint32_t turn;	    /* whose turn it is, of two */
 	uint32_t last;	    /* who ran last */
 	uint32_t stop;
+	uint64_t forked; /* when the last child was in user mode first */
 };
 extern struct shared *shared; /* by all children */
 
@@ -111,6 +115,9 @@ void futex_wait(uint32_t *word, uint32_t expected);
 void futex_wake(uint32_t *word);
 /* A child that exits at once. */
 void fork_child(void);
+/* When a fork, which began and ended at these times for the parent, was over for either of the two.
+ */
+uint64_t fork_end(uint64_t start, uint64_t end);
 void wait_child(void);
 /* A child that sleeps until it is released, having touched nothing of the range. */
 void hold_child(void);

@@ -53,6 +53,6 @@ void bench_calls(void)
 	map();
 	measure_call("mprotect_both_untouched", protect_and_back, NULL);
 	unmap();
-	measure_call("fork_untouched", fork_child, wait_child);
+	measure_fork("fork_untouched", wait_child);
 	measure_call("fork_exit_wait_untouched", fork_and_wait, NULL);
 }

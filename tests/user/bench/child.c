@@ -49,9 +49,16 @@ static void await_word(uint32_t *word)
 void fork_child(void)
 {
 	child = syscall(SYS_fork);
-	if (child == 0)
+	if (child == 0) {
+		shared->forked = rdtsc();
 		syscall(SYS_exit_group, 0);
+	}
 	CHECK(child > 0);
+}
+
+uint64_t fork_end(uint64_t start, uint64_t end)
+{
+	return start < shared->forked && shared->forked < end ? shared->forked : end;
 }
 
 void wait_child(void)

@@ -45,14 +45,14 @@ static void rights_back(const struct range *r)
 }
 
 static const struct operation operations[] = {
-	{"touch", ALIGNED | SPARSE8 | PERMUTED, drop, write_pages, NULL},
-	{"touch_fresh", ALIGNED, map_range, write_pages, NULL},
-	{"read_touch", ALIGNED | SPARSE8 | PERMUTED, drop, read_pages, NULL},
-	{"cow_copy", DENSITIES | PERMUTED, share, write_pages, release},
-	{"cow_reuse", ALIGNED | SPARSE8 | PERMUTED, share_and_end, write_pages, NULL},
-	{"cow_first_write", ALIGNED | SPARSE8, share, write_one_page, release},
-	{"write_after_mprotect", DENSITIES, rights_back, write_pages, NULL},
-	{"first_write_after_mprotect", ALIGNED, rights_back, write_one_page, NULL},
+	{"touch", ALIGNED | SPARSE8 | PERMUTED, drop, write_pages, NULL, false},
+	{"touch_fresh", ALIGNED, map_range, write_pages, NULL, false},
+	{"read_touch", ALIGNED | SPARSE8 | PERMUTED, drop, read_pages, NULL, false},
+	{"cow_copy", DENSITIES | PERMUTED, share, write_pages, release, false},
+	{"cow_reuse", ALIGNED | SPARSE8 | PERMUTED, share_and_end, write_pages, NULL, false},
+	{"cow_first_write", ALIGNED | SPARSE8, share, write_one_page, release, false},
+	{"write_after_mprotect", DENSITIES, rights_back, write_pages, NULL, false},
+	{"first_write_after_mprotect", ALIGNED, rights_back, write_one_page, NULL, false},
 };
 
 void bench_faults(void)

@@ -29,8 +29,8 @@ static void fork_and_wait(const struct range *r)
 }
 
 static const struct operation operations[] = {
-	{"fork", DENSITIES, map_touched, fork_call, wait_for_it},
-	{"fork_exit_wait", DENSITIES, map_touched, fork_and_wait, NULL},
+	{"fork", DENSITIES, map_touched, fork_call, wait_for_it, true},
+	{"fork_exit_wait", DENSITIES, map_touched, fork_and_wait, NULL, false},
 };
 
 void bench_forks(void)
@@ -49,9 +49,9 @@ static void protect(const struct range *r)
 }
 
 static const struct operation swept[] = {
-	{"munmap", 0, map_touched, unmap, NULL},
-	{"mprotect_rw_r", 0, map_touched, protect, NULL},
-	{"fork", 0, map_touched, fork_call, wait_for_it},
+	{"munmap", 0, map_touched, unmap, NULL, false},
+	{"mprotect_rw_r", 0, map_touched, protect, NULL, false},
+	{"fork", 0, map_touched, fork_call, wait_for_it, true},
 };
 
 void bench_sweep(void)

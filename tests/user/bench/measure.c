@@ -87,18 +87,29 @@ void print_reports(void)
 	tcdrain(STDOUT_FILENO);
 }
 
-void measure_call(const char *name, void (*fn)(void), void (*finish)(void))
+static void measure_any(const char *name, void (*fn)(void), void (*finish)(void), bool forks)
 {
 	uint64_t ticks[CALL_REPEATS + 1];
 
 	for (unsigned i = 0; i <= CALL_REPEATS; i++) {
-		uint64_t start = rdtsc();
+		uint64_t start = rdtsc(), end;
 
 		fn();
-		ticks[i] = rdtsc() - start - overhead;
+		end = rdtsc();
+		ticks[i] = (forks ? fork_end(start, end) : end) - start - overhead;
 		if (finish)
 			finish();
 	}
 	/* The first is there to warm things up. */
 	report("%s ticks=%lu reps=%d", name, median(ticks + 1, CALL_REPEATS), CALL_REPEATS);
+}
+
+void measure_call(const char *name, void (*fn)(void), void (*finish)(void))
+{
+	measure_any(name, fn, finish, false);
+}
+
+void measure_fork(const char *name, void (*finish)(void))
+{
+	measure_any(name, fork_child, finish, true);
 }

@@ -58,13 +58,13 @@ static void map_populated(const struct range *r)
 }
 
 static const struct operation operations[] = {
-	{"mprotect_rw_r", DENSITIES, map_touched, take_right, NULL},
-	{"mprotect_r_rw", DENSITIES, without_right, give_right, NULL},
-	{"mprotect_one_page_back", ALIGNED, without_right, give_one_right, NULL},
-	{"munmap", DENSITIES, map_touched, unmap, NULL},
-	{"dontneed", DENSITIES, map_touched, discard, NULL},
-	{"mremap", DENSITIES | ODD, map_touched, move, NULL},
-	{"populate", ALIGNED | UNALIGNED, nothing, map_populated, NULL},
+	{"mprotect_rw_r", DENSITIES, map_touched, take_right, NULL, false},
+	{"mprotect_r_rw", DENSITIES, without_right, give_right, NULL, false},
+	{"mprotect_one_page_back", ALIGNED, without_right, give_one_right, NULL, false},
+	{"munmap", DENSITIES, map_touched, unmap, NULL, false},
+	{"dontneed", DENSITIES, map_touched, discard, NULL, false},
+	{"mremap", DENSITIES | ODD, map_touched, move, NULL, false},
+	{"populate", ALIGNED | UNALIGNED, nothing, map_populated, NULL, false},
 };
 
 void bench_ranges(void)

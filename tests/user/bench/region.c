@@ -90,16 +90,18 @@ void map_touched(const struct range *r)
 
 static uint64_t measure_once(const struct operation *op, const struct range *r)
 {
-	uint64_t start, ticks;
+	uint64_t start, end;
 
 	op->prepare(r);
 	start = rdtsc();
 	op->measured(r);
-	ticks = rdtsc() - start - overhead;
+	end = rdtsc();
+	if (op->forks)
+		end = fork_end(start, end);
 	if (op->finish)
 		op->finish(r);
 	CHECK(munmap(r->start, r->len) == 0 && munmap(r->target, r->len) == 0);
-	return ticks;
+	return end - start - overhead;
 }
 
 /* @where: the layout, as the report names it. */
