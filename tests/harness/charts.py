@@ -4,7 +4,7 @@ from pathlib import Path
 
 from .against import PLACES, SIDES, Key
 from .comparison import Value, Values
-from .goals import GOAL_PAGES
+from .goals import GOAL_PAGES, LIMITS
 
 BARS = [("touch", "aligned"), ("read_touch", "aligned"), ("cow_copy", "aligned"), ("cow_reuse", "aligned"),
         ("mprotect_rw_r", "aligned"), ("mprotect_r_rw", "aligned"), ("mprotect_rw_r", "unaligned"),
@@ -45,6 +45,8 @@ def _bars(plt, values: Values, place: str, path: Path) -> Path | None:
         heights = [max(have.get(Key(n, GOAL_PAGES, w), Value(0)).number, 0) for n, w in rows]
         axes.bar([x + (i - 1) * 0.27 for x in range(len(rows))], heights, 0.27, label=about.title,
                  color=COLOURS[side])
+    limits = [(x, LIMITS[place][row]) for x, row in enumerate(rows) if row in LIMITS[place]]
+    axes.scatter(*zip(*limits), marker="_", s=500, color="black", zorder=3, label="goal")
     axes.set_yscale("log")
     axes.set_xticks(range(len(rows)), [f"{n}\n{w}" for n, w in rows], rotation=40, ha="right")
     axes.set_ylabel("instructions per page")
@@ -90,8 +92,10 @@ def _scale(plt, values: Values, path: Path) -> Path | None:
     for place, side, threads, speedup in series:
         axes.plot(threads, speedup, marker="o", color=COLOURS[side], ls="-" if place == "qemu" else "--",
                   label=f"{SIDES[side].title}, {PLACES[place]}")
+    most = max(threads[-1] for _, _, threads, _ in series)
+    axes.plot([1, most], [1, most], color="grey", ls=":", label="linear")
     axes.set(xlabel="threads, each with pages of its own", ylabel="faults per second, of one thread's",
-             title="Faults in disjoint regions", ylim=(0, None))
+             title="Faults in disjoint regions", ylim=(0, most * 1.1), xticks=range(1, most + 1))
     axes.legend()
     return _save(plt, figure, path)
 

@@ -1,0 +1,131 @@
+"""./pteron bench --against linux, in short: the program on this machine's Linux, counted runs that repeat
+themselves, a Linux in QEMU, and what the report is made of."""
+
+import csv
+import json
+import subprocess
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import pytest
+
+from harness import against, bench_report, charts, comparison, goals
+from harness.against import Key, Run
+from harness.bench import BenchError
+
+ABOUT = {"date": "2026-01-01", "commit": "none"}
+
+
+def on_this_machine(*arguments: str) -> subprocess.CompletedProcess[str]:
+    against.make_program()
+    return subprocess.run([against.PROGRAM, *arguments], capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def everything() -> list[str]:
+    """All that the program says, from this machine's own kernel."""
+    done = on_this_machine("--cpus", "2")
+    assert done.returncode == 0, done.stdout
+    return done.stdout.splitlines()
+
+
+def counted(side: str, place: str) -> Run:
+    return against.measure([place], [side], ["calls"], boots=0)[0]
+
+
+@pytest.fixture(scope="module")
+def runs(everything) -> list[Run]:
+    """As if every side had said the same, in both places."""
+    return [Run(side, place, mode, against.parse(everything), everything, 1.5)
+            for place in against.PLACES for side in against.SIDES for mode in ("counted", "parallel", "boot")]
+
+
+def test_the_program_runs_on_linux(everything):
+    assert everything[0].startswith("bench boot ticks=") and everything[-1] == "bench done"
+    figures = against.parse(everything)
+    for pages in (1, 16, 512, 4096):
+        assert figures[Key("munmap", pages, "aligned")]["ticks"] > 0
+    assert figures[Key("munmap", 1, mapped=1 << 18)]["ticks"] > 0
+    assert figures[Key("faults_disjoint", threads=2)]["rate"] > 0
+
+
+def test_one_group_alone():
+    done = on_this_machine("threads")
+    names = {key.name for key in against.parse(done.stdout.splitlines())}
+    assert names == {"boot", "thread_create_join", "switch_futex_processes", "switch_futex_threads",
+                     "switch_yield_processes"}
+
+
+@pytest.mark.parametrize("arguments", [("nonsense",), ("--cpus", "0"), ("--cpus",)])
+def test_refuses_what_it_does_not_know(arguments):
+    done = on_this_machine(*arguments)
+    assert done.returncode == 1 and done.stdout.splitlines()[-1].startswith("bench FAIL usage")
+
+
+def test_groups_are_those_of_the_program():
+    assert against.groups() == ["calls", "faults", "ranges", "forks", "sweep", "threads", "scale"]
+
+
+@pytest.mark.parametrize("place", against.PLACES)
+def test_counted_runs_repeat_themselves(place):
+    """To the byte: ticks are instructions."""
+    first, second = counted("pteron", place), counted("pteron", place)
+    assert first.lines == second.lines and Key("getppid") in first.figures
+
+
+def test_linux_takes_more():
+    ours, linux = (counted(side, "qemu") for side in ("pteron", "linux-best"))
+    for name in ("boot", "getppid", "fork_untouched"):
+        assert ours.figures[Key(name)]["ticks"] < linux.figures[Key(name)]["ticks"]
+
+
+def test_a_failure_names_the_run_and_how_to_repeat_it(monkeypatch, tmp_path):
+    empty = tmp_path / "empty.cpio"
+    empty.write_bytes(against.dom0.cpio(tmp_path))
+    monkeypatch.setattr(against, "ARCHIVE", empty)
+    monkeypatch.setattr(against, "make_program", lambda: None)
+    with pytest.raises(BenchError, match=r"Pteron on native, counted(.|\n)*"
+                       r"replay: ./pteron bench --against linux --on qemu --side pteron --group calls"):
+        counted("pteron", "qemu")
+
+
+def test_every_goal_has_a_figure(runs):
+    figures = comparison.collect(runs)["qemu", "pteron"]
+    for limits in goals.LIMITS.values():
+        for name, layout in limits:
+            assert Key(name, goals.GOAL_PAGES if layout else 0, layout) in figures
+    assert Key("faults_disjoint_speedup", threads=2) in figures
+
+
+def test_goals_and_ratios():
+    ours, theirs = Key("munmap", 512, "aligned"), Key("faults_disjoint", threads=2)
+    fields = {ours: {"ticks": 512 * 100}, theirs: {"rate": 50, "low": 50, "high": 50}}
+    linux = {ours: {"ticks": 512 * 300}, theirs: {"rate": 10, "low": 10, "high": 10}}
+    values = comparison.collect([Run("pteron", "qemu", "counted", fields), Run("linux-best", "qemu", "counted", linux)])
+    assert comparison.ratio(values, "qemu", ours) == 3 and comparison.ratio(values, "qemu", theirs) == 5
+    assert comparison.met("qemu", ours, values["qemu", "pteron"][ours]) is True
+    assert comparison.met("qemu", ours, replace(values["qemu", "pteron"][ours], number=201)) is False
+    assert comparison.met("qemu", theirs, values["qemu", "pteron"][theirs]) is None
+    assert bench_report.verdicts(values) == (1, 1)
+
+
+def test_report(runs, tmp_path):
+    """The table has every side; JSON and CSV agree; every chart is drawn."""
+    text, figures = bench_report.publish(runs, ABOUT, tmp_path)
+    for word in ("native", "Xen", "Pteron", "Linux best", "Linux defaults", "ratio", "goal", "1.0x", "MISSED"):
+        assert word in text
+    records = json.loads(figures)["figures"]
+    assert json.loads((tmp_path / "bench.json").read_text()) == json.loads(figures)
+    with (tmp_path / "bench.csv").open() as file:
+        assert [row["name"] for row in csv.DictReader(file)] == [r["name"] for r in records]
+    drawn = list(tmp_path.glob("*.svg"))
+    assert len(drawn) == 7
+    assert all(ElementTree.parse(svg).getroot().tag == "{http://www.w3.org/2000/svg}svg" for svg in drawn)
+
+
+def test_a_chart_has_the_same_bytes_again(runs, tmp_path):
+    rates = {at: {key: value for key, value in figures.items() if key.threads}
+             for at, figures in comparison.collect(runs).items()}
+    [chart] = charts.draw(rates, tmp_path)
+    first = chart.read_bytes()
+    assert charts.draw(rates, tmp_path) == [chart] and chart.read_bytes() == first
