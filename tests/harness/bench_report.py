@@ -37,7 +37,10 @@ def _label(key: Key) -> str:
 def _number(value: Value | None) -> str:
     if value is None:
         return "-"
-    return f"{value.number:,.2f}" if value.number < 10 else f"{value.number:,.0f}"
+    text = f"{value.number:,.2f}" if value.number < 10 else f"{value.number:,.0f}"
+    if value.high:
+        text += f" ±{(value.high - value.low) / 2 / value.number:.0%}"
+    return text
 
 
 def _cells(values: Values, place: str, key: Key) -> str:
@@ -51,8 +54,8 @@ def _cells(values: Values, place: str, key: Key) -> str:
 
 
 def table(values: Values, about: dict[str, str]) -> str:
-    """Everything on one page: of each place the sides, how many times Linux's best Pteron saves, and
-    the goal."""
+    """Everything on one page: of each place the sides, how many times better than Linux at its best Pteron
+    is, and the goal; ± is half the distance from the least to the most of several repetitions."""
     places = [p for p in PLACES if any(place == p for place, _ in values)]
     width = 15 * len(SIDES) + 8 + 15
     head = [" " * 44 + "".join(f"|{PLACES[p]:^{width}}" for p in places),

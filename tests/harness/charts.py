@@ -45,13 +45,13 @@ def _bars(plt, values: Values, place: str, path: Path) -> Path | None:
         heights = [max(have.get(Key(n, GOAL_PAGES, w), Value(0)).number, 0) for n, w in rows]
         axes.bar([x + (i - 1) * 0.27 for x in range(len(rows))], heights, 0.27, label=about.title,
                  color=COLOURS[side])
-    limits = [(x, LIMITS[place][row]) for x, row in enumerate(rows) if row in LIMITS[place]]
-    axes.scatter(*zip(*limits), marker="_", s=500, color="black", zorder=3, label="goal")
+    limits = [(x - 0.27, LIMITS[place][row]) for x, row in enumerate(rows) if row in LIMITS[place]]
+    axes.scatter(*zip(*limits), marker="_", s=250, color="black", zorder=3, label="goal")
     axes.set_yscale("log")
     axes.set_xticks(range(len(rows)), [f"{n}\n{w}" for n, w in rows], rotation=40, ha="right")
     axes.set_ylabel("instructions per page")
     axes.set_title(f"{GOAL_PAGES} touched pages, {PLACES[place]}, exactly counted")
-    axes.legend()
+    axes.legend(loc="upper center")
     return _save(plt, figure, path)
 
 
