@@ -76,8 +76,12 @@ struct range {
 /* Tables above the page tables of all ranges exist from here on. */
 void region_init(void);
 void map_range(const struct range *r);
+void map_populated(const struct range *r);
 /* Map and write. */
 void map_touched(const struct range *r);
+void unmap_range(const struct range *r);
+/* Make it read-only. */
+void take_right(const struct range *r);
 void write_pages(const struct range *r);
 void read_pages(const struct range *r);
 void write_one_page(const struct range *r);
@@ -119,6 +123,7 @@ void fork_child(void);
  */
 uint64_t fork_end(uint64_t start, uint64_t end);
 void wait_child(void);
+void fork_and_wait(void);
 /* A child that sleeps until it is released, having touched nothing of the range. */
 void hold_child(void);
 void release_child(void);

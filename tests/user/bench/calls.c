@@ -39,12 +39,6 @@ static void protect_and_back(void)
 	CHECK(mprotect(mapping, LEN, PROT_READ | PROT_WRITE) == 0);
 }
 
-static void fork_and_wait(void)
-{
-	fork_child();
-	wait_child();
-}
-
 void bench_calls(void)
 {
 	measure_call("getppid", nothing, NULL);

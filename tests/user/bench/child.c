@@ -68,6 +68,12 @@ void wait_child(void)
 	CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
 
+void fork_and_wait(void)
+{
+	fork_child();
+	wait_child();
+}
+
 void fork_runner(void (*fn)(void))
 {
 	child = syscall(SYS_fork);

@@ -26,8 +26,7 @@ static void share(const struct range *r)
 static void share_and_end(const struct range *r)
 {
 	map_touched(r);
-	fork_child();
-	wait_child();
+	fork_and_wait();
 }
 
 static void release(const struct range *r)
@@ -40,7 +39,7 @@ static void release(const struct range *r)
 static void rights_back(const struct range *r)
 {
 	map_touched(r);
-	CHECK(mprotect(r->start, r->len, PROT_READ) == 0);
+	take_right(r);
 	CHECK(mprotect(r->start, r->len, PROT_READ | PROT_WRITE) == 0);
 }
 

@@ -4,8 +4,6 @@
  */
 #include "tests/user/bench/bench.h"
 
-#include <sys/mman.h>
-
 #define SWEEP_MAX (1UL << 18) /* a GiB */
 #define SWEEP_STEP 4
 
@@ -21,16 +19,15 @@ static void wait_for_it(const struct range *r)
 	wait_child();
 }
 
-static void fork_and_wait(const struct range *r)
+static void whole_life(const struct range *r)
 {
 	(void)r;
-	fork_child();
-	wait_child();
+	fork_and_wait();
 }
 
 static const struct operation operations[] = {
 	{"fork", DENSITIES, map_touched, fork_call, wait_for_it, true},
-	{"fork_exit_wait", DENSITIES, map_touched, fork_and_wait, NULL, false},
+	{"fork_exit_wait", DENSITIES, map_touched, whole_life, NULL, false},
 };
 
 void bench_forks(void)
@@ -38,19 +35,9 @@ void bench_forks(void)
 	measure_operations(operations, ARRAY_SIZE(operations));
 }
 
-static void unmap(const struct range *r)
-{
-	CHECK(munmap(r->start, r->len) == 0);
-}
-
-static void protect(const struct range *r)
-{
-	CHECK(mprotect(r->start, r->len, PROT_READ) == 0);
-}
-
 static const struct operation swept[] = {
-	{"munmap", 0, map_touched, unmap, NULL, false},
-	{"mprotect_rw_r", 0, map_touched, protect, NULL, false},
+	{"munmap", 0, map_touched, unmap_range, NULL, false},
+	{"mprotect_rw_r", 0, map_touched, take_right, NULL, false},
 	{"fork", 0, map_touched, fork_call, wait_for_it, true},
 };
 

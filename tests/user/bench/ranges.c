@@ -7,11 +7,6 @@
 
 #define RW (PROT_READ | PROT_WRITE)
 
-static void take_right(const struct range *r)
-{
-	CHECK(mprotect(r->start, r->len, PROT_READ) == 0);
-}
-
 static void give_right(const struct range *r)
 {
 	CHECK(mprotect(r->start, r->len, RW) == 0);
@@ -27,11 +22,6 @@ static void without_right(const struct range *r)
 static void give_one_right(const struct range *r)
 {
 	CHECK(mprotect(r->start, PAGE_SIZE, RW) == 0);
-}
-
-static void unmap(const struct range *r)
-{
-	CHECK(munmap(r->start, r->len) == 0);
 }
 
 static void discard(const struct range *r)
@@ -50,18 +40,11 @@ static void nothing(const struct range *r)
 	(void)r;
 }
 
-static void map_populated(const struct range *r)
-{
-	CHECK(mmap(r->start, r->len, RW,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE | MAP_POPULATE, -1,
-		   0) == r->start);
-}
-
 static const struct operation operations[] = {
 	{"mprotect_rw_r", DENSITIES, map_touched, take_right, NULL, false},
 	{"mprotect_r_rw", DENSITIES, without_right, give_right, NULL, false},
 	{"mprotect_one_page_back", ALIGNED, without_right, give_one_right, NULL, false},
-	{"munmap", DENSITIES, map_touched, unmap, NULL, false},
+	{"munmap", DENSITIES, map_touched, unmap_range, NULL, false},
 	{"dontneed", DENSITIES, map_touched, discard, NULL, false},
 	{"mremap", DENSITIES | ODD, map_touched, move, NULL, false},
 	{"populate", ALIGNED | UNALIGNED, nothing, map_populated, NULL, false},

@@ -26,14 +26,14 @@ static const struct layout layouts[] = {
 	{"sparse8", 0, 8, 257, false}, {"permuted", 0, 1, 0, true},
 };
 
-static void map(char *start, size_t len)
+static void map(char *start, size_t len, int flags)
 {
-	CHECK(mmap(start, len, PROT_READ | PROT_WRITE, ANONYMOUS, -1, 0) == start);
+	CHECK(mmap(start, len, PROT_READ | PROT_WRITE, ANONYMOUS | flags, -1, 0) == start);
 }
 
 static void put_anchor(unsigned long address)
 {
-	map((char *)address, PAGE_SIZE);
+	map((char *)address, PAGE_SIZE, 0);
 	*(volatile char *)address = 1;
 }
 
@@ -47,7 +47,22 @@ void region_init(void)
 
 void map_range(const struct range *r)
 {
-	map(r->start, r->len);
+	map(r->start, r->len, 0);
+}
+
+void map_populated(const struct range *r)
+{
+	map(r->start, r->len, MAP_POPULATE);
+}
+
+void unmap_range(const struct range *r)
+{
+	CHECK(munmap(r->start, r->len) == 0);
+}
+
+void take_right(const struct range *r)
+{
+	CHECK(mprotect(r->start, r->len, PROT_READ) == 0);
 }
 
 /* The step in bytes, and what keeps a sum of steps inside of the range. */
