@@ -21,7 +21,7 @@ from .runner import run
 PROGRAM = ROOT / "build/bench/bench"
 ARCHIVE = ROOT / "build/bench/initramfs.cpio"
 PLACES = {"qemu": "native", "xen": "Xen"}
-MEMORY = 512  # MiB
+MEMORY = 1024  # MiB; with less than 512 for itself a Linux has no huge pages by default
 CPUS = 2
 BOOTS = 3
 # A whole group may pass without a word: the program keeps its lines until the group has ended.

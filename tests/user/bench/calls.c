@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define LEN (TABLE_PAGES * PAGE_SIZE)
+#define PLACE ((char *)(80UL << 30)) /* far from any mapping that a kernel could merge it with */
 
 static char *mapping;
 
@@ -19,7 +20,8 @@ static void nothing(void)
 
 static void map(void)
 {
-	mapping = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	mapping = mmap(PLACE, LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(mapping == PLACE);
 }
 
 static void unmap(void)
