@@ -171,7 +171,7 @@ def measure(places: list[str], sides: list[str], chosen: list[str], boots: int =
 
 
 def configuration() -> dict[str, str]:
-    """What the figures depend on, besides the source."""
+    """What the figures depend on; to be asked before they are taken."""
     def first(*command: str) -> str:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         return done.stdout.partition("\n")[0]

@@ -284,9 +284,10 @@ def command_bench(args: argparse.Namespace) -> int:
 def _bench_against(args: argparse.Namespace) -> tuple[str, str]:
     """The same program on Pteron and on Linux; the report, and its JSON."""
     places = [args.on] if args.on else list(against.PLACES)
+    about = against.configuration()
     runs = against.measure(places, args.side or list(against.SIDES), args.group or against.groups(),
                            0 if args.group else against.BOOTS, _to_stderr)
-    return bench_report.publish(runs, against.configuration(), catalogue.ROOT / "build/report")
+    return bench_report.publish(runs, about, catalogue.ROOT / "build/report")
 
 
 def command_mutants(args: argparse.Namespace) -> int:
