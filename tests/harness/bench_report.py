@@ -105,14 +105,15 @@ def as_csv(values: Values) -> str:
 
 
 def publish(runs: list[Run], about: dict[str, str], directory: Path) -> tuple[str, str]:
-    """Leave JSON, CSV and charts in @directory; the table, and the JSON."""
+    """Leave table, JSON, CSV and charts in @directory; the table and what is there, and the JSON."""
     values = collect(runs)
-    directory.mkdir(parents=True, exist_ok=True)
-    figures = as_json(runs, values, about)
-    written = [directory / "bench.json", directory / "bench.csv"]
-    written[0].write_text(figures, encoding="utf-8")
-    written[1].write_text(as_csv(values), encoding="utf-8")
-    written += charts.draw(values, directory)
     good, all_goals = verdicts(values)
-    return (f"{table(values, about)}\n\n{good} of {all_goals} goals are met\n"
-            f"written: {', '.join(p.name for p in written)} in {directory}", figures)
+    text = f"{table(values, about)}\n\n{good} of {all_goals} goals are met\n"
+    figures = as_json(runs, values, about)
+    directory.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, content in (("bench.txt", text), ("bench.json", figures), ("bench.csv", as_csv(values))):
+        written.append(directory / name)
+        written[-1].write_text(content, encoding="utf-8")
+    written += charts.draw(values, directory)
+    return f"{text}written: {', '.join(p.name for p in written)} in {directory}", figures

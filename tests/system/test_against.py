@@ -116,6 +116,7 @@ def test_report(runs, tmp_path):
         assert word in text
     records = json.loads(figures)["figures"]
     assert json.loads((tmp_path / "bench.json").read_text()) == json.loads(figures)
+    assert text.startswith((tmp_path / "bench.txt").read_text())
     with (tmp_path / "bench.csv").open() as file:
         assert [row["name"] for row in csv.DictReader(file)] == [r["name"] for r in records]
     drawn = list(tmp_path.glob("*.svg"))
