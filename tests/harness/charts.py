@@ -75,7 +75,7 @@ def _curves(plt, values: Values, place: str, path: Path, names: tuple[str, ...],
     if not drawn:
         plt.close(figure)
         return None
-    all_axes[0][0].legend()
+    next(axes for axes in all_axes[0] if axes.lines).legend()
     return _save(plt, figure, path)
 
 

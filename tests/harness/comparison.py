@@ -8,6 +8,7 @@ from .goals import GOAL_PAGES, LIMITS, SPEEDUP
 
 # Operations whose cost is not a page's: the whole of it stands in the table.
 WHOLE = ("cow_first_write", "first_write_after_mprotect", "mprotect_one_page_back")
+FORKS = ("fork", "fork_parent")
 REFERENCE = "linux-best"
 
 
@@ -32,10 +33,10 @@ def _value(key: Key, fields: dict[str, int]) -> Value:
 
 def _derive(values: dict[Key, Value]) -> None:
     """What each touched page adds to a fork, and what a second vCPU adds to faults."""
-    base = values.get(Key("fork_untouched"))
     for key, value in list(values.items()):
-        if key.name == "fork" and base and not key.mapped and key.pages >= GOAL_PAGES:
-            values[replace(key, name="fork_marginal")] = Value(value.number - base.number / key.pages)
+        base = values.get(Key(f"{key.name}_untouched"))
+        if key.name in FORKS and base and not key.mapped and key.pages >= GOAL_PAGES:
+            values[replace(key, name=f"{key.name}_marginal")] = Value(value.number - base.number / key.pages)
     one, two = (values.get(Key("faults_disjoint", threads=n)) for n in (1, 2))
     if one and two:
         values[Key("faults_disjoint_speedup", threads=2)] = Value(

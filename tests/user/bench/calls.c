@@ -50,5 +50,6 @@ void bench_calls(void)
 	measure_call("mprotect_both_untouched", protect_and_back, NULL);
 	unmap();
 	measure_fork("fork_untouched", wait_child);
+	measure_call("fork_parent_untouched", fork_child, wait_child);
 	measure_call("fork_exit_wait_untouched", fork_and_wait, NULL);
 }

@@ -1,6 +1,9 @@
 /*
  * Groups `forks` and `sweep`: the call alone, with the child's end and the wait for it, and what
  * the size of a mapping costs that is hardly touched.
+ *
+ * A fork is over when either of the two is back in user mode. `fork_parent` waits for the parent:
+ * on a kernel that runs the child first, on the same CPU, the child's whole life is in it.
  */
 #include "tests/user/bench/bench.h"
 
@@ -27,6 +30,7 @@ static void whole_life(const struct range *r)
 
 static const struct operation operations[] = {
 	{"fork", DENSITIES, map_touched, fork_call, wait_for_it, true},
+	{"fork_parent", ALIGNED, map_touched, fork_call, wait_for_it, false},
 	{"fork_exit_wait", DENSITIES, map_touched, whole_life, NULL, false},
 };
 
