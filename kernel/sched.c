@@ -104,16 +104,22 @@ static void resched_cpu(unsigned cpu)
 		pv_send_ipi(cpu, VECTOR_RESCHED);
 }
 
-/* Queue @t, which is on no queue and whose `cpu` is already set, on its CPU. */
-static void enqueue_remote(struct task *t)
+/* Queue @t, which is on no queue and whose `cpu` is already set, on its CPU; with @resched, now. */
+static void enqueue_on_its_cpu(struct task *t, bool resched)
 {
 	unsigned cpu = t->cpu;
 	struct rq *rq = rq_of(cpu);
 	unsigned long flags = spin_lock_irqsave(&rq->lock);
 
 	enqueue(rq, t);
-	resched_cpu(cpu);
+	if (resched)
+		resched_cpu(cpu);
 	spin_unlock_irqrestore(&rq->lock, flags);
+}
+
+static void enqueue_remote(struct task *t)
+{
+	enqueue_on_its_cpu(t, true);
 }
 
 static struct rq *lock_task_rq(struct task *t, unsigned long *flags) __no_thread_safety
@@ -183,7 +189,9 @@ void wake_up_new_task(struct task *t)
 	t->cpu = best;
 	t->on_rq = true;
 	t->state = TASK_RUNNING;
-	enqueue_remote(t);
+	/* On this CPU the parent goes on: it has a tick, and the child's pages are not its own yet.
+	 */
+	enqueue_on_its_cpu(t, best != smp_processor_id() || !sched_tuning.quantum_us);
 }
 
 void kick_task(struct task *t)

@@ -31,7 +31,7 @@ struct copy {
 	struct mm *to;
 	struct vma *dst;     /* the child's of the VMA that is copied */
 	struct page *table;  /* of the child: being filled, by plain stores, for `block`; or NULL */
-	unsigned long block; /* the first address that it covers */
+	unsigned long block; /* the first address of the table looked at last */
 	struct table_changes changes;
 };
 
@@ -134,8 +134,12 @@ static int prepare_pte_range(struct vma *src __unused, pmd_t *pmd, unsigned long
 			     unsigned long end, void *arg)
 {
 	struct copy *c = arg;
+	unsigned long block = addr & ~(PMD_SIZE - 1);
 
-	c->changes.upper_only = fills_table(*pmd);
+	if (c->block != block) {
+		c->block = block;
+		c->changes.upper_only = fills_table(*pmd);
+	}
 	return tables_prepare(c->to, &c->changes, addr, end) ? 0 : -ENOMEM;
 }
 
@@ -154,7 +158,7 @@ static int prepare_tables(struct copy *c, struct mm *src)
 
 int copy_page_tables(struct mm *dst, struct mm *src)
 {
-	struct copy c = {.to = dst, .dst = dst->vmas.first};
+	struct copy c = {.to = dst, .dst = dst->vmas.first, .block = ~0UL};
 	int err = prepare_tables(&c, src);
 
 	for (struct vma *v = src->vmas.first; v && !err; v = v->next, c.dst = c.dst->next)

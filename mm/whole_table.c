@@ -11,13 +11,22 @@
 
 bool whole_tables_enabled = true;
 
+/* A cache line of entries; most tables are mostly empty. */
+static bool line_used(const pte_t *e)
+{
+	return !pte_none(
+		(pte_t){e[0].v | e[1].v | e[2].v | e[3].v | e[4].v | e[5].v | e[6].v | e[7].v});
+}
+
 bool table_holds(pmd_t pmd, unsigned min)
 {
 	const pte_t *table = pte_offset(pmd, 0);
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < PTRS_PER_TABLE && n < min; i++)
-		n += !pte_none((pte_t){READ_ONCE(table[i].v)});
+	for (unsigned i = 0; i < PTRS_PER_TABLE && n < min; i += 8)
+		if (line_used(table + i))
+			for (unsigned k = i; k < i + 8; k++)
+				n += !pte_none((pte_t){READ_ONCE(table[k].v)});
 	return n >= min;
 }
 

@@ -26,16 +26,19 @@ static bool is_within(unsigned long addr, unsigned long size, unsigned long floo
 }
 
 /*
- * Whether the table that @pmd links goes with what it maps: free_pgtables() unlinks it then. Nobody
- * else can use it, so that all VMAs that share it, one after the other, get the same answer.
+ * Whether the table that @pmd links, and of which [addr, end) is dropped, goes with what it maps:
+ * free_pgtables() unlinks it then. Nobody else can use it; what other VMAs have in it is dropped
+ * before, by its entries, or goes with it.
  */
-static bool goes_whole(const struct zap *z, pmd_t pmd, unsigned long addr)
+static bool goes_whole(const struct zap *z, pmd_t pmd, unsigned long addr, unsigned long end)
 {
 	struct page *table = pfn_to_page(pmd_pfn(pmd));
 
 	if (!whole_tables_enabled || !is_within(addr, PMD_SIZE, z->floor, z->ceiling))
 		return false;
-	if (!(table->pg_flags & PG_DROP_WHOLE) && table_holds(pmd, pv_table_costs.drop_min)) {
+	if (!(table->pg_flags & PG_DROP_WHOLE) &&
+	    (end - addr) >> PAGE_SHIFT >= pv_table_costs.drop_min &&
+	    table_holds(pmd, pv_table_costs.drop_min)) {
 		table->pg_flags |= PG_DROP_WHOLE;
 		z->tlb->whole_tables = true;
 	}
@@ -51,7 +54,7 @@ static int zap_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsign
 	pte_t *ptep, *table;
 	struct spinlock *ptl;
 
-	if (goes_whole(z, *pmd, addr))
+	if (goes_whole(z, *pmd, addr, end))
 		return 0;
 	ptep = pte_offset_map_lock(pmd, addr, &ptl);
 	table = ptep - pte_index(addr);
