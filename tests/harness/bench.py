@@ -13,10 +13,12 @@ from .runner import run
 
 # How each machine can change page tables: a label, and what selects it.
 WAYS = {
-    "xen": {"batched": {"backend": "xen"}, "unbatched": {"backend": "xen", "lazy": "off"},
-            "ptwr": {"backend": "ptwr"}},
-    "qemu": {"batched": {"backend": "native"}, "unbatched": {"backend": "native", "lazy": "off"},
-             "deferred": {"backend": "deferred"}},
+    "xen": {"whole tables": {"backend": "xen"}, "batched": {"backend": "xen", "tables": "off"},
+            "unbatched": {"backend": "xen", "lazy": "off", "tables": "off"},
+            "ptwr": {"backend": "ptwr", "tables": "off"}},
+    "qemu": {"whole tables": {"backend": "native"}, "batched": {"backend": "native", "tables": "off"},
+             "unbatched": {"backend": "native", "lazy": "off", "tables": "off"},
+             "deferred": {"backend": "deferred", "tables": "off"}},
 }
 # Linux 6.1 (Debian), instructions per page for the same work: PV dom0 on this Xen, and native. From
 # user mode, in a static program around the system call; see README, "Against Linux".

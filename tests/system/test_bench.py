@@ -49,6 +49,18 @@ def test_less_than_linux(on_xen, name):
     assert c["instructions"] / c["pages"] < bench.LINUX["xen"][name]
 
 
+# Instructions a page, Xen's included, and hypercalls in all: what the README's table promises.
+@pytest.mark.parametrize("name, most, calls", [
+    ("mprotect_rw_r", 30, 2), ("mprotect_r_rw", 30, 1), ("munmap", 350, 3), ("dontneed", 350, 3),
+    ("mremap", 30, 5), ("fork", 250, 5), ("exit_of_child", 250, 2), ("populate", 1000, 3), ("cow_reuse", 100, 1),
+])
+def test_whole_tables(on_xen, name, most, calls):
+    """Few entries change: links, and what Xen reads when it is given or gives back a table."""
+    c = on_xen["whole tables"].operations[name]
+    assert c["instructions"] / c["pages"] <= most
+    assert c["hypercalls"] <= calls and c["entries"] <= 8 and c["emulated"] == 0
+
+
 def test_unbatched_and_emulated_are_what_they_say(on_xen):
     assert on_xen["unbatched"].operations["mprotect_rw_r"]["mmu_updates"] == 512
     ptwr = on_xen["ptwr"].operations["mprotect_rw_r"]
