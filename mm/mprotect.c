@@ -12,13 +12,6 @@
 #include "mm/walk.h"
 #include "mm/whole_table.h"
 
-bool may_write_in_place(const struct vma *vma, pte_t pte)
-{
-	if (vma->flags & VM_SHARED)
-		return true;
-	return !pte_special(pte) && atomic_read(&pte_page(pte)->refcount) == 1;
-}
-
 /* @prot: what the VMA's flags grant. */
 static __always_inline pte_t rights_in(const struct vma *vma, pgprot_t prot, pte_t pte)
 {

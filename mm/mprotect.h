@@ -7,7 +7,12 @@
  * of private memory, which is the write fault's to copy. */
 pte_t vma_pte_rights(const struct vma *vma, pte_t pte);
 /* Private memory is written in place only if nothing else maps the page. The page is locked. */
-bool may_write_in_place(const struct vma *vma, pte_t pte);
+static inline bool may_write_in_place(const struct vma *vma, pte_t pte)
+{
+	if (vma->flags & VM_SHARED)
+		return true;
+	return !pte_special(pte) && atomic_read(&pte_page(pte)->refcount) == 1;
+}
 /*
  * Give the entries of [start, end) of @vma the rights that its flags say. @only_write: they had all
  * of them before, but for the right to write. mmap_lock held.

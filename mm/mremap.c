@@ -27,8 +27,8 @@ struct move {
  */
 static pte_t moved_entry(pte_t pte, pmd_t pmd)
 {
-	if (!seeded(BUG_MOVED_OPEN))
-		pte = pte_narrow(pte, pmd);
+	if (unlikely(!pmd_write(pmd)) && !seeded(BUG_MOVED_OPEN))
+		pte = pte_wrprotect(pte);
 	return pte_write(pte) ? pte_mkdirty(pte) : pte;
 }
 

@@ -13,6 +13,7 @@
 #include "mm/addr.h"
 #include "mm/lazy_mmu.h"
 #include "mm/page.h"
+#include "mm/pgtable.h"
 #include "mm/tables.h"
 #include "pv/batch.h"
 #include "pv/xen/xen.h"
@@ -44,6 +45,31 @@ static void apply(const struct mmu_update *u, unsigned n, unsigned long caller)
 	batch_check_applied((const struct pt_update *)u, n, err, done, &caller, false);
 }
 
+/*
+ * One entry, and the flush of just its page, on this vCPU alone: a COW fault. update_va_mapping
+ * does both for less than a multicall; it reaches the entries of the tables that are loaded here.
+ */
+static bool is_update_va_mapping(const struct batch *b, const struct xen_flush *flush)
+{
+	const struct tlb_flush *f = &b->flush;
+	const pmd_t *pmd;
+
+	if (b->n != 1 || !xen_flush_is_here(flush))
+		return false;
+	pmd = pmd_find(f->mm, f->start);
+	return pmd && !pmd_none(*pmd) && b->update[0].ptr == maddr_of(pte_offset(*pmd, f->start));
+}
+
+static void update_va_mapping(struct batch *b, struct xen_flush *flush)
+{
+	struct multicall_entry call = xen_call_update_va_mapping(b->flush.start, b->update[0].val,
+								 UVMF_INVLPG | UVMF_LOCAL);
+
+	xen_multicall(&call, 1);
+	batch_check_applied(b->update, 1, call.result, !call.result, b->caller, true);
+	xen_flush_complete(flush, 0);
+}
+
 /* @done is storage of this call alone: Xen counts on it across continuations. */
 static void xen_issue(struct batch *b)
 {
@@ -59,8 +85,13 @@ static void xen_issue(struct batch *b)
 		calls[n++] = xen_call_mmu_update(u, b->n, &done);
 	if (b->flush.mm) {
 		count(CNT_TLB_FLUSHES);
-		if (xen_flush_prepare(&flush, &b->flush))
+		if (xen_flush_prepare(&flush, &b->flush)) {
+			if (is_update_va_mapping(b, &flush)) {
+				update_va_mapping(b, &flush);
+				return;
+			}
 			calls[n++] = xen_call_mmuext_op(&flush.op, 1);
+		}
 	}
 	xen_multicall(calls, n);
 	if (b->n)

@@ -46,6 +46,11 @@ bool xen_flush_prepare(struct xen_flush *x, struct tlb_flush *f)
 	return x->any;
 }
 
+bool xen_flush_is_here(const struct xen_flush *x)
+{
+	return x->op.cmd == MMUEXT_INVLPG_LOCAL && cpumask_test(&x->cpus, smp_processor_id());
+}
+
 /*
  * What this vCPU's TLB has followed by now. A whole flush covers all that was invalidated before
  * it; and this invalidation too, which has the number @mine, unless another one got in between.

@@ -39,6 +39,8 @@ void xen_tlb_setup(void);
 /* Before the updates: fill @x; false: no vCPU is concerned yet. */
 bool xen_flush_prepare(struct xen_flush *x, struct tlb_flush *f);
 /* After updates and flush: @err is what the flush gave. */
+/* After it: it is of one page, and of this vCPU's TLB alone. */
+bool xen_flush_is_here(const struct xen_flush *x);
 void xen_flush_complete(struct xen_flush *x, long err);
 
 /* tables.c: page-table pages. */
