@@ -57,6 +57,14 @@ def test_lazy_off(boot, backend):
     assert result.output.counters["batches"] == 0 and not result.output.histogram
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_tables_off(boot, backend):
+    """Entries only, as everything else rests on them."""
+    result = boot(backend=backend, tables="off", cpus=4, suite="all", rounds=4)
+    passes(result)
+    assert not any(n for name, n in result.output.counters.items() if name.startswith("tables_"))
+
+
 @pytest.mark.parametrize("cpu", ["max", "qemu64", "Haswell-noTSX"])
 def test_cpu_models(boot, cpu):
     """With SMEP, SMAP, UMIP, FSGSBASE (and PCID, x2APIC where the accelerator has them), and without."""

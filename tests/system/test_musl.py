@@ -11,7 +11,7 @@ from harness.catalogue import ROOT
 
 # What the programs say and how they end must be the same on Linux; so it is asked, not written here.
 RUNS = [["hello", "two words", "a,b+c%20d\"e'f", "", "-x"], ["threads"], ["memory"], ["forks"], ["calls", "CPUS"]]
-WAYS = [("qemu", "native"), ("qemu", "deferred"), ("qemu", "shadow"), ("xen", "xen"), ("xen", "ptwr")]
+WAYS = [("qemu", "native", 1), ("qemu", "native", 4), ("qemu", "deferred", 4), ("qemu", "shadow", 4), ("xen", "xen", 4)]
 # argument of end: the exit status, or minus the signal, as subprocess tells it
 ENDS = {"exit 0": 0, "exit 3": 3, "exit 255": 255, "thread 4": 4, "asleep 5": 5, "abort": -6, "raise 15": -15, "blocked 10": -10,
         "segv": -11, "assert": -6}
@@ -52,8 +52,7 @@ def test_runs_on_linux(musl, argv):
     assert "FAIL" not in done.stdout
 
 
-@pytest.mark.parametrize("cpus", [1, 4])
-@pytest.mark.parametrize("on, backend", WAYS)
+@pytest.mark.parametrize("on, backend, cpus", WAYS)
 @pytest.mark.parametrize("argv", RUNS, ids=lambda argv: argv[0])
 def test_runs_on_pteron(boot, musl, argv, on, backend, cpus):
     result = on_pteron(boot, musl, with_cpus(argv, cpus), on=on, backend=backend, cpus=cpus)

@@ -6,6 +6,7 @@ from harness.machine import Config
 from harness.runner import run_seeds
 
 HOSTS = ["xen", "xl"]
+RANGES = "batch,ranges,oom,zap,fork,mprotect,mremap,mix,tables"
 
 
 @pytest.mark.parametrize("on", HOSTS)
@@ -25,6 +26,12 @@ def test_lazy_off(boot, on, cpus):
     result = boot(on=on, backend="xen", cpus=cpus, suite="all", rounds=3, lazy="off")
     assert result.verdict == "passed"
     assert result.output.counters["batches"] == 0
+
+
+def test_tables_off(boot):
+    result = boot(on="xen", backend="xen", cpus=2, suite=RANGES, rounds=3, tables="off")
+    assert result.verdict == "passed"
+    assert not any(n for name, n in result.output.counters.items() if name.startswith("tables_"))
 
 
 @pytest.mark.parametrize("on", HOSTS)
