@@ -165,7 +165,7 @@ bool alloc_failure_injected(void)
 	return n == 1;
 }
 
-struct page *alloc_page(enum page_kind kind)
+static __always_inline struct page *take_page(enum page_kind kind)
 {
 	struct page_cache *c;
 	struct page *page = NULL;
@@ -190,9 +190,14 @@ struct page *alloc_page(enum page_kind kind)
 	return page;
 }
 
+struct page *alloc_page(enum page_kind kind)
+{
+	return take_page(kind);
+}
+
 struct page *alloc_page_zeroed(enum page_kind kind)
 {
-	struct page *page = alloc_page(kind);
+	struct page *page = take_page(kind);
 
 	if (page)
 		clear_page(page_to_virt(page));

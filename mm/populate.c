@@ -15,8 +15,8 @@
 #include "mm/whole_table.h"
 #include "mm/zeromap.h"
 
-/* Accessed but clean: the D bit will say whether the page was ever written. */
-static pte_t new_entry(struct vma *vma, unsigned long addr)
+/* @prot: the VMA's. Accessed but clean: the D bit will say whether the page was ever written. */
+static __always_inline pte_t new_entry(struct vma *vma, unsigned long addr, pgprot_t prot)
 {
 	struct page *page;
 
@@ -24,7 +24,7 @@ static pte_t new_entry(struct vma *vma, unsigned long addr)
 		page = shmem_get_page(vma->shmem, vma->pgoff + ((addr - vma->start) >> PAGE_SHIFT));
 	else
 		page = alloc_page_zeroed(PAGE_USER);
-	return page ? mk_pte(page, vm_page_prot(vma->flags)) : (pte_t){0};
+	return page ? mk_pte(page, prot) : (pte_t){0};
 }
 
 /* Give back what a table holds that was built, and then was not wanted. */
@@ -38,6 +38,7 @@ static void discard_table(struct page *table)
 static int populate_whole_table(struct vma *vma, unsigned long addr)
 {
 	struct page *table = plain_table_alloc(vma->mm);
+	const pgprot_t prot = vm_page_prot(vma->flags);
 	pte_t *ptep;
 	int err = 0;
 
@@ -45,7 +46,7 @@ static int populate_whole_table(struct vma *vma, unsigned long addr)
 		return -ENOMEM;
 	ptep = page_to_virt(table);
 	for (unsigned i = 0; i < PTRS_PER_TABLE && !err; i++) {
-		pte_t pte = new_entry(vma, addr + i * PAGE_SIZE);
+		pte_t pte = new_entry(vma, addr + i * PAGE_SIZE, prot);
 
 		if (pte_none(pte))
 			err = -ENOMEM;
@@ -62,6 +63,7 @@ static int populate_whole_table(struct vma *vma, unsigned long addr)
 static int populate_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
 			      void *arg __unused)
 {
+	const pgprot_t prot = vm_page_prot(vma->flags);
 	struct spinlock *ptl;
 	pte_t *ptep = pte_offset_map_lock(pmd, addr, &ptl);
 	lazy_mmu_state_t state = arch_enter_lazy_mmu_mode();
@@ -72,7 +74,7 @@ static int populate_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, u
 
 		if (!pte_none(ptep_get(ptep)))
 			continue;
-		pte = new_entry(vma, addr);
+		pte = new_entry(vma, addr, prot);
 		if (pte_none(pte))
 			err = -ENOMEM;
 		else

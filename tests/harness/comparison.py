@@ -66,7 +66,7 @@ def collect(runs: list[Run]) -> Values:
 
 
 def goal(place: str, key: Key) -> float | None:
-    """The limit for this figure, if issue 5 has one."""
+    """The goal for this figure, if it has one."""
     if key == Key("faults_disjoint_speedup", threads=2):
         return SPEEDUP if place == "qemu" else None
     if key.mapped or key.threads or key.pages not in (0, GOAL_PAGES):

@@ -1,4 +1,4 @@
-"""What issue 5 promises for the benchmark: instructions at 512 touched pages, by place."""
+"""The goals of the benchmark: instructions at 512 touched pages, by place."""
 
 _DENSITIES = ("aligned", "unaligned", "sparse2", "sparse8")
 _PER_PAGE = {
