@@ -46,6 +46,8 @@ static bool check_table(struct audit *a, const struct mm *mm, u64 entry, unsigne
 {
 	u64 frame = mfn_to_pfn(maddr_to_mfn((maddr_t){entry & PTE_MFN_MASK})).v;
 	const struct page *page;
+	bool may_be_protected;
+	u64 rights;
 
 	if (frame >= max_pfn || (entry & _PAGE_PSE)) {
 		report(a, "level %u entry %#lx for %#lx links no table", level + 1, entry, addr);
@@ -57,9 +59,9 @@ static bool check_table(struct audit *a, const struct mm *mm, u64 entry, unsigne
 		       level + 1, entry, addr, page->kind, page->level);
 		return false;
 	}
-	if ((entry & (_PAGE_RW | _PAGE_USER | _PAGE_NX)) != (_PAGE_RW | _PAGE_USER) &&
-	    !(level == 1 && whole_tables_enabled &&
-	      (entry & (_PAGE_RW | _PAGE_USER | _PAGE_NX)) == _PAGE_USER))
+	rights = entry & (_PAGE_RW | _PAGE_USER | _PAGE_NX);
+	may_be_protected = level == 1 && whole_tables_enabled;
+	if (rights != (_PAGE_RW | _PAGE_USER) && !(may_be_protected && rights == _PAGE_USER))
 		report(a, "level %u entry %#lx for %#lx narrows rights", level + 1, entry, addr);
 	if ((page->pg_flags & (PG_PLAIN_TABLE | PG_DROP_WHOLE)) ||
 	    ((page->pg_flags & PG_SHARED_BELOW) && (entry & _PAGE_RW)))

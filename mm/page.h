@@ -24,7 +24,6 @@ enum page_kind {
 #define PG_DIRTY BIT(0) /* user pages: a D bit was harvested from an entry that mapped the page */
 /* Page tables: no hypervisor's any more, loads and stores will do. */
 #define PG_PLAIN_TABLE BIT(1)
-
 /* PTE pages: entries with RW may map shared pages; under the page's lock. mm/whole_table.h */
 #define PG_SHARED_BELOW BIT(2)
 /* PTE pages: nobody uses it any more; it will be unlinked with what it maps. */

@@ -1,8 +1,11 @@
 """What the system tests share: builds, made once, and a way to boot that shows its output on failure."""
 
+import subprocess
+
 import pytest
 
 from harness.build import Build
+from harness.catalogue import ROOT
 from harness.machine import Config
 from harness.runner import Result, run
 
@@ -33,3 +36,13 @@ def boot(debug, capsys):
                         if not line.startswith(("# batch ", "# counter ", "# progress "))))
         return result
     return do_boot
+
+
+@pytest.fixture
+def replayed():
+    """Run the replay line that a front door's run has printed, as a shell does: it repeats the run."""
+    def do_replay(done: subprocess.CompletedProcess) -> subprocess.CompletedProcess:
+        line = next(line for line in done.stdout.splitlines() if line.startswith("replay: "))
+        return subprocess.run(line[len("replay: "):], shell=True, cwd=ROOT, capture_output=True, text=True,
+                              check=False, timeout=300)
+    return do_replay

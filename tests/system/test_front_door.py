@@ -93,15 +93,12 @@ def test_one_program():
     assert pteron("run", "--accel", "tcg", "--append", "init=fault+1+1+2+100").returncode == 1
 
 
-def test_crash_status_and_advice():
+def test_crash_status_and_advice(replayed):
     done = pteron("run", "--accel", "tcg", "--mem", "128", "--suite", "pv", "--append",
                   "panic=null_read")
     assert done.returncode == 3
     assert "the kernel crashed" in done.stdout and "replay: ./pteron run" in done.stdout
-    # The line that it prints is one that a shell can run.
-    line = next(line for line in done.stdout.splitlines() if line.startswith("replay: "))
-    again = subprocess.run(line[len("replay: "):], shell=True, cwd=ROOT, capture_output=True, text=True,
-                           check=False, timeout=120)
+    again = replayed(done)
     assert again.returncode == 3 and "read at" in again.stdout
 
 

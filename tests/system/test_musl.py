@@ -101,15 +101,12 @@ def cli(*args, **options):
                           check=False, timeout=300, **options)
 
 
-def test_front_door(musl):
+def test_front_door(musl, replayed):
     done = cli("--initrd", "musl.cpio", "--cpus", "1", "--", "/bin/end", "exit", "7",
                env={"PATH": "/usr/bin:/bin"}, cwd=musl.parent)
     assert done.returncode == 1
     assert "/bin/end exit 7: exited with status 7" in done.stdout and "FAILED" in done.stdout
-    # What it says of how to repeat the run does so, from any folder.
-    line = next(line for line in done.stdout.splitlines() if line.startswith("replay: "))
-    again = subprocess.run(line[len("replay: "):], shell=True, cwd=ROOT, capture_output=True, text=True,
-                           check=False, timeout=300)
+    again = replayed(done)  # from another folder
     assert again.returncode == 1 and "exited with status 7" in again.stdout
 
 

@@ -125,14 +125,24 @@ static void other_rights_are_the_entries(struct ktest *t)
 
 /* --- fork --- */
 
-static void fork_protects_by_the_link(struct ktest *t)
+/* NULL: the case is skipped. */
+static struct mm *setup_and_fork(struct ktest *t)
 {
 	struct mm *child;
 
 	if (!setup(t))
-		return;
+		return NULL;
 	child = mm_fork(mm);
 	BUG_ON(!child);
+	return child;
+}
+
+static void fork_protects_by_the_link(struct ktest *t)
+{
+	struct mm *child = setup_and_fork(t);
+
+	if (!child)
+		return;
 	KEXPECT(t, !pmd_write(*pmd_find(mm, ADDR)) && pte_write(entry(ADDR)));
 	KEXPECT(t, table_of(ADDR)->pg_flags & PG_SHARED_BELOW);
 	write_pages(t, ADDR, 2000);
@@ -151,13 +161,11 @@ static void fork_protects_by_the_link(struct ktest *t)
 /* What the child has given back is the parent's own again, at the first write to any of it. */
 static void one_fault_opens_what_is_shared_no_more(struct ktest *t)
 {
-	struct mm *child;
+	struct mm *child = setup_and_fork(t);
 	u64 reuses;
 
-	if (!setup(t))
+	if (!child)
 		return;
-	child = mm_fork(mm);
-	BUG_ON(!child);
 	mm_put(child);
 	reuses = counter_sum(CNT_COW_REUSES);
 	write_pages(t, ADDR, 2000);
@@ -168,12 +176,10 @@ static void one_fault_opens_what_is_shared_no_more(struct ktest *t)
 
 static void a_forked_table_is_not_opened_by_mprotect(struct ktest *t)
 {
-	struct mm *child;
+	struct mm *child = setup_and_fork(t);
 
-	if (!setup(t))
+	if (!child)
 		return;
-	child = mm_fork(mm);
-	BUG_ON(!child);
 	KEXPECT_EQ(t, do_mprotect(ADDR, PMD_SIZE, PROT_READ), 0);
 	KEXPECT(t, !writable(ADDR));
 	KEXPECT_EQ(t, do_mprotect(ADDR, PMD_SIZE, RW), 0);
