@@ -91,7 +91,7 @@ static int populate_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, u
 	return err;
 }
 
-/* The part of a range that one PTE page covers. */
+/* The part of a range that one PTE page covers, or, without whole tables, all of it. */
 static int populate_table(struct vma *vma, unsigned long addr, unsigned long end)
 {
 	if (is_whole_table(addr, end)) {
@@ -136,7 +136,8 @@ int populate_range(struct vma *vma, unsigned long start, unsigned long end, bool
 	if (!write && !vma->shmem)
 		return zeromap_page_range(vma, start, end);
 	for (unsigned long addr = start, next; addr < end && !err; addr = next) {
-		next = pmd_addr_end(addr, end);
+		/* Entries alone: the tables of all of it are linked together. */
+		next = whole_tables_enabled ? pmd_addr_end(addr, end) : end;
 		err = populate_table(vma, addr, next);
 	}
 	if (!err && write)
