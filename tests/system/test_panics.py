@@ -65,8 +65,8 @@ def test_is_noticed_on_xen(boot, name):
     assert result.verdict == "crashed" and result.status == 37
     text = "\n".join(result.output.lines)
     assert re.search("# panic: .*" + XEN_REPORTS[name], text)
-    # Halted, or just woken by an event that is not looked at yet.
-    assert re.search(r"# cpu \d: stopped in task idle/\d at xen_(safe_halt|upcall|irq_enable)\+0x", text)
+    # The NMI says where it met the other CPU: mostly halted, but an NMI can come at any instruction.
+    assert re.search(r"# cpu \d: stopped in task idle/\d at \w+\+0x", text)
 
 
 def test_report_is_complete(boot):
