@@ -9,6 +9,7 @@
 /* clang-format off */
 #define COUNTERS(X)                                                                                \
 	X(PAGE_FAULTS, page_faults, "page faults of user mode and of user copies that were served") \
+	X(MMAP_LOCK_FAULTS, mmap_lock_faults, "faults that needed mmap_lock")                      \
 	X(SPURIOUS_FAULTS, spurious_faults, "faults that found the entry already fixed")           \
 	X(REFUSED_FAULTS, refused_faults, "faults without a mapping or right")                     \
 	X(KILLED_TASKS, killed_tasks, "processes ended by an exception")                           \
@@ -38,7 +39,7 @@
 	X(MIGRATIONS, migrations, "tasks moved to another CPU")                                    \
 	X(TIMER_TICKS, timer_ticks, "timer interrupts")                                            \
 	X(SYSCALLS, syscalls, "system calls")                                                      \
-	X(LOCK_CONTENDED, lock_contended, "spinlock acquisitions that had to wait")                \
+	X(LOCK_CONTENDED, lock_contended, "acquisitions of a lock that had to wait")               \
 	X(PAGES_ALLOCATED, pages_allocated, "page frames allocated")                               \
 	X(DEVICE_PAGES, device_pages, "entries that map fixed frames")                             \
 	X(COW_COPIES, cow_copies, "copy-on-write faults that copied")                              \

@@ -15,6 +15,7 @@
 #include "kernel/clock.h"
 #include "kernel/uaccess.h"
 #include "kernel/wait.h"
+#include "mm/mmap_lock.h"
 #include "mm/shmem.h"
 #include "mm/vma.h"
 
@@ -50,7 +51,7 @@ static int get_key(unsigned long addr, struct futex_key *key)
 
 	if (addr & 3)
 		return -EINVAL;
-	down_read(&mm->mmap_lock);
+	mmap_read_lock(mm);
 	v = vma_find(&mm->vmas, addr);
 	if (!v || v->start > addr)
 		err = -EFAULT;
@@ -61,7 +62,7 @@ static int get_key(unsigned long addr, struct futex_key *key)
 		*key = (struct futex_key){mm, NULL, addr};
 	if (!err && key->shmem)
 		shmem_get(key->shmem);
-	up_read(&mm->mmap_lock);
+	mmap_read_unlock(mm);
 	return err;
 }
 

@@ -14,6 +14,7 @@
 /*         name          order  irq     what it guards */
 #define LOCK_CLASSES(X)                                                                            \
 	X(LOCK_MMAP,        10, NEVER, "mmap_lock: the layout of an mm")                           \
+	X(LOCK_VMA,         20, NEVER, "a VMA, for a page fault that goes past mmap_lock")         \
 	X(LOCK_PAGE_TABLE,  30, NEVER, "the upper levels of an mm")                                \
 	X(LOCK_PTE,         40, NEVER, "a PTE page, and the rights in the L2 entry that links it") \
 	X(LOCK_SHMEM,       45, NEVER, "the pages of a shared object")                             \

@@ -11,6 +11,7 @@
 #include "kernel/traps.h"
 #include "mm/fault.h"
 #include "mm/kstack.h"
+#include "mm/mmap_lock.h"
 #include "mm/pgtable.h"
 #include "mm/tables.h"
 #include "mm/vma.h"
@@ -26,18 +27,43 @@ static bool vma_permits(const struct vma *vma, unsigned long error)
 	return vma->flags & VM_ACCESS;
 }
 
-static enum fault_result user_fault(struct mm *mm, unsigned long addr, unsigned long error)
+/* @vma, which is locked in one way or the other, contains @addr. */
+static enum fault_result vma_fault(struct vma *vma, unsigned long addr, unsigned long error,
+				   unsigned flags)
 {
-	unsigned flags = (error & PF_WRITE ? FAULT_WRITE : 0) | (error & PF_INSTR ? FAULT_EXEC : 0);
+	if (error & PF_WRITE)
+		flags |= FAULT_WRITE;
+	if (error & PF_INSTR)
+		flags |= FAULT_EXEC;
+	return likely(vma_permits(vma, error)) ? handle_mm_fault(vma, addr, flags) : FAULT_SEGV;
+}
+
+static enum fault_result fault_by_mmap_lock(struct mm *mm, unsigned long addr, unsigned long error)
+{
 	enum fault_result result = FAULT_SEGV;
 	struct vma *vma;
 
-	down_read(&mm->mmap_lock);
+	count(CNT_MMAP_LOCK_FAULTS);
+	mmap_read_lock(mm);
 	vma = vma_find(&mm->vmas, addr);
-	if (likely(vma && vma->start <= addr && vma_permits(vma, error)))
-		result = handle_mm_fault(vma, addr, flags);
-	up_read(&mm->mmap_lock);
+	if (vma && vma->start <= addr) {
+		result = vma_fault(vma, addr, error, 0);
+		vma_remember(vma, addr);
+	}
+	mmap_read_unlock(mm);
 	return result;
+}
+
+static enum fault_result user_fault(struct mm *mm, unsigned long addr, unsigned long error)
+{
+	struct vma *vma = vma_lock_remembered(mm, addr);
+	enum fault_result result = FAULT_RETRY;
+
+	if (likely(vma)) {
+		result = vma_fault(vma, addr, error, FAULT_VMA_LOCK);
+		vma_end_read(vma);
+	}
+	return likely(result != FAULT_RETRY) ? result : fault_by_mmap_lock(mm, addr, error);
 }
 
 /*

@@ -57,6 +57,9 @@
 	X(TABLE_FLUSH_SHORT,     "table-flush-short",     "native deferred shadow",     "whole_table,tables",        "this kernel's: a table goes with its pages, and one page is invalidated")        \
 	X(TABLE_MOVE_NO_FLUSH,   "table-move-no-flush",   "native deferred shadow",     "whole_table,tables",        "a table is moved by its link, and TLBs still have the old place")                \
 	X(MOVED_OPEN,            "moved-open",            "native deferred shadow xen", "whole_table",               "an entry leaves a write-protected table, and its right to write awakes")         \
+	X(VMA_NO_WAIT,           "vma-no-wait",           "native deferred shadow xen", "vma_lock",                  "a layout changes under a fault that holds the VMA's lock")                       \
+	X(VMA_COMES_BACK,        "vma-comes-back",        "native deferred shadow xen", "vma_lock",                  "a VMA that was unmapped serves faults that remember it")                         \
+	X(FORK_RACES_FAULTS,     "fork-races-faults",     "native deferred shadow xen", "vma_lock",                  "fork holds mmap_lock, and faults no longer take it")                             \
 	X(INNER_LEAVE_ENDS,      "inner-leave-ends",      "deferred shadow xen",        "lazy_mmu",                  "cost: an inner leave ends the mode")                                             \
 	X(NO_RESUME,             "no-resume",             "deferred shadow xen",        "lazy_mmu",                  "cost: resume does not restore the mode")                                         \
 	X(CALL_PER_UPDATE,       "call-per-update",       "deferred shadow xen",        "batch",                     "cost: each update is issued alone")                                              \

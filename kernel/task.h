@@ -10,6 +10,7 @@
 #include "mm/lazy_mmu_types.h"
 
 #define TASK_NAME_LEN 24
+#define FAULT_VMAS 4
 #define KSTACK_SIZE (16UL << 10)
 
 enum task_state {
@@ -23,15 +24,17 @@ enum task_state {
 struct mm;
 struct process;
 struct pt_regs;
+struct vma;
 
 struct task {
 	/* Owned by the task itself, and by whoever switches to it. */
 	unsigned long sp; /* kernel stack pointer while not running; switch.asm: offset 0 */
 	lazy_mmu_word_t lazy_mmu;
 	unsigned pagefault_disabled;
-	unsigned long served_fault; /* the address of the last fault served */
-	unsigned served_again;	    /* how often in a row */
-	struct mm *mm;		    /* NULL for kernel threads */
+	unsigned long served_fault;	   /* the address of the last fault served */
+	unsigned served_again;		   /* how often in a row */
+	struct vma *fault_vma[FAULT_VMAS]; /* of the last faults, by address: mm/mmap_lock.h */
+	struct mm *mm;			   /* NULL for kernel threads */
 	struct process *process;
 	unsigned long fs_base, gs_base; /* of user mode, while not running */
 	unsigned long clear_child_tid;	/* user address; 0: none */

@@ -7,7 +7,8 @@
  * never an error, and the access is simply tried again. This is the other half of the rule in
  * lazy_mmu.h.
  *
- * Locks: mmap_lock for reading, then the PTE page's.
+ * Locks: the VMA's or, where the VMAs around matter too, mmap_lock for reading; then the PTE
+ * page's.
  */
 #include "mm/fault.h"
 
@@ -196,8 +197,11 @@ enum fault_result handle_mm_fault(struct vma *vma, unsigned long addr, unsigned 
 	f.pmd = pmd_alloc(vma->mm, addr);
 	if (unlikely(!f.pmd))
 		return FAULT_OOM;
-	if (unlikely((flags & FAULT_WRITE) && !pmd_write(*f.pmd)))
+	if (unlikely((flags & FAULT_WRITE) && !pmd_write(*f.pmd))) {
+		if (flags & FAULT_VMA_LOCK)
+			return FAULT_RETRY;
 		pmd_push_down(vma->mm, f.pmd, addr);
+	}
 	f.orig = ptep_get(pte_offset(*(volatile pmd_t *)f.pmd, addr));
 	if (pte_none(f.orig))
 		return vma->shmem ? shared_fault(&f) : anonymous_fault(&f);

@@ -6,15 +6,18 @@
 #include "mm/mm.h"
 
 enum fault_result {
-	FAULT_OK,   /* the access may be tried again; it may fault again, for another reason */
-	FAULT_SEGV, /* no VMA, or none that permits the access */
-	FAULT_OOM,  /* no memory */
+	FAULT_OK,    /* the access may be tried again; it may fault again, for another reason */
+	FAULT_SEGV,  /* no VMA, or none that permits the access */
+	FAULT_OOM,   /* no memory */
+	FAULT_RETRY, /* with FAULT_VMA_LOCK only: mmap_lock is needed; nothing was done */
 };
 
 #define FAULT_WRITE BIT(0)
 #define FAULT_EXEC BIT(1)
+#define FAULT_VMA_LOCK BIT(2) /* the lock of the VMA is held, and not mmap_lock */
 
 /*
- * Make progress on an access to @addr, which @vma permits. mmap_lock held for reading (or writing).
+ * Make progress on an access to @addr, which @vma permits. mmap_lock held for reading (or writing),
+ * or, with FAULT_VMA_LOCK, the VMA's.
  */
 enum fault_result handle_mm_fault(struct vma *vma, unsigned long addr, unsigned flags);

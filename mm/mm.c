@@ -6,9 +6,11 @@
 #include "mm/mm.h"
 
 #include "kernel/panic.h"
+#include "kernel/seeded.h"
 #include "mm/fork.h"
 #include "mm/layout_internal.h"
 #include "mm/mmap.h"
+#include "mm/mmap_lock.h"
 #include "mm/pgtable.h"
 #include "mm/slab.h"
 #include "mm/tables.h"
@@ -47,6 +49,8 @@ struct mm *mm_alloc(void)
 	mm->pgd = page_to_virt(pgd);
 	atomic_set(&mm->users, 1);
 	rwsem_init(&mm->mmap_lock);
+	wait_queue_init(&mm->vma_waiters);
+	mm->lock_seq = 1; /* a new VMA has mark 0 */
 	spin_lock_init(&mm->page_table_lock, LOCK_PAGE_TABLE);
 	tlb_init_mm(mm);
 	spin_lock(&mm_list_lock);
@@ -73,12 +77,14 @@ void mm_put(struct mm *mm)
 	kmem_cache_free(&mm_cache, mm);
 }
 
-/* All VMAs, then the tables and their entries. */
+/* All VMAs, then the tables and their entries. No fault may meanwhile find a page unshared. */
 static bool copy_layout(struct mm *child, struct mm *mm)
 {
 	struct vma *v, *copy;
 
 	for (v = mm->vmas.first; v; v = v->next) {
+		if (!seeded(BUG_FORK_RACES_FAULTS))
+			vma_start_write(v);
 		copy = vma_clone(v, child, v->start, v->end);
 		if (!copy)
 			return false;
@@ -94,11 +100,11 @@ struct mm *mm_fork(struct mm *mm)
 
 	if (!child)
 		return NULL;
-	down_write(&mm->mmap_lock);
+	mmap_write_lock(mm);
 	ok = copy_layout(child, mm);
 	child->brk_start = mm->brk_start;
 	child->brk = mm->brk;
-	up_write(&mm->mmap_lock);
+	mmap_write_unlock(mm);
 	if (!ok) {
 		mm_put(child);
 		return NULL;

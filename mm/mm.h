@@ -1,9 +1,10 @@
 /*
  * An address space: its VMAs, its page tables, and what guards them.
  *
- *   mmap_lock         read for faults and for changes of entries alone, write for changes of layout
- *   page_table_lock   linking and unlinking of tables at L2 and above
- *   ptl (struct page) the entries of one PTE page, and the rights in the L2 entry that links it
+ *   mmap_lock         read for changes of entries alone, write for changes of layout
+ *   the VMA's lock    one VMA as it is, for a fault; where that is not enough, mmap_lock for
+ * reading page_table_lock   linking and unlinking of tables at L2 and above ptl (struct page) the
+ * entries of one PTE page, and the rights in the L2 entry that links it
  */
 #pragma once
 
@@ -31,6 +32,11 @@ struct vma {
 	/* vma.c: a treap by address, and a list in order */
 	struct vma *left, *right, *prev, *next;
 	u32 priority;
+
+	/* mmap_lock.h */
+	u64 mark;	  /* of the writer that changes it */
+	atomic_t readers; /* faults inside */
+	atomic_t refs;	  /* to the memory: the layout's, and of tasks that remember it */
 };
 
 struct vma_set {
@@ -43,10 +49,12 @@ struct mm {
 	struct mm_tlb tlb;
 	atomic_t users; /* tasks; the last one tears it down */
 	struct rwsem mmap_lock;
+	struct wait_queue vma_waiters; /* until the faults in a VMA have ended */
 	struct spinlock page_table_lock;
 
 	/* mmap_lock */
 	struct vma_set vmas;
+	u64 lock_seq; /* the mark of VMAs that change now */
 	unsigned long brk_start, brk;
 	unsigned long mapped_pages; /* in VMAs */
 

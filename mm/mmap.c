@@ -9,6 +9,7 @@
 #include "kernel/errno.h"
 #include "kernel/string.h"
 #include "mm/layout_internal.h"
+#include "mm/mmap_lock.h"
 #include "mm/populate.h"
 #include "mm/remap.h"
 #include "mm/shmem.h"
@@ -27,15 +28,21 @@ struct vma *vma_alloc(struct mm *mm, unsigned long start, unsigned long end, uns
 		v->start = start;
 		v->end = end;
 		v->flags = flags;
+		atomic_set(&v->refs, 1);
 	}
 	return v;
+}
+
+void vma_free_memory(struct vma *v)
+{
+	kmem_cache_free(&vma_cache, v);
 }
 
 void vma_free(struct vma *v)
 {
 	if (v->shmem)
 		shmem_put(v->shmem);
-	kmem_cache_free(&vma_cache, v);
+	vma_put(v);
 }
 
 struct vma *vma_clone(const struct vma *v, struct mm *mm, unsigned long start, unsigned long end)
@@ -74,6 +81,7 @@ static int split_at(struct mm *mm, unsigned long addr)
 	upper = vma_clone(v, mm, addr, v->end);
 	if (!upper)
 		return -ENOMEM;
+	vma_start_write(v);
 	v->end = addr;
 	vma_insert(&mm->vmas, upper);
 	return 0;
@@ -94,6 +102,8 @@ void merge_around(struct mm *mm, unsigned long start, unsigned long end)
 		next = v->next;
 		if (!next || !vma_mergeable(v, next))
 			continue;
+		vma_start_write(v);
+		vma_detach(next);
 		vma_remove(&mm->vmas, next);
 		v->end = next->end;
 		vma_free(next);
@@ -108,6 +118,7 @@ static struct vma *detach_range(struct mm *mm, unsigned long start, unsigned lon
 
 	for (v = vma_find(&mm->vmas, start); v && v->start < end; v = next) {
 		next = v->next;
+		vma_detach(v);
 		mm_remove_vma(mm, v);
 		v->next = NULL;
 		*link = v;
@@ -164,7 +175,7 @@ int unmap_range_locked(struct mm *mm, unsigned long start, unsigned long end, bo
 	list = detach_range(mm, start, end);
 	free_space_around(mm, start, &floor, &ceiling);
 	if (downgrade)
-		downgrade_write(&mm->mmap_lock);
+		mmap_write_downgrade(mm);
 	if (list)
 		zap_detached(mm, list, floor, ceiling);
 	return 0;
@@ -189,12 +200,12 @@ long do_munmap(unsigned long addr, unsigned long len) __no_thread_safety
 	len = ALIGN_UP(len, PAGE_SIZE); /* 0 if it wraps, which is refused too */
 	if (!user_range_ok(addr, len))
 		return -EINVAL;
-	down_write(&mm->mmap_lock);
+	mmap_write_lock(mm);
 	err = unmap_range_locked(mm, addr, addr + len, true);
 	if (err)
-		up_write(&mm->mmap_lock);
+		mmap_write_unlock(mm);
 	else
-		up_read(&mm->mmap_lock);
+		mmap_read_unlock(mm);
 	return err;
 }
 
@@ -294,11 +305,11 @@ long do_mmap(unsigned long addr, unsigned long len, unsigned long prot, unsigned
 	if (flags & MAP_SHARED)
 		vm_flags |= VM_SHARED;
 	len = ALIGN_UP(len, PAGE_SIZE);
-	down_write(&mm->mmap_lock);
+	mmap_write_lock(mm);
 	addr = place(mm, addr, len, flags);
 	if ((long)addr > 0)
 		addr = map_locked(mm, addr, len, vm_flags, flags, frames, pgoff);
-	up_write(&mm->mmap_lock);
+	mmap_write_unlock(mm);
 	return addr;
 }
 
@@ -308,7 +319,7 @@ long do_brk(unsigned long brk)
 	struct mm *mm = current->mm;
 	unsigned long old_end, new_end;
 
-	down_write(&mm->mmap_lock);
+	mmap_write_lock(mm);
 	old_end = ALIGN_UP(mm->brk, PAGE_SIZE);
 	new_end = ALIGN_UP(brk, PAGE_SIZE);
 	if (brk >= mm->brk_start && brk < MMAP_CEILING) {
@@ -325,7 +336,7 @@ long do_brk(unsigned long brk)
 			mm->brk = brk;
 	}
 	brk = mm->brk;
-	up_write(&mm->mmap_lock);
+	mmap_write_unlock(mm);
 	return brk;
 }
 

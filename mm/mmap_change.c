@@ -7,6 +7,7 @@
 #include "kernel/errno.h"
 #include "mm/layout_internal.h"
 #include "mm/mmap.h"
+#include "mm/mmap_lock.h"
 #include "mm/mprotect.h"
 #include "mm/mremap.h"
 #include "mm/populate.h"
@@ -37,6 +38,7 @@ static int set_flags(struct mm *mm, unsigned long start, unsigned long end, unsi
 	for (struct vma *v = vma_find(&mm->vmas, start); v && v->start < end; v = v->next) {
 		if ((v->flags ^ access) & VM_ACCESS & ~VM_WRITE)
 			*only_write = false;
+		vma_start_write(v);
 		v->flags = (v->flags & ~VM_ACCESS) | access;
 	}
 	merge_around(mm, start, end);
@@ -63,17 +65,17 @@ long do_mprotect(unsigned long addr, unsigned long len, unsigned long prot) __no
 		return 0;
 	if (!user_range_ok(addr, align_len(len)))
 		return -ENOMEM;
-	down_write(&mm->mmap_lock);
+	mmap_write_lock(mm);
 	end = covered_end(mm, addr, addr + align_len(len));
 	err = end > addr ? set_flags(mm, addr, end, prot_to_vm_flags(prot), &only_write) : -ENOMEM;
 	if (err) {
-		up_write(&mm->mmap_lock);
+		mmap_write_unlock(mm);
 		return err;
 	}
-	downgrade_write(&mm->mmap_lock);
+	mmap_write_downgrade(mm);
 	for (struct vma *v = vma_find(&mm->vmas, addr); v && v->start < end; v = v->next)
 		change_protection(v, max(v->start, addr), min(v->end, end), only_write);
-	up_read(&mm->mmap_lock);
+	mmap_read_unlock(mm);
 	return end == addr + align_len(len) ? 0 : -ENOMEM;
 }
 
@@ -89,6 +91,7 @@ static long move_vma(struct mm *mm, struct vma *v, unsigned long old, unsigned l
 	target->start = new;
 	target->end = new + new_len;
 	mm_insert_vma(mm, target);
+	vma_start_write(v);
 	err = move_page_tables(v, old, new, len);
 	/* The one range or the other goes; its ends are ends of VMAs, so this needs no memory. */
 	if (err)
@@ -160,6 +163,7 @@ static long remap_locked(struct mm *mm, unsigned long old, unsigned long old_len
 	if (!(flags & MREMAP_FIXED)) {
 		if (can_grow_in_place(mm, v, old + old_len, old + new_len)) {
 			mm->mapped_pages += (new_len - old_len) >> PAGE_SHIFT;
+			vma_start_write(v);
 			v->end = old + new_len;
 			merge_around(mm, old, v->end);
 			return old;
@@ -192,9 +196,9 @@ long do_mremap(unsigned long old, unsigned long old_len, unsigned long new_len, 
 		    new_addr < MMAP_FLOOR || (old < new_addr + new_len && new_addr < old + old_len))
 			return -EINVAL;
 	}
-	down_write(&mm->mmap_lock);
+	mmap_write_lock(mm);
 	ret = remap_locked(mm, old, old_len, new_len, flags, new_addr);
-	up_write(&mm->mmap_lock);
+	mmap_write_unlock(mm);
 	return ret;
 }
 
@@ -211,10 +215,12 @@ static int advise_vma(struct mmu_gather *tlb, struct vma *v, unsigned long start
 	if (advice == MADV_DONTNEED) {
 		if (v->flags & VM_PFNMAP)
 			return -EINVAL;
-		if (exclusive)
+		if (exclusive) {
+			vma_start_write(v);
 			discard_page_range(tlb, v, start, end);
-		else
+		} else {
 			zap_page_range(tlb, v, start, end, 0, 0);
+		}
 		return 0;
 	}
 	if (advice != MADV_POPULATE_READ && advice != MADV_POPULATE_WRITE)
@@ -260,13 +266,13 @@ long do_madvise(unsigned long addr, unsigned long len, int advice)
 	if (!user_range_ok(addr, len))
 		return -ENOMEM;
 	if (drops_tables(addr, addr + len, advice)) {
-		down_write(&mm->mmap_lock);
+		mmap_write_lock(mm);
 		err = advise_range(mm, addr, addr + len, advice, true);
-		up_write(&mm->mmap_lock);
+		mmap_write_unlock(mm);
 	} else {
-		down_read(&mm->mmap_lock);
+		mmap_read_lock(mm);
 		err = advise_range(mm, addr, addr + len, advice, false);
-		up_read(&mm->mmap_lock);
+		mmap_read_unlock(mm);
 	}
 	return err;
 }

@@ -5,13 +5,16 @@
 
 #include "kernel/irqflags.h"
 #include "kernel/layout.h"
+#include "mm/mmap_lock.h"
 #include "mm/tlb.h"
 #include "mm/zap.h"
 
 void test_mm_switch(struct mm *mm)
 {
-	unsigned long flags = local_irq_save();
+	unsigned long flags;
 
+	vma_forget_all();
+	flags = local_irq_save();
 	current->mm = mm;
 	switch_mm(mm);
 	local_irq_restore(flags);

@@ -1,0 +1,104 @@
+/*
+ * The locks of VMAs; see mmap_lock.h.
+ */
+#include "mm/mmap_lock.h"
+
+#include "kernel/counters.h"
+#include "kernel/panic.h"
+#include "kernel/seeded.h"
+#include "mm/mmap.h"
+#include "mm/pgtable_types.h"
+
+static bool is_marked(const struct vma *v)
+{
+	u64 mark = READ_ONCE(v->mark);
+
+	barrier(); /* x86 keeps the order of loads; a lock_seq that is older would hide an end */
+	return mark >= smp_load_acquire(&v->mm->lock_seq);
+}
+
+/* --- the writer's side --- */
+
+static void wait_for_readers(struct vma *v)
+{
+	if (!atomic_read(&v->readers) || seeded(BUG_VMA_NO_WAIT))
+		return;
+	count(CNT_LOCK_CONTENDED);
+	wait_event(&v->mm->vma_waiters, !atomic_read(&v->readers));
+}
+
+void vma_start_write(struct vma *v)
+{
+	struct mm *mm = v->mm;
+
+	ASSERT(rwsem_is_locked(&mm->mmap_lock) || !atomic_read(&mm->users));
+	if (v->mark == mm->lock_seq)
+		return;
+	xchg(&v->mark, mm->lock_seq);
+	preempt_point();
+	wait_for_readers(v);
+}
+
+void vma_detach(struct vma *v)
+{
+	vma_start_write(v);
+	if (!seeded(BUG_VMA_COMES_BACK))
+		v->mark = VMA_GONE;
+}
+
+/* --- the page fault's side --- */
+
+void vma_end_read(struct vma *v)
+{
+	lockdep_pop(v, LOCK_VMA);
+	if (atomic_dec_and_test(&v->readers) && unlikely(is_marked(v)))
+		wake_up_all(&v->mm->vma_waiters);
+}
+
+static struct vma **slot_of(unsigned long addr)
+{
+	return &current->fault_vma[(addr >> PMD_SHIFT) % FAULT_VMAS];
+}
+
+struct vma *vma_lock_remembered(struct mm *mm, unsigned long addr)
+{
+	struct vma *v = *slot_of(addr);
+
+	if (unlikely(!v))
+		return NULL;
+	ASSERT(v->mm == mm);
+	lockdep_push(v, LOCK_VMA, 0);
+	atomic_inc(&v->readers);
+	preempt_point();
+	if (likely(!is_marked(v)) && likely(v->start <= addr && addr < v->end))
+		return v;
+	vma_end_read(v);
+	return NULL;
+}
+
+void vma_put(struct vma *v)
+{
+	if (atomic_dec_and_test(&v->refs))
+		vma_free_memory(v);
+}
+
+static void set_slot(struct vma **slot, struct vma *v)
+{
+	struct vma *old = *slot;
+
+	*slot = v;
+	if (old)
+		vma_put(old);
+}
+
+void vma_remember(struct vma *v, unsigned long addr)
+{
+	atomic_inc(&v->refs);
+	set_slot(slot_of(addr), v);
+}
+
+void vma_forget_all(void)
+{
+	for (unsigned i = 0; i < FAULT_VMAS; i++)
+		set_slot(&current->fault_vma[i], NULL);
+}
