@@ -15,6 +15,7 @@ struct boot_params boot_params = {
 	.maxcpus = MAX_CPUS,
 	.lazy = true,
 	.tables = true,
+	.neighbours = true,
 };
 
 bool parse_u64(const char *s, u64 *value)
@@ -93,6 +94,11 @@ static bool set_lazy(const char *v)
 static bool set_tables(const char *v)
 {
 	return set_switch(&boot_params.tables, v);
+}
+
+static bool set_neighbours(const char *v)
+{
+	return set_switch(&boot_params.neighbours, v);
 }
 
 static bool set_witness(const char *v)
@@ -176,6 +182,7 @@ static const struct param {
 	{"maxcpus", "1 to 256", set_maxcpus},
 	{"lazy", "on or off", set_lazy},
 	{"tables", "on or off", set_tables},
+	{"neighbours", "on or off", set_neighbours},
 	{"witness", "on or off", set_witness},
 	{"trace", "on or off", set_trace},
 	{"disable", "CPU features separated by commas: smep smap umip fsgsbase pcid x2apic",

@@ -28,6 +28,7 @@
 #include "mm/lazy_mmu.h"
 #include "mm/page.h"
 #include "mm/pgtable.h"
+#include "mm/fault.h"
 #include "mm/whole_table.h"
 #include "mm/zeromap.h"
 #include "pv/batch.h"
@@ -77,6 +78,7 @@ void boot_parse_params(void)
 	boot_seed = boot_params.seed;
 	lazy_mmu_enabled = boot_params.lazy;
 	whole_tables_enabled = boot_params.tables;
+	fault_neighbours_enabled = boot_params.neighbours;
 	if (!pv_select_backend(boot_params.backend)) {
 		pr_err("command line: backend=%s: there are native, deferred and shadow, and on "
 		       "Xen "

@@ -33,6 +33,8 @@ struct task {
 	unsigned pagefault_disabled;
 	unsigned long served_fault;	   /* the address of the last fault served */
 	unsigned served_again;		   /* how often in a row */
+	unsigned long next_write;	   /* where the last write fault left off populating */
+	unsigned write_window;		   /* the pages that it did */
 	struct vma *fault_vma[FAULT_VMAS]; /* of the last faults, by address: mm/mmap_lock.h */
 	struct mm *mm;			   /* NULL for kernel threads */
 	struct process *process;

@@ -16,6 +16,9 @@ enum fault_result {
 #define FAULT_EXEC BIT(1)
 #define FAULT_VMA_LOCK BIT(2) /* the lock of the VMA is held, and not mmap_lock */
 
+/* The boot parameter neighbours=: off populates the page of the access only. */
+extern bool fault_neighbours_enabled;
+
 /*
  * Make progress on an access to @addr, which @vma permits. mmap_lock held for reading (or writing),
  * or, with FAULT_VMA_LOCK, the VMA's.

@@ -202,10 +202,14 @@ long do_mremap(unsigned long old, unsigned long old_len, unsigned long new_len, 
 	return ret;
 }
 
-/* Whether DONTNEED may drop whole tables: then nobody else may be on the way to one. */
-static bool drops_tables(unsigned long start, unsigned long end, int advice)
+/*
+ * Whether DONTNEED drops whole tables: then nobody else may be on the way to one. If the mm has
+ * other threads, all their faults in the VMA would wait for it, so entries go, one by one, beside
+ * them. Only this thread could start a second one.
+ */
+static bool drops_tables(const struct mm *mm, unsigned long start, unsigned long end, int advice)
 {
-	return advice == MADV_DONTNEED && whole_tables_enabled &&
+	return advice == MADV_DONTNEED && whole_tables_enabled && atomic_read(&mm->users) == 1 &&
 	       ALIGN_UP(start, PMD_SIZE) + PMD_SIZE <= end;
 }
 
@@ -265,7 +269,7 @@ long do_madvise(unsigned long addr, unsigned long len, int advice)
 		return -EINVAL;
 	if (!user_range_ok(addr, len))
 		return -ENOMEM;
-	if (drops_tables(addr, addr + len, advice)) {
+	if (drops_tables(mm, addr, addr + len, advice)) {
 		mmap_write_lock(mm);
 		err = advise_range(mm, addr, addr + len, advice, true);
 		mmap_write_unlock(mm);

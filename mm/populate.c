@@ -60,8 +60,7 @@ static int populate_whole_table(struct vma *vma, unsigned long addr)
 	return err;
 }
 
-static int populate_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
-			      void *arg __unused)
+int populate_entries(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end)
 {
 	const pgprot_t prot = vm_page_prot(vma->flags);
 	struct spinlock *ptl;
@@ -89,6 +88,12 @@ static int populate_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, u
 	arch_leave_lazy_mmu_mode(state);
 	pte_unmap_unlock(ptep - 1, ptl);
 	return err;
+}
+
+static int populate_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
+			      void *arg __unused)
+{
+	return populate_entries(vma, pmd, addr, end);
 }
 
 /* The part of a range that one PTE page covers, or, without whole tables, all of it. */
