@@ -20,6 +20,23 @@ struct lock_waiter {
 };
 static DEFINE_PER_CPU(struct lock_waiter, lock_waiter);
 
+static DEFINE_PER_CPU(u64, contended[NR_LOCK_CLASSES]);
+
+void count_contended(enum lock_class class)
+{
+	count(CNT_LOCK_CONTENDED);
+	this_cpu_inc64(contended[class]);
+}
+
+u64 contended_acquisitions(enum lock_class class)
+{
+	u64 sum = 0;
+
+	for_each_online_cpu(cpu)
+		sum += per_cpu(contended, cpu)[class];
+	return sum;
+}
+
 struct lock_role ptl_role, ptl_nested_role, lazy_mmu_role;
 
 /*
@@ -67,9 +84,7 @@ static void wait_for_kick(struct spinlock *l, u16 ticket)
 
 void spin_wait(struct spinlock *l, u16 ticket, bool may_yield)
 {
-	count(CNT_LOCK_CONTENDED);
-	if (l->contended < 255)
-		l->contended++;
+	count_contended(l->class);
 	while (!spin_a_while(l, ticket)) {
 		if (may_yield && preempt_count() == 0 && sched_has_runnable())
 			sched_yield_in_lock();

@@ -33,7 +33,6 @@ struct __capability("spinlock") spinlock
 	};
 	u16 sleepers;	    /* waiters that need a kick */
 	u8 class;	    /* enum lock_class */
-	u8 contended;	    /* saturating, for statistics */
 	struct task *owner; /* who holds it, while it is held */
 };
 
@@ -44,6 +43,11 @@ struct __capability("spinlock") spinlock
 #define DEFINE_SPINLOCK(name, lock_class) struct spinlock name = SPINLOCK_INIT(lock_class)
 
 #define TICKET_ONE 0x10000u
+
+/* Count an acquisition of a lock of @class, of whatever kind, that has to wait. */
+void count_contended(enum lock_class class);
+/* How many there were; exact only while nobody takes such locks. */
+u64 contended_acquisitions(enum lock_class class);
 
 /* The contended path; @may_yield: the caller is preemptible. */
 void spin_wait(struct spinlock *l, u16 ticket, bool may_yield);

@@ -8,7 +8,6 @@
  */
 #include "kernel/wait.h"
 
-#include "kernel/counters.h"
 #include "kernel/panic.h"
 
 void wait_queue_init(struct wait_queue *wq) __no_thread_safety
@@ -95,7 +94,7 @@ void rwsem_wait(struct rwsem *s, bool write)
 	struct rwsem_waiter rw = {.w.task = current, .write = write};
 
 	ASSERT(preempt_count() == 0);
-	count(CNT_LOCK_CONTENDED);
+	count_contended(LOCK_MMAP);
 	spin_lock(&s->wq.lock);
 	list_add_tail(&rw.w.node, &s->wq.waiters);
 	__atomic_or_fetch(&s->state, RWSEM_WAITERS, __ATOMIC_SEQ_CST);

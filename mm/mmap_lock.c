@@ -3,7 +3,6 @@
  */
 #include "mm/mmap_lock.h"
 
-#include "kernel/counters.h"
 #include "kernel/panic.h"
 #include "kernel/seeded.h"
 #include "mm/mmap.h"
@@ -23,7 +22,7 @@ static void wait_for_readers(struct vma *v)
 {
 	if (!atomic_read(&v->readers) || seeded(BUG_VMA_NO_WAIT))
 		return;
-	count(CNT_LOCK_CONTENDED);
+	count_contended(LOCK_VMA);
 	wait_event(&v->mm->vma_waiters, !atomic_read(&v->readers));
 }
 

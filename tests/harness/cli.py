@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from . import against, bench, bench_report, catalogue, model, mutants, operator_runs, program, replay, trace
+from . import against, bench, bench_report, catalogue, contention, model, mutants, operator_runs, program, replay, trace
 from .build import Build, BuildError, make_iso
 from .kvm import choose_accel
 from .machine import PATIENCE, Config, drop_scratch, make_scratch, qemu_command
@@ -270,6 +270,10 @@ def command_bench(args: argparse.Namespace) -> int:
     report = _open_report(args.json) if args.json else None
     if args.against:
         text, figures = _bench_against(args)
+    elif args.contention:
+        on = args.on or "qemu"
+        rows = contention.measure(on, say=_to_stderr)
+        text, figures = contention.table(rows), contention.as_json(on, rows)
     else:
         on = args.on or "qemu"
         measured = bench.measure(on, _to_stderr)
@@ -399,6 +403,8 @@ def _parser() -> argparse.ArgumentParser:
     p.epilog = "what is not known here goes to pytest, such as -k EXPRESSION; " + EPILOG
     p = command("bench", command_bench)
     p.add_argument("--on", choices=list(bench.WAYS), help="where (default: qemu; with --against both)")
+    p.add_argument("--contention", action="store_true",
+                   help="instead: how often page faults wait for a lock, with 1 to 32 vCPUs")
     p.add_argument("--against", choices=["linux"],
                    help="instead: one program on Pteron and on Linux, in a table; JSON, CSV and charts are left "
                         "in build/report/")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import bench
+from harness import bench, contention
 
 SIZES = [1, 2, 4, 8, 16, 31, 64, 128, 256, 512]
 
@@ -79,3 +79,12 @@ def test_curve(on_xen):
         assert abs(c["instructions"] - (h + n * p)) < max(0.01 * c["instructions"], 400)
         assert c["mmu_updates"] == 1 and c["entries"] == n
     assert h > 300 and 650 < p < unbatched.fit()[1] - 200
+
+
+@pytest.mark.parametrize("on", ["qemu", "xen"])
+def test_disjoint_faults_wait_for_nobody(on):
+    """No lock of the address space; the suite itself fails where there is one."""
+    rows = contention.measure(on, (4,))
+    assert [r.layout for r in rows] == list(contention.LAYOUTS)
+    assert all(r.cpus == 4 and r.faults for r in rows)
+    assert sum(n for lock, n in rows[0].waits.items() if lock != "frames") == 0
