@@ -85,8 +85,9 @@ class Tree:
         (self.build.root / file).write_text(source)
 
     def analyse(self, file: str) -> None:
-        """clang's thread-safety analysis of @file."""
-        run_checked("make", "check-thread-safety", f"SRC={file}", cwd=self.build.root)
+        """clang's thread-safety analysis of @file; of a header as its own source includes it."""
+        source = Path(file).with_suffix(".c")
+        run_checked("make", "check-thread-safety", f"SRC={source}", cwd=self.build.root)
 
 
 class _Noticed(Exception):
