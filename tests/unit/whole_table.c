@@ -6,11 +6,13 @@
  * too. Concurrency is the stress suite `tables`.
  */
 #include "kernel/errno.h"
+#include "kernel/traps.h"
 #include "kernel/uaccess.h"
 #include "mm/audit.h"
 #include "mm/mmap.h"
 #include "mm/whole_table.h"
 #include "tests/ktest.h"
+#include "tests/unit/step.h"
 #include "tests/unit/test_mm.h"
 
 #define ADDR 0x40000000UL
@@ -191,6 +193,51 @@ static void a_forked_table_is_not_opened_by_mprotect(struct ktest *t)
 	teardown(t);
 }
 
+static struct {
+	const struct task *by;
+	const pmd_t *pmd;
+	const pte_t *entry;
+	u64 steps;
+	bool wrong;
+} watched;
+
+/* What another CPU may find at this instruction. */
+static void look_at_both_levels(struct pt_regs *regs __unused)
+{
+	if (current != watched.by)
+		return;
+	watched.steps++;
+	if (pmd_write(*(const volatile pmd_t *)watched.pmd) &&
+	    (READ_ONCE(watched.entry->v) & _PAGE_RW))
+		watched.wrong = true;
+}
+
+static void a_push_down_opens_nothing_that_is_shared(struct ktest *t)
+{
+	struct mm *child = setup_and_fork(t);
+	pmd_t *pmd;
+
+	if (!child)
+		return;
+	pmd = pmd_find(mm, ADDR);
+	watched.by = current;
+	watched.pmd = pmd;
+	watched.entry = pte_offset(*pmd, ADDR);
+	watched.steps = 0;
+	watched.wrong = false;
+	set_step_hook(look_at_both_levels);
+	down_read(&mm->mmap_lock);
+	step_begin();
+	pmd_push_down(mm, pmd, ADDR);
+	step_end();
+	up_read(&mm->mmap_lock);
+	set_step_hook(NULL);
+	KEXPECT(t, watched.steps > PTRS_PER_TABLE && !watched.wrong);
+	KEXPECT(t, pmd_write(*pmd) && !pte_write(entry(ADDR)));
+	mm_put(child);
+	teardown(t);
+}
+
 /* --- the others --- */
 
 static void a_table_moves_with_its_rights(struct ktest *t)
@@ -254,6 +301,24 @@ static void a_dropped_table_leaves_its_dirty_bits(struct ktest *t)
 	teardown(t);
 }
 
+/* Not fewer pages than make it the cheaper way, and a range of no fewer. */
+static void few_pages_go_one_by_one(struct ktest *t)
+{
+	const unsigned enough = pv_table_costs.drop_min;
+	u64 dropped;
+
+	if (!setup(t))
+		return;
+	for (unsigned n = enough - 1; n <= enough; n++) {
+		KEXPECT_EQ(t, do_mmap(TARGET, n * PAGE_SIZE, RW, ANON | MAP_POPULATE, NULL, 0),
+			   TARGET);
+		dropped = counter_sum(CNT_TABLES_DROPPED);
+		KEXPECT_EQ(t, do_munmap(TARGET, n * PAGE_SIZE), 0);
+		KEXPECT_EQ(t, counter_sum(CNT_TABLES_DROPPED), dropped + (n == enough));
+	}
+	teardown(t);
+}
+
 static void populate_fills_before_it_links(struct ktest *t)
 {
 	u64 filled = counter_sum(CNT_TABLES_FILLED);
@@ -264,6 +329,22 @@ static void populate_fills_before_it_links(struct ktest *t)
 	KEXPECT_EQ(t, counter_sum(CNT_TABLES_FILLED), filled + 2);
 	KEXPECT(t, pte_write(entry(TARGET)) && pte_write(entry(TARGET + 2 * PMD_SIZE - PAGE_SIZE)));
 	write_pages(t, TARGET, 1);
+	teardown(t);
+}
+
+static void populate_completes_a_table(struct ktest *t)
+{
+	u64 filled = counter_sum(CNT_TABLES_FILLED);
+	struct page *table;
+
+	if (!setup(t))
+		return;
+	table = table_of(ADDR);
+	KEXPECT_EQ(t, do_madvise(ADDR, PMD_SIZE, MADV_POPULATE_WRITE), 0);
+	KEXPECT(t, table_of(ADDR) == table && counter_sum(CNT_TABLES_FILLED) == filled);
+	for (unsigned long addr = ADDR; addr < ADDR + PMD_SIZE; addr += PAGE_SIZE)
+		KEXPECT(t, pte_write(entry(addr)));
+	check_pages(t, ADDR, 1000);
 	teardown(t);
 }
 
@@ -324,10 +405,13 @@ static const struct ktest_case cases[] = {
 	{"fork_protects_by_the_link", fork_protects_by_the_link},
 	{"one_fault_opens_what_is_shared_no_more", one_fault_opens_what_is_shared_no_more},
 	{"a_forked_table_is_not_opened_by_mprotect", a_forked_table_is_not_opened_by_mprotect},
+	{"a_push_down_opens_nothing_that_is_shared", a_push_down_opens_nothing_that_is_shared},
 	{"a_table_moves_with_its_rights", a_table_moves_with_its_rights},
 	{"an_entry_takes_the_protection_along", an_entry_takes_the_protection_along},
 	{"a_dropped_table_leaves_its_dirty_bits", a_dropped_table_leaves_its_dirty_bits},
+	{"few_pages_go_one_by_one", few_pages_go_one_by_one},
 	{"populate_fills_before_it_links", populate_fills_before_it_links},
+	{"populate_completes_a_table", populate_completes_a_table},
 	{"memory_runs_out_in_fork", memory_runs_out_in_fork},
 	{"memory_runs_out_in_populate", memory_runs_out_in_populate},
 };
