@@ -110,6 +110,24 @@ static void a_part_gets_its_right_back(struct ktest *t)
 	teardown(t);
 }
 
+/* The first VMA below the table may write, the next one may not, and on both sides is none. */
+static void each_part_keeps_its_own_right(struct ktest *t)
+{
+	const unsigned long first = ADDR + 2 * PAGE_SIZE, second = ADDR + 12 * PAGE_SIZE,
+			    last = ADDR + (PAGES - 2) * PAGE_SIZE;
+
+	if (!setup(t))
+		return;
+	KEXPECT_EQ(t, do_mprotect(ADDR, PMD_SIZE, PROT_READ), 0);
+	KEXPECT_EQ(t, do_munmap(ADDR, first - ADDR), 0);
+	KEXPECT_EQ(t, do_munmap(last + PAGE_SIZE, ADDR + PMD_SIZE - last - PAGE_SIZE), 0);
+	KEXPECT_EQ(t, do_mprotect(first, second - first, RW), 0);
+	KEXPECT(t, writable(first) && pmd_write(*pmd_find(mm, ADDR)));
+	KEXPECT(t, pte_write(entry(first)) && pte_write(entry(second - PAGE_SIZE)));
+	KEXPECT(t, !writable(second) && !writable(last));
+	teardown(t);
+}
+
 static void other_rights_are_the_entries(struct ktest *t)
 {
 	if (!setup(t))
@@ -401,6 +419,7 @@ static void memory_runs_out_in_populate(struct ktest *t)
 static const struct ktest_case cases[] = {
 	{"protection_is_one_bit", protection_is_one_bit},
 	{"a_part_gets_its_right_back", a_part_gets_its_right_back},
+	{"each_part_keeps_its_own_right", each_part_keeps_its_own_right},
 	{"other_rights_are_the_entries", other_rights_are_the_entries},
 	{"fork_protects_by_the_link", fork_protects_by_the_link},
 	{"one_fault_opens_what_is_shared_no_more", one_fault_opens_what_is_shared_no_more},
