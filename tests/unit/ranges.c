@@ -214,6 +214,23 @@ static void a_gather_frees_what_is_left(struct ktest *t)
 	teardown();
 }
 
+/* Of two PTE pages, neither as a whole: more pages than wait for a flush at a time. */
+static void each_section_frees_its_pages(struct ktest *t)
+{
+	const unsigned long len = 2 * (PMD_SIZE - PAGE_SIZE);
+	s64 pages;
+
+	mm = test_mm_enter();
+	KEXPECT_EQ(t,
+		   do_mmap(ADDR, 2 * PMD_SIZE, RW,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_POPULATE, NULL, 0),
+		   ADDR);
+	pages = page_kind_count(PAGE_USER);
+	KEXPECT_EQ(t, do_madvise(ADDR + PAGE_SIZE, len, MADV_DONTNEED), 0);
+	KEXPECT_EQ(t, page_kind_count(PAGE_USER), pages - (s64)(len / PAGE_SIZE));
+	teardown();
+}
+
 static const struct ktest_case cases[] = {
 	{"zap_harvests", zap_harvests},
 	{"a_move_keeps_the_dirty_bit", a_move_keeps_the_dirty_bit},
@@ -221,5 +238,6 @@ static const struct ktest_case cases[] = {
 	{"shared_memory_is_populated", shared_memory_is_populated},
 	{"zero_pages_become_writable", zero_pages_become_writable},
 	{"a_gather_frees_what_is_left", a_gather_frees_what_is_left},
+	{"each_section_frees_its_pages", each_section_frees_its_pages},
 };
 KTEST_SUITE(ranges_suite, "ranges", "what range functions owe, keep and free", true, cases);
