@@ -23,7 +23,7 @@
 	X(LOCK_TASK_LIST,   58, NEVER, "the list of all tasks")                                    \
 	X(LOCK_MM_LIST,     59, NEVER, "the list of all address spaces")                           \
 	X(LOCK_KSTACK,      60, NEVER, "the slots of the kernel stacks")                           \
-	X(LOCK_TABLE_RESERVE, 61, NEVER, "page tables that Xen keeps in reserve")                  \
+	X(LOCK_TABLE_RESERVE, 61, NEVER, "empty page tables that wait for their next use")         \
 	X(LOCK_SLAB,        65, NEVER, "an object cache")                                          \
 	X(LOCK_PAGE_ALLOC,  70, NEVER, "the list of free pages")                                   \
 	X(LOCK_WAIT,        75, NEVER, "a wait queue")                                             \

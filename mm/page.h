@@ -14,7 +14,7 @@ enum page_kind {
 	PAGE_USER,	    /* mapped, or to be mapped, by user mode */
 	PAGE_TABLE,	    /* a page table of a user address space, of any level */
 	PAGE_KERNEL_TABLE,  /* a page table that all address spaces share */
-	PAGE_TABLE_RESERVE, /* an empty page table that the backend keeps */
+	PAGE_TABLE_RESERVE, /* an empty page table that waits: mm/table_reserve.h */
 	PAGE_SLAB,
 	PAGE_KSTACK,
 	PAGE_KERNEL, /* anything else of the kernel's */
@@ -45,7 +45,7 @@ struct page {
 	struct spinlock ptl;
 	/* Audits only, while everything is frozen: mappings found by walking all tables. */
 	u32 audit_mappings;
-	/* L4 tables: the backend's; on Xen the frame of user mode's L4. */
+	/* Page tables: a frame that the backend keeps beside; on Xen, of an L4, user mode's. */
 	u64 backend;
 } __aligned(64);
 

@@ -14,6 +14,7 @@
 #include "kernel/string.h"
 #include "mm/page.h"
 #include "mm/pgtable.h"
+#include "mm/table_reserve.h"
 
 /* The kernel's half of a new L4 table is everybody's. */
 static void fill_kernel_half(struct page *page)
@@ -40,23 +41,41 @@ static struct page *new_table(struct mm *mm, unsigned level)
 	return page;
 }
 
+/* An empty table begins a life in @mm. */
+static struct page *table_of(struct page *page, struct mm *mm, u16 flags)
+{
+	page->table_mm = mm;
+	page->pg_flags = flags;
+	spin_lock_init(&page->ptl, LOCK_PTE);
+	return page;
+}
+
 struct page *table_alloc(struct mm *mm, unsigned level)
 {
-	pfn_t reserve = {0};
-	struct page *page;
+	struct page *page = NULL;
 
 	if (unlikely(alloc_failure_injected()))
 		return NULL;
 	if (mm != &init_mm)
-		reserve = pv_reuse_table(level);
-	page = reserve.v ? pfn_to_page(reserve) : new_table(mm, level);
+		page = table_reserve_take(level);
 	if (!page)
-		return NULL;
-	ASSERT(page->level == level);
-	page->table_mm = mm;
-	page->pg_flags &= ~(PG_SHARED_BELOW | PG_DROP_WHOLE);
-	spin_lock_init(&page->ptl, LOCK_PTE);
-	return page;
+		page = new_table(mm, level);
+	return page ? table_of(page, mm, 0) : NULL;
+}
+
+/* A cleared page; where tables are plain memory, one that was a table before will do. */
+struct page *plain_table_alloc(struct mm *mm)
+{
+	struct page *page = pv_owns_tables ? NULL : table_reserve_take(1);
+
+	if (!page) {
+		page = alloc_page_zeroed(PAGE_TABLE);
+		if (!page)
+			return NULL;
+		page->level = 1;
+		page->backend = 0;
+	}
+	return table_of(page, mm, PG_PLAIN_TABLE);
 }
 
 void table_free(struct page *page)
@@ -64,9 +83,12 @@ void table_free(struct page *page)
 	BUG_ON((page->kind != PAGE_TABLE && page->kind != PAGE_KERNEL_TABLE) ||
 	       spin_is_locked(&page->ptl));
 	/* A PTE page that is plain memory is not the backend's any more. */
-	if ((page->level == 1 && (page->pg_flags & PG_PLAIN_TABLE)) ||
-	    !pv_release_table(page_to_pfn(page), page->level))
-		free_page(page);
+	if (!(pv_owns_tables && (page->pg_flags & PG_PLAIN_TABLE))) {
+		if (page->kind == PAGE_TABLE && table_reserve_keep(page))
+			return;
+		pv_unmake_table(page_to_pfn(page));
+	}
+	free_page(page);
 }
 
 void table_changes_commit(struct table_changes *tc)

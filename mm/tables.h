@@ -23,6 +23,8 @@ void table_changes_commit(struct table_changes *tc);
 
 /* An empty table of @level; NULL: no memory. Level 4 has the kernel's half. */
 struct page *table_alloc(struct mm *mm, unsigned level);
+/* An empty PTE page for plain stores, which no backend knows: mm/whole_table.h; NULL: no memory. */
+struct page *plain_table_alloc(struct mm *mm);
 void table_free(struct page *page);
 
 /*

@@ -108,20 +108,6 @@ void pmd_push_down(struct mm *mm, pmd_t *pmd, unsigned long addr)
 
 /* --- tables that nobody can reach --- */
 
-struct page *plain_table_alloc(struct mm *mm)
-{
-	struct page *page = alloc_page_zeroed(PAGE_TABLE);
-
-	if (!page)
-		return NULL;
-	page->level = 1;
-	page->backend = 0;
-	page->pg_flags = PG_PLAIN_TABLE;
-	page->table_mm = mm;
-	spin_lock_init(&page->ptl, LOCK_PTE);
-	return page;
-}
-
 void table_make_plain(struct page *table)
 {
 	pv_unmake_table(page_to_pfn(table));

@@ -52,10 +52,8 @@ void pmd_mkwrite(struct mm *mm, pmd_t *pmd, unsigned long addr) __must_hold(ptl_
  */
 void pmd_push_down(struct mm *mm, pmd_t *pmd, unsigned long addr);
 
-/* --- tables that nobody can reach --- */
+/* --- tables that nobody can reach: plain_table_alloc() makes them --- */
 
-/* An empty PTE page for plain stores; NULL: no memory. */
-struct page *plain_table_alloc(struct mm *mm);
 /* Store an entry of a plain table; @addr is where the table will be linked. */
 static inline void plain_table_set(struct mm *mm, unsigned long addr, pte_t *ptep, pte_t pte)
 {

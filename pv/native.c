@@ -138,19 +138,9 @@ static unsigned native_audit(void)
 
 static void native_take_over(void) {}
 
-static u64 native_reuse_table(unsigned level __unused)
-{
-	return 0;
-}
-
 static bool native_alloc_table(struct mm *mm __unused, u64 p __unused, unsigned level __unused)
 {
 	return true;
-}
-
-static bool native_release_table(u64 p __unused, unsigned level __unused)
-{
-	return false;
 }
 
 static void native_unmake_table(u64 p __unused) {}
@@ -260,9 +250,7 @@ struct pv_ops pv_ops = {
 			.ptep_get_and_clear = native_ptep_get_and_clear,
 			.ptep_modify = native_ptep_modify,
 			.set_tables = native_set_tables,
-			.reuse_table = native_reuse_table,
 			.alloc_table = native_alloc_table,
-			.release_table = native_release_table,
 			.unmake_table = native_unmake_table,
 			.issue = native_issue,
 			.flush_tlb_local = native_flush_tlb_local,

@@ -68,15 +68,9 @@ struct pv_mmu_ops {
 
 	/* L2 and above: @n changes, in order, effective at once, never queued. */
 	void (*set_tables)(const struct table_change *change, unsigned n);
-	/*
-	 * A table of @level for user mode that the backend has in reserve, empty; 0: none. Without
-	 * one a cleared page becomes a table by alloc_table(); false: no memory. release_table():
-	 * a table ceases to be one, unless the backend keeps it in its reserve, which true says.
-	 */
-	u64 (*reuse_table)(unsigned level);
+	/* A page becomes a table; a PTE page may hold entries already. False: no memory. */
 	bool (*alloc_table)(struct mm *mm, u64 pfn, unsigned level);
-	bool (*release_table)(u64 pfn, unsigned level);
-	/* A PTE page without a link, and with entries, becomes plain memory. */
+	/* A table without a link becomes plain memory; a PTE page may still hold entries. */
 	void (*unmake_table)(u64 pfn);
 
 	/* Make the updates that the batch holds effective, in order, then pay the invalidation. */
@@ -132,9 +126,13 @@ extern bool pv_validates_updates;
 /* True where it refuses one by request: struct batch_refusal. */
 extern bool pv_injects_refusals;
 
-/* From how many entries on it is cheaper to fill, or to drop, the PTE page as a whole. */
+/* True where tables are a hypervisor's: it is told of each, and no other store reaches them. */
+extern bool pv_owns_tables;
+
 struct pv_table_costs {
+	/* From how many entries on it is cheaper to fill, or to drop, the PTE page as a whole. */
 	unsigned fill_min, drop_min;
+	unsigned reserve_max; /* how many empty tables of a level are kept: mm/table_reserve.h */
 };
 extern struct pv_table_costs pv_table_costs;
 
@@ -287,19 +285,9 @@ static inline void pv_set_tables(const struct table_change *change, unsigned n)
 	PV_CALL2(mmu.set_tables, change, n);
 }
 
-static inline pfn_t pv_reuse_table(unsigned level)
-{
-	return (pfn_t){PV_CALL1(mmu.reuse_table, level)};
-}
-
 static inline bool pv_alloc_table(struct mm *mm, pfn_t p, unsigned level)
 {
 	return (bool)PV_CALL3(mmu.alloc_table, mm, p.v, level);
-}
-
-static inline bool pv_release_table(pfn_t p, unsigned level)
-{
-	return (bool)PV_CALL2(mmu.release_table, p.v, level);
 }
 
 static inline void pv_unmake_table(pfn_t p)

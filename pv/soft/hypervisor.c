@@ -209,12 +209,6 @@ static void soft_unmake(u64 frame)
 	spin_unlock_irqrestore(&soft_lock, flags);
 }
 
-static bool soft_release_table(u64 frame, unsigned level __unused)
-{
-	soft_unmake(frame);
-	return false;
-}
-
 static unsigned soft_audit(void)
 {
 	unsigned long flags = spin_lock_irqsave_unfair(&soft_lock);
@@ -229,6 +223,7 @@ void deferred_setup(void)
 	pv_ops.name = "deferred";
 	pv_queues_updates = true;
 	pv_validates_updates = true;
+	pv_owns_tables = true;
 	pv_injects_refusals = true;
 	pv_table_costs = (struct pv_table_costs){.fill_min = 4, .drop_min = 4};
 	pv_ops.mmu.take_over = soft_frames_init;
@@ -237,7 +232,6 @@ void deferred_setup(void)
 	pv_ops.mmu.ptep_modify = soft_ptep_modify;
 	pv_ops.mmu.set_tables = soft_set_tables;
 	pv_ops.mmu.alloc_table = soft_alloc_table;
-	pv_ops.mmu.release_table = soft_release_table;
 	pv_ops.mmu.unmake_table = soft_unmake;
 	pv_ops.mmu.issue = soft_issue;
 	pv_ops.mmu.audit = soft_audit;

@@ -190,6 +190,7 @@ void xen_mmu_setup(void)
 {
 	pv_queues_updates = true;
 	pv_validates_updates = true;
+	pv_owns_tables = true;
 	pv_ops.mmu.pfn_to_mfn = xen_pfn_to_mfn;
 	pv_ops.mmu.mfn_to_pfn = xen_mfn_to_pfn;
 	pv_ops.mmu.set_pte = xen_set_pte;

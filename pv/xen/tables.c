@@ -2,16 +2,11 @@
  * Xen PV: page-table pages. Each is read-only in the direct map and pinned, from before anybody can
  * reach it until nobody can any more; so no vCPU ever finds it read-only and not yet pinned.
  *
- * Making a table costs Xen ten thousand instructions, unmaking it as much, and a frame that changes
- * its type costs a TLB flush. So an empty table is kept, pinned, in a reserve for its level, and
- * linking it is cheap. A well-filled one that goes is unpinned with what it holds, which costs Xen
- * a third of clearing its entries: mm/whole_table.h.
- *
- * Lock: reserve_lock.
+ * Empty tables wait, pinned, in the reserve (mm/table_reserve.h). A well-filled one that goes is
+ * unpinned with what it holds, which costs Xen a third of clearing its entries: mm/whole_table.h.
  */
 #include "kernel/panic.h"
 #include "kernel/preempt.h"
-#include "kernel/spinlock.h"
 #include "kernel/string.h"
 #include "mm/addr.h"
 #include "mm/mm.h"
@@ -19,7 +14,6 @@
 #include "mm/pgtable_types.h"
 #include "pv/xen/xen.h"
 
-#define L4_USER_SLOTS (PTRS_PER_TABLE / 2)
 #define XEN_L4_FIRST 256 /* slots 256-271 of each L4 are Xen's own */
 #define XEN_L4_END 272
 
@@ -30,85 +24,7 @@
  */
 #define DROP_MIN (21000 / (462 - 162))
 #define FILL_MIN (10000 / (497 - 155))
-
-static DEFINE_SPINLOCK(reserve_lock, LOCK_TABLE_RESERVE);
-static struct reserve {
-	struct page *first; /* by next_free */
-	unsigned nr;
-} reserves[5] __guarded_by(reserve_lock); /* by level */
-
-/* For each level; all of them together hold back two hundredths of memory at most. */
-static unsigned reserve_max(void)
-{
-	return min(max(max_pfn / 1024, 4UL), 64UL);
-}
-
-#ifdef CONFIG_DEBUG
-static void assert_empty(const struct page *page)
-{
-	const u64 *e = page_to_virt(page);
-
-	for (unsigned i = 0; i < (page->level == 4 ? L4_USER_SLOTS : PTRS_PER_TABLE); i++)
-		if (e[i] & ~_PAGE_AD)
-			panic("xen: table pfn %#lx of level %u in reserve has entry %u = %#lx",
-			      page_to_pfn(page).v, page->level, i, e[i]);
-}
-#else
-static void assert_empty(const struct page *page __unused) {}
-#endif
-
-/* The user L4 that belongs to the L4 @page, or NULL. */
-static struct page *user_l4(const struct page *page)
-{
-	return page->level == 4 && page->backend ? pfn_to_page(pfn(page->backend)) : NULL;
-}
-
-static void set_kind(struct page *page, enum page_kind kind)
-{
-	struct page *user = user_l4(page);
-
-	page_set_kind(page, kind);
-	if (user)
-		page_set_kind(user, kind);
-}
-
-static u64 xen_reuse_table(unsigned level)
-{
-	struct reserve *r = &reserves[level];
-	struct page *page;
-
-	spin_lock(&reserve_lock);
-	page = r->first;
-	if (page) {
-		r->first = page->next_free;
-		r->nr--;
-	}
-	spin_unlock(&reserve_lock);
-	if (!page)
-		return 0;
-	set_kind(page, PAGE_TABLE);
-	assert_empty(page);
-	return page_to_pfn(page).v;
-}
-
-/* False: the reserve is full. */
-static bool keep_in_reserve(struct page *page)
-{
-	struct reserve *r = &reserves[page->level];
-	bool keep;
-
-	assert_empty(page);
-	spin_lock(&reserve_lock);
-	keep = r->nr < reserve_max();
-	if (keep) {
-		set_kind(page, PAGE_TABLE_RESERVE);
-		page->next_free = r->first;
-		r->first = page;
-		r->nr++;
-	}
-	spin_unlock(&reserve_lock);
-	return keep;
-}
+#define RESERVE_MAX 64
 
 static void check(const char *what, u64 p, long err)
 {
@@ -157,7 +73,7 @@ static bool xen_alloc_table(struct mm *mm __unused, u64 p, unsigned level)
  * Unpin it, whatever it holds, and make it writable. Stale read-only translations of the direct map
  * may stay in TLBs: a store through one is a spurious fault (kernel/page_fault.c).
  */
-static void xen_unmake_table(u64 p)
+static void unmake_table(u64 p)
 {
 	struct mmuext_op unpin = {.cmd = MMUEXT_UNPIN_TABLE, .arg1.mfn = xen_p2m[p]};
 	struct multicall_entry calls[] = {
@@ -173,25 +89,21 @@ static void xen_unmake_table(u64 p)
 	check("making writable", p, calls[1].result);
 }
 
-static bool xen_release_table(u64 p, unsigned level __unused)
+static void xen_unmake_table(u64 p)
 {
-	struct page *page = pfn_to_page(pfn(p)), *user = user_l4(page);
+	u64 user_l4 = pfn_to_page(pfn(p))->backend;
 
-	if (page->kind == PAGE_TABLE && keep_in_reserve(page))
-		return true;
-	xen_unmake_table(p);
-	if (user) {
-		xen_unmake_table(page_to_pfn(user).v);
-		free_page(user);
+	unmake_table(p);
+	if (user_l4) {
+		unmake_table(user_l4);
+		free_page(pfn_to_page(pfn(user_l4)));
 	}
-	return false;
 }
 
 void xen_tables_setup(void)
 {
-	pv_ops.mmu.reuse_table = xen_reuse_table;
 	pv_ops.mmu.alloc_table = xen_alloc_table;
-	pv_ops.mmu.release_table = xen_release_table;
-	pv_table_costs = (struct pv_table_costs){.fill_min = FILL_MIN, .drop_min = DROP_MIN};
+	pv_table_costs = (struct pv_table_costs){
+		.fill_min = FILL_MIN, .drop_min = DROP_MIN, .reserve_max = RESERVE_MAX};
 	pv_ops.mmu.unmake_table = xen_unmake_table;
 }

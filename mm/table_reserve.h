@@ -1,0 +1,16 @@
+/*
+ * Empty page tables that wait for their next use.
+ *
+ * A table that goes is empty by then, so the next one of its level need not be cleared: 519
+ * instructions natively. On Xen a table in reserve stays read-only and pinned, and linking it is
+ * cheap; making one costs Xen ten thousand instructions, unmaking it as much, and a frame that
+ * changes its type a TLB flush.
+ */
+#pragma once
+
+#include "mm/page.h"
+
+/* An empty table of @level that has been one before, as it was left; NULL: there is none. */
+struct page *table_reserve_take(unsigned level);
+/* Keep @page, which is empty. False: the reserve is full, or the backend wants none. */
+bool table_reserve_keep(struct page *page);
