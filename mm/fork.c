@@ -1,6 +1,8 @@
 /*
  * fork: copy the entries of a range into another address space.
  *
+ * PTE page by PTE page, with all VMAs below it: the child's are made, and linked at the end.
+ *
  * Locks: the parent's PTE page, then, nested, the child's. The child's mm is known to nobody yet,
  * so this order cannot meet its reverse.
  */
@@ -16,12 +18,12 @@
 #include "mm/whole_table.h"
 
 /* What the child's entry for @pte is; the page gets its reference here. */
-static pte_t child_entry(const struct vma *src, pte_t pte)
+static __always_inline pte_t child_entry(pte_t pte, bool cow)
 {
 	if (!pte_special(pte))
 		get_page(pte_page(pte));
 	/* The D bit of a shared page stays with the entry through which it was written. */
-	if (src->flags & VM_SHARED)
+	if (!cow)
 		return pte_mkclean(pte);
 	return seeded(BUG_CHILD_WRITES) ? pte : pte_wrprotect(pte);
 }
@@ -29,140 +31,186 @@ static pte_t child_entry(const struct vma *src, pte_t pte)
 /* The state of a copy. */
 struct copy {
 	struct mm *to;
-	struct vma *dst;     /* the child's of the VMA that is copied */
-	struct page *table;  /* of the child: being filled, by plain stores, for `block`; or NULL */
-	unsigned long block; /* the first address of the table looked at last */
-	struct table_changes changes;
+	unsigned long done;	      /* where the part ends that is copied */
+	struct table_changes changes; /* the links of the child's tables */
 };
 
+/* A PTE page of the parent's and its copy, which nothing links yet; and what the two map. */
+struct table_pair {
+	struct copy *copy;
+	unsigned long block;	 /* its first address */
+	const struct vma *first; /* of the VMAs below it */
+	pmd_t *pmd;		 /* of the parent's */
+	struct page *table;
+};
+
+/* The part of @v that lies in the block, as indices of entries. */
+static unsigned first_index(const struct table_pair *p, const struct vma *v)
+{
+	return v->start > p->block ? pte_index(v->start) : 0;
+}
+
+static unsigned end_index(const struct table_pair *p, const struct vma *v)
+{
+	return min((v->end - p->block) >> PAGE_SHIFT, (unsigned long)PTRS_PER_TABLE);
+}
+
+#define for_each_vma_below(v, p)                                                                   \
+	for (const struct vma *v = (p)->first; v && v->start < (p)->block + PMD_SIZE; v = v->next)
+
 /*
- * Whether the child's PTE page is filled before anybody can reach it. All VMAs below it are copied,
- * and nobody changes the entries between two answers, so they all get the same one.
+ * From an estimate by every fourth cache line of entries: whether so many are in use that the
+ * child's table had better be filled by plain stores.
  */
-static bool fills_table(pmd_t pmd)
+static bool holds_many(const struct table_pair *p)
 {
-	return whole_tables_enabled && table_holds(pmd, pv_table_costs.fill_min);
+	const pte_t *table = pte_offset(*p->pmd, 0);
+	unsigned n = 0, pages = 0;
+
+	for_each_vma_below(v, p) pages += end_index(p, v) - first_index(p, v);
+	if (pages < pv_table_costs.fill_min)
+		return false;
+	for (unsigned i = 0; i < PTRS_PER_TABLE && n < pv_table_costs.fill_min;
+	     i += 4 * PTES_PER_LINE)
+		if (pte_line_used(table + i))
+			for (unsigned k = i; k < i + PTES_PER_LINE; k++)
+				n += 4 * !pte_none((pte_t){READ_ONCE(table[k].v)});
+	return n >= pv_table_costs.fill_min;
 }
 
-/* The child's table is complete. */
-static void link_table(struct copy *c)
+/* Entries [i, end) of one cache line, into a table that is filled by plain stores. */
+static __always_inline void fill_entries(const struct table_pair *p, const pte_t *from, pte_t *to,
+					 unsigned i, unsigned end, bool cow)
 {
-	if (c->table)
-		BUG_ON(!plain_table_link(c->to, c->block, c->table));
-	c->table = NULL;
-}
+	for (; i < end; i++) {
+		pte_t pte = ptep_get(from + i);
 
-/* The child's table for @addr: the one that is being filled, or a new one. NULL: no memory. */
-static struct page *table_to_fill(struct copy *c, unsigned long addr)
-{
-	unsigned long block = addr & ~(PMD_SIZE - 1);
-
-	if (c->table && c->block == block)
-		return c->table;
-	link_table(c);
-	c->table = plain_table_alloc(c->to);
-	c->block = block;
-	return c->table;
+		if (!pte_none(pte))
+			plain_table_set(p->copy->to, p->block + i * PAGE_SIZE, to + i,
+					child_entry(pte, cow));
+	}
 }
 
 /*
  * The parent's entries lose the right to write all at once, by their L2 entry, and before one of
- * them is copied. Those of other VMAs lose it too, and get it back at the fault that needs it.
+ * them is copied. Those that are shared lose it too, and get it back at the fault that needs it.
  */
-static int fill_pte_range(struct copy *c, struct vma *src, pmd_t *pmd, unsigned long addr,
-			  unsigned long end)
+static void protect_table(const struct table_pair *p, struct mm *mm) __must_hold(ptl_role)
 {
-	struct page *table = table_to_fill(c, addr);
-	struct spinlock *ptl;
-	pte_t *ptep, *to;
-
-	if (!table)
-		return -ENOMEM;
-	to = (pte_t *)page_to_virt(table) + pte_index(addr);
-	ptep = pte_offset_map_lock(pmd, addr, &ptl);
-	if (!(src->flags & VM_SHARED)) {
-		pfn_to_page(pmd_pfn(*pmd))->pg_flags |= PG_SHARED_BELOW;
-		if (pmd_write(*pmd))
-			pmd_wrprotect(src->mm, pmd, addr);
-	}
-	for (; addr != end; ptep++, to++, addr += PAGE_SIZE) {
-		pte_t pte = ptep_get(ptep);
-
-		if (!pte_none(pte))
-			plain_table_set(c->to, addr, to, child_entry(src, pte));
-	}
-	pte_unmap_unlock(ptep - 1, ptl);
-	return 0;
+	pfn_to_page(pmd_pfn(*p->pmd))->pg_flags |= PG_SHARED_BELOW;
+	if (pmd_write(*p->pmd))
+		pmd_wrprotect(mm, p->pmd, p->block);
 }
 
-static int copy_pte_range(struct vma *src, pmd_t *pmd, unsigned long addr, unsigned long end,
-			  void *arg)
+static void fill_table(const struct table_pair *p)
 {
-	struct copy *c = arg;
-	struct vma *dst = c->dst;
-	bool cow = !(src->flags & VM_SHARED);
-	pmd_t *dst_pmd = pmd_find(dst->mm, addr);
-	struct spinlock *ptl, *dst_ptl;
-	pte_t *ptep, *dst_ptep;
-	lazy_mmu_state_t state;
-	unsigned long start = addr;
+	pte_t *to = page_to_virt(p->table), *from;
+	struct spinlock *ptl;
 
-	if (pmd_none(*dst_pmd))
-		return fill_pte_range(c, src, pmd, addr, end);
-	ptep = pte_offset_map_lock(pmd, addr, &ptl);
-	dst_ptep = pte_offset_map_lock_nested(dst_pmd, addr, &dst_ptl);
-	state = arch_enter_lazy_mmu_mode();
+	from = pte_offset_map_lock(p->pmd, p->block, &ptl);
+	for_each_vma_below(v, p)
+	{
+		unsigned i = first_index(p, v), end = end_index(p, v);
+		bool cow = !(v->flags & VM_SHARED);
 
-	for (; addr != end; ptep++, dst_ptep++, addr += PAGE_SIZE) {
-		pte_t pte = ptep_get(ptep);
+		if (cow)
+			protect_table(p, v->mm);
+		for (; (i = pte_next_used_line(from, i, end)) < end; i = pte_line_end(i, end))
+			fill_entries(p, from, to, i, pte_line_end(i, end), cow);
+	}
+	pte_unmap_unlock(from, ptl);
+	plain_table_adopt(p->copy->to, p->table);
+	count(CNT_TABLES_FILLED);
+}
+
+/* Entries [i, end) of one cache line, in a section. True: some of the parent's lost RW. */
+static __always_inline bool copy_entries(const struct table_pair *p, struct mm *mm, pte_t *from,
+					 pte_t *to, unsigned i, unsigned end, bool cow)
+	__must_hold(ptl_role, lazy_mmu_role)
+{
+	bool protects = false;
+
+	for (; i < end; i++) {
+		unsigned long addr = p->block + i * PAGE_SIZE;
+		pte_t pte = ptep_get(from + i);
 
 		if (pte_none(pte))
 			continue;
-		set_pte_at(dst->mm, addr, dst_ptep, child_entry(src, pte));
-		if (cow && pte_write(pte))
-			ptep_modify_prot_commit(src->mm, addr, ptep, pte, pte_wrprotect(pte));
+		set_pte_at(p->copy->to, addr, to + i, child_entry(pte, cow));
+		if (cow && pte_write(pte)) {
+			ptep_modify_prot_commit(mm, addr, from + i, pte, pte_wrprotect(pte));
+			protects = true;
+		}
 	}
-	if (cow)
-		flush_tlb_range(src->mm, start, end);
+	return protects;
+}
+
+static void copy_vma(const struct table_pair *p, const struct vma *v, pte_t *from, pte_t *to)
+	__must_hold(ptl_role, lazy_mmu_role)
+{
+	unsigned first = first_index(p, v), end = end_index(p, v);
+	bool cow = !(v->flags & VM_SHARED), protects = false;
+
+	for (unsigned i = first; (i = pte_next_used_line(from, i, end)) < end;
+	     i = pte_line_end(i, end))
+		protects |= copy_entries(p, v->mm, from, to, i, pte_line_end(i, end), cow);
+	if (protects)
+		flush_tlb_range(v->mm, p->block + first * PAGE_SIZE, p->block + end * PAGE_SIZE);
+}
+
+static void copy_table(const struct table_pair *p)
+{
+	pmd_t link = pmd_make(page_to_pfn(p->table), _PAGE_TABLE);
+	struct spinlock *ptl, *to_ptl;
+	lazy_mmu_state_t state;
+	pte_t *from, *to;
+
+	from = pte_offset_map_lock(p->pmd, p->block, &ptl);
+	to = pte_offset_map_lock_nested(&link, p->block, &to_ptl);
+	state = arch_enter_lazy_mmu_mode();
+	for_each_vma_below(v, p) copy_vma(p, v, from, to);
 	arch_leave_lazy_mmu_mode(state);
-	pte_unmap_unlock_nested(dst_ptep - 1, dst_ptl);
-	pte_unmap_unlock(ptep - 1, ptl);
+	pte_unmap_unlock_nested(to, to_ptl);
+	pte_unmap_unlock(from, ptl);
+}
+
+/*
+ * The PTE page that @pmd links, with all VMAs below it, of which @src is the first. Nobody knows
+ * the child, so its page_table_lock is not taken. A table that is complete is linked with all
+ * others.
+ */
+static int copy_pte_range(struct vma *src, pmd_t *pmd, unsigned long addr,
+			  unsigned long end __unused, void *arg)
+{
+	struct copy *c = arg;
+	struct table_pair p = {c, ALIGN_DOWN(addr, PMD_SIZE), src, pmd, NULL};
+	bool fills = whole_tables_enabled && holds_many(&p);
+	pmd_t *link = tables_prepare_upper(c->to, &c->changes, addr);
+
+	if (link)
+		p.table = fills ? plain_table_alloc(c->to) : table_alloc(c->to, 1);
+	if (!p.table)
+		return -ENOMEM;
+	if (fills)
+		fill_table(&p);
+	else
+		copy_table(&p);
+	table_change(&c->changes, link, pmd_make(page_to_pfn(p.table), _PAGE_TABLE).v);
+	c->done = p.block + PMD_SIZE;
 	return 0;
 }
 
-static int prepare_pte_range(struct vma *src __unused, pmd_t *pmd, unsigned long addr,
-			     unsigned long end, void *arg)
-{
-	struct copy *c = arg;
-	unsigned long block = addr & ~(PMD_SIZE - 1);
-
-	if (c->block != block) {
-		c->block = block;
-		c->changes.upper_only = fills_table(*pmd);
-	}
-	return tables_prepare(c->to, &c->changes, addr, end) ? 0 : -ENOMEM;
-}
-
-/* The tables that are not filled before they are linked, in one change of the upper levels. */
-static int prepare_tables(struct copy *c, struct mm *src)
-{
-	int err = 0;
-
-	spin_lock(&c->to->page_table_lock);
-	for (struct vma *v = src->vmas.first; v && !err; v = v->next)
-		err = walk_pte_ranges(v, v->start, v->end, prepare_pte_range, c);
-	table_changes_commit(&c->changes);
-	spin_unlock(&c->to->page_table_lock);
-	return err;
-}
-
+/* After a failure too: the child goes, and drops what it has. */
 int copy_page_tables(struct mm *dst, struct mm *src)
 {
-	struct copy c = {.to = dst, .dst = dst->vmas.first, .block = ~0UL};
-	int err = prepare_tables(&c, src);
+	struct copy c;
+	int err = 0;
 
-	for (struct vma *v = src->vmas.first; v && !err; v = v->next, c.dst = c.dst->next)
-		err = walk_pte_ranges(v, v->start, v->end, copy_pte_range, &c);
-	link_table(&c); /* also one that lacks entries: the child goes, and drops what it has */
+	c.to = dst;
+	c.done = 0;
+	table_changes_init(&c.changes);
+	for (struct vma *v = src->vmas.first; v && !err; v = v->next)
+		err = walk_pte_ranges(v, max(v->start, c.done), v->end, copy_pte_range, &c);
+	table_changes_commit(&c.changes);
 	return err;
 }

@@ -288,6 +288,30 @@ static inline pte_t ptep_get(const pte_t *ptep)
 	return (pte_t){READ_ONCE(ptep->v)};
 }
 
+/* Most tables are mostly empty, so scans go from cache line to cache line of entries. A peek. */
+#define PTES_PER_LINE 8
+static inline bool pte_line_used(const pte_t *e)
+{
+	return !pte_none(
+		(pte_t){e[0].v | e[1].v | e[2].v | e[3].v | e[4].v | e[5].v | e[6].v | e[7].v});
+}
+
+/* The first entry of @table from @i on that lies in a line which is in use; @end or more: none. */
+static inline unsigned pte_next_used_line(const pte_t *table, unsigned i, unsigned end)
+{
+	unsigned line = i & ~(PTES_PER_LINE - 1);
+
+	while (line < end && !pte_line_used(table + line))
+		line += PTES_PER_LINE;
+	return max(line, i);
+}
+
+/* The end of the line in which entry @i lies, but not more than @end. */
+static inline unsigned pte_line_end(unsigned i, unsigned end)
+{
+	return min((i | (PTES_PER_LINE - 1)) + 1, end);
+}
+
 /* Store an entry that was none, or whose A and D bits do not matter. */
 static inline void set_pte_at(struct mm *mm, unsigned long addr, pte_t *ptep, pte_t pte)
 	__must_hold(ptl_role)

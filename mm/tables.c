@@ -91,6 +91,14 @@ void table_free(struct page *page)
 	free_page(page);
 }
 
+void table_changes_init(struct table_changes *tc)
+{
+	tc->n = 0;
+	tc->upper_only = false;
+	for (unsigned i = 0; i < ARRAY_SIZE(tc->last_made); i++)
+		tc->last_made[i].entry = NULL;
+}
+
 void table_changes_commit(struct table_changes *tc)
 {
 	if (tc->n)
@@ -105,15 +113,33 @@ void table_change(struct table_changes *tc, void *entry, u64 val)
 	tc->change[tc->n++] = (struct table_change){entry, val};
 }
 
-/* What @entry holds, or will hold after the commit. The latest changes are the likeliest. */
-static u64 pending_or_current(const struct table_changes *tc, const void *entry)
+static bool is_pending(const struct table_changes *tc, const void *entry)
 {
-	u64 v = READ_ONCE(*(const u64 *)entry);
-
-	for (unsigned i = tc->n; i-- > 0 && !v;)
+	for (unsigned i = 0; i < tc->n; i++)
 		if (tc->change[i].entry == entry)
-			v = tc->change[i].val;
-	return v;
+			return true;
+	return false;
+}
+
+/* What @entry links, or will link after the commit: a table of @level, made if need be; 0: no
+ * memory. */
+static u64 table_below(struct mm *mm, struct table_changes *tc, void *entry, unsigned level)
+{
+	struct table_change *last = &tc->last_made[level];
+	u64 v = READ_ONCE(*(const u64 *)entry);
+	struct page *table;
+
+	if (v)
+		return v;
+	if (last->entry == entry)
+		return last->val;
+	ASSERT(!is_pending(tc, entry));
+	table = table_alloc(mm, level);
+	if (!table)
+		return 0;
+	*last = (struct table_change){entry, pgd_make(page_to_pfn(table), _PAGE_TABLE).v};
+	table_change(tc, entry, last->val);
+	return last->val;
 }
 
 /* Make what is missing below [addr, end); the three levels differ in types and names only. */
@@ -122,18 +148,10 @@ static u64 pending_or_current(const struct table_changes *tc, const void *entry)
 					unsigned long addr, unsigned long end)                     \
 	{                                                                                          \
 		for (unsigned long next; addr != end; entry++, addr = next) {                      \
-			lvl##_t e = {pending_or_current(tc, entry)};                               \
+			lvl##_t e = {table_below(mm, tc, entry, below_level)};                     \
                                                                                                    \
 			next = lvl##_addr_end(addr, end);                                          \
-			if (lvl##_none(e)) {                                                       \
-				struct page *table = table_alloc(mm, below_level);                 \
-                                                                                                   \
-				if (!table)                                                        \
-					return false;                                              \
-				e = lvl##_make(page_to_pfn(table), _PAGE_TABLE);                   \
-				table_change(tc, entry, e.v);                                      \
-			}                                                                          \
-			if (!alloc_below(mm, tc, e, addr, next))                                   \
+			if (lvl##_none(e) || !alloc_below(mm, tc, e, addr, next))                  \
 				return false;                                                      \
 		}                                                                                  \
 		return true;                                                                       \
@@ -167,11 +185,24 @@ bool tables_prepare(struct mm *mm, struct table_changes *tc, unsigned long start
 	return alloc_pgd_range(mm, tc, pgd_offset(mm, start), start, end);
 }
 
+pmd_t *tables_prepare_upper(struct mm *mm, struct table_changes *tc, unsigned long addr)
+{
+	pgd_t pgd = {table_below(mm, tc, pgd_offset(mm, addr), 3)};
+	pud_t pud;
+
+	if (pgd_none(pgd))
+		return NULL;
+	pud.v = table_below(mm, tc, pud_offset(pgd, addr), 2);
+	return pud_none(pud) ? NULL : pmd_offset(pud, addr);
+}
+
 static bool alloc_range(struct mm *mm, unsigned long start, unsigned long end, bool upper_only)
 {
-	struct table_changes tc = {.upper_only = upper_only};
+	struct table_changes tc;
 	bool ok;
 
+	table_changes_init(&tc);
+	tc.upper_only = upper_only;
 	spin_lock(&mm->page_table_lock);
 	ok = tables_prepare(mm, &tc, start, end);
 	table_changes_commit(&tc);

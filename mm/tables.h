@@ -14,9 +14,13 @@
 struct table_changes {
 	unsigned n;
 	bool upper_only; /* tables_prepare() makes no PTE pages */
+	/* By level: the table made last, and the entry for it. */
+	struct table_change last_made[4];
 	struct table_change change[TABLE_CHANGES_MAX];
 };
 
+/* As {0}, but the changes are not cleared. */
+void table_changes_init(struct table_changes *tc);
 /* Collect: *@entry, of level 2 or above, becomes @val. page_table_lock is held until the commit. */
 void table_change(struct table_changes *tc, void *entry, u64 val);
 void table_changes_commit(struct table_changes *tc);
@@ -29,10 +33,14 @@ void table_free(struct page *page);
 
 /*
  * Make every table that [start, end) of @mm lacks, and collect the links. False: no memory; what
- * was made is collected all the same. page_table_lock is held until the commit.
+ * was made is collected all the same. page_table_lock is held until the commit, to which ranges
+ * come in ascending order.
  */
 bool tables_prepare(struct mm *mm, struct table_changes *tc, unsigned long start,
 		    unsigned long end);
+/* The same above the PTE page of @addr alone: where that is, or will be, linked. NULL: no memory.
+ */
+pmd_t *tables_prepare_upper(struct mm *mm, struct table_changes *tc, unsigned long addr);
 /* The same, with the commit. Takes page_table_lock. */
 bool tables_alloc(struct mm *mm, unsigned long start, unsigned long end);
 

@@ -11,21 +11,14 @@
 
 bool whole_tables_enabled = true;
 
-/* A cache line of entries; most tables are mostly empty. */
-static bool line_used(const pte_t *e)
-{
-	return !pte_none(
-		(pte_t){e[0].v | e[1].v | e[2].v | e[3].v | e[4].v | e[5].v | e[6].v | e[7].v});
-}
-
 bool table_holds(pmd_t pmd, unsigned min)
 {
 	const pte_t *table = pte_offset(pmd, 0);
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < PTRS_PER_TABLE && n < min; i += 8)
-		if (line_used(table + i))
-			for (unsigned k = i; k < i + 8; k++)
+	for (unsigned i = 0; i < PTRS_PER_TABLE && n < min; i += PTES_PER_LINE)
+		if (pte_line_used(table + i))
+			for (unsigned k = i; k < i + PTES_PER_LINE; k++)
 				n += !pte_none((pte_t){READ_ONCE(table[k].v)});
 	return n >= min;
 }
@@ -114,14 +107,19 @@ void table_make_plain(struct page *table)
 	table->pg_flags |= PG_PLAIN_TABLE;
 }
 
+void plain_table_adopt(struct mm *mm, struct page *table)
+{
+	table->pg_flags &= ~PG_PLAIN_TABLE;
+	pv_alloc_table(mm, page_to_pfn(table), 1);
+}
+
 bool plain_table_link(struct mm *mm, unsigned long addr, struct page *table)
 {
 	u64 link = pmd_make(page_to_pfn(table), _PAGE_TABLE).v;
 	pmd_t *pmd = pmd_find(mm, addr);
 	bool free;
 
-	table->pg_flags &= ~PG_PLAIN_TABLE;
-	pv_alloc_table(mm, page_to_pfn(table), 1);
+	plain_table_adopt(mm, table);
 	spin_lock(&mm->page_table_lock);
 	free = pmd_none(*(volatile pmd_t *)pmd);
 	if (free)

@@ -67,6 +67,8 @@ static inline void plain_table_set(struct mm *mm, unsigned long addr, pte_t *pte
  * is a table by now; then this one is plain again. Takes page_table_lock.
  */
 bool plain_table_link(struct mm *mm, unsigned long addr, struct page *table);
+/* Hand the table to the backend, which looks at what it holds; the link is the caller's affair. */
+void plain_table_adopt(struct mm *mm, struct page *table);
 /* A table without a link, which no TLB knows any more, becomes plain memory. */
 void table_make_plain(struct page *table);
 /* Drop what a plain table maps: references, and D bits to their pages. */
