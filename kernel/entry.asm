@@ -17,10 +17,6 @@ global trap_stubs, step_stub, syscall_entry, task_enter_user
 USER_DS         equ 0x1b
 USER_CS         equ 0x23
 MSR_GS_BASE     equ 0xc0000101
-PT_REGS_IP      equ 16 * 8
-PT_REGS_CX      equ 11 * 8
-PT_REGS_R11     equ 6 * 8
-PT_REGS_FLAGS   equ 18 * 8
 PT_REGS_SIZE    equ 21 * 8
 TSS_SP0         equ 4
 IST_STACK_SIZE  equ 4096
@@ -151,28 +147,22 @@ syscall_entry:
         push    rcx
         push    rax
         push    rdi
-        PUSH_REGS                       ; syscall_dispatch overwrites ax
+        PUSH_REGS
         xor     ebp, ebp
         sti
         mov     rdi, rsp
         mov     rsi, rax
-        call    syscall_dispatch
-        mov     rdi, rsp
-        call    exit_to_user_mode
-        ; sysret only to where it cannot fault in ring 0: rip in the user half, rcx and r11 as
-        ; SYSCALL left them (AMD APM vol. 3, SYSRET; CVE-2012-0217)
-        mov     rcx, [rsp + PT_REGS_CX]
-        cmp     rcx, [rsp + PT_REGS_IP]
-        jne     .iret
-        mov     rax, rcx
-        shr     rax, 47
+        call    syscall_dispatch        ; returns with interrupts off
+        ; sysret only to where it cannot fault in ring 0: rip in the user half (AMD APM vol. 3,
+        ; SYSRET; CVE-2012-0217)
+        mov     rcx, [rsp + PT_REGS_IP]
+        mov     r11, rcx
+        shr     r11, 47
         jnz     .iret
-        mov     r11, [rsp + PT_REGS_R11]
-        cmp     r11, [rsp + PT_REGS_FLAGS]
-        jne     .iret
+        mov     r11, [rsp + PT_REGS_FLAGS]
+        LOAD_SYSCALL_REGS
         swapgs
-        POP_REGS
-        mov     rsp, [rsp + 4 * 8]      ; orig_ax, ip, cs, flags, then sp
+        mov     rsp, [rsp + PT_REGS_SP]
         o64 sysret
 .iret:
         swapgs

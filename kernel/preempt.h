@@ -79,7 +79,12 @@ static inline void clear_need_resched(void)
 
 static inline bool need_resched(void)
 {
-	return !(this_cpu_read(preempt_word) & PREEMPT_NO_RESCHED);
+	bool clear;
+
+	__asm__ volatile("testl %2, %%gs:%1"
+			 : "=@ccz"(clear)
+			 : "m"(preempt_word), "i"(PREEMPT_NO_RESCHED));
+	return clear;
 }
 
 static inline void irq_enter(void)

@@ -410,11 +410,6 @@ long do_wait4(int pid, unsigned long status, int options, unsigned long rusage)
 	return ret;
 }
 
-int current_ppid(void)
-{
-	return READ_ONCE(current->process->ppid);
-}
-
 /* --- affinity --- */
 
 static struct task *find_thread(int tid) __must_hold(process_lock)

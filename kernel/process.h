@@ -60,7 +60,6 @@ long do_clone(const struct pt_regs *regs, const struct clone_args *args);
 void do_exit_thread(int code) __noreturn;
 void do_exit_group(int status) __noreturn;
 long do_wait4(int pid, unsigned long status, int options, unsigned long rusage);
-int current_ppid(void);
 /* @tid: a thread of the current process, 0: the caller. -ESRCH, -EINVAL, -EFAULT. */
 long do_sched_setaffinity(int tid, size_t len, unsigned long mask);
 long do_sched_getaffinity(int tid, size_t len, unsigned long mask);

@@ -15,6 +15,7 @@
 #include "kernel/signal.h"
 #include "kernel/string.h"
 #include "kernel/trace.h"
+#include "kernel/traps.h"
 #include "kernel/uaccess.h"
 #include "mm/early.h"
 #include "mm/mmap.h"
@@ -162,7 +163,7 @@ static long sys_gettid(struct pt_regs *r __unused)
 
 static long sys_getppid(struct pt_regs *r __unused)
 {
-	return current_ppid();
+	return READ_ONCE(current->process->ppid);
 }
 
 /* There is one user and one group, as the auxiliary vector says too. */
@@ -370,4 +371,5 @@ void syscall_dispatch(struct pt_regs *regs, unsigned long nr)
 		regs->ax = table[nr](regs);
 	else
 		regs->ax = unknown_syscall(nr);
+	prepare_user_mode(regs);
 }

@@ -3,7 +3,10 @@
 
 #include "kernel/ptregs.h"
 
-/* By entry.asm; interrupts are on. The result goes to regs->ax. */
+/*
+ * By entry.asm; interrupts are on. The result goes to regs->ax. On return all is done that comes
+ * before user mode, and interrupts are off.
+ */
 void syscall_dispatch(struct pt_regs *regs, unsigned long nr);
 
 /* The frames that a program may map through descriptor FRAMES_FD: Pteron's only device. */

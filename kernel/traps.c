@@ -216,17 +216,19 @@ void trap_dispatch(struct pt_regs *regs, unsigned vector)
 		do_exception(regs, vector);
 }
 
-void exit_to_user_mode(struct pt_regs *regs)
+void run_exit_work(struct pt_regs *regs)
 {
-	for (;;) {
-		local_irq_disable();
-		if (likely(!need_resched() && !READ_ONCE(current->work)))
-			break;
+	do {
 		local_irq_enable();
 		if (need_resched())
 			sched_yield();
 		if (READ_ONCE(current->work))
 			task_work_run(regs);
-	}
-	ASSERT(preempt_count() == 0 && !current->lazy_mmu);
+		local_irq_disable();
+	} while (has_exit_work());
+}
+
+void exit_to_user_mode(struct pt_regs *regs)
+{
+	prepare_user_mode(regs);
 }

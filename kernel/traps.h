@@ -3,7 +3,11 @@
  */
 #pragma once
 
+#include "kernel/irqflags.h"
+#include "kernel/panic.h"
+#include "kernel/preempt.h"
 #include "kernel/ptregs.h"
+#include "kernel/task.h"
 
 enum trap {
 	TRAP_DE = 0,
@@ -29,8 +33,28 @@ enum trap {
 
 /* Called by the entries; @vector as above, or an interrupt's. */
 void trap_dispatch(struct pt_regs *regs, unsigned vector);
-/* The way to user mode: runs pending work, returns with interrupts off. */
+
+/* True if the task may not go on in user mode before something is done. */
+static inline bool has_exit_work(void)
+{
+	return need_resched() || READ_ONCE(current->work);
+}
+
+/* Called, and returns, with interrupts off. */
+void run_exit_work(struct pt_regs *regs);
+
+/* The way to user mode: runs pending work, returns with interrupts off. Each system call ends so.
+ */
+static inline void prepare_user_mode(struct pt_regs *regs)
+{
+	local_irq_disable();
+	if (unlikely(has_exit_work()))
+		run_exit_work(regs);
+	ASSERT(preempt_count() == 0 && !current->lazy_mmu);
+}
+/* The same, for the entries in assembly. */
 void exit_to_user_mode(struct pt_regs *regs);
+
 /* One interrupt, with interrupts off; then, after the last, perhaps another task. */
 void handle_vector(unsigned vector);
 void interrupt_return(const struct pt_regs *regs);

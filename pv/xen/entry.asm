@@ -131,7 +131,15 @@ xen_syscall_callback:
         mov     rdi, rsp
         mov     rsi, rax
         call    syscall_dispatch
-        jmp     xen_return_to_user
+        LOAD_SYSCALL_REGS
+        ; From here on a struct iret_context: rax, r11, rcx, flags. User mode finds what rsi and rdi
+        ; were in r11 and rcx: of those it expects nothing.
+        add     rsp, PT_REGS_DX
+        mov     [rsp], rax
+        mov     qword [rsp + 3 * 8], 0
+        mov     eax, HYPERVISOR_IRET
+        syscall
+        ud2
 
 ; Xen could not load a data segment register on the way back, and has set it to null: a general
 ; protection of whom it was going to. Frame: rcx, r11, ds, es, fs, gs, then as usual.
