@@ -49,6 +49,7 @@
 	X(TABLES_FILLED, tables_filled, "PTE pages filled before they were linked")                \
 	X(TABLES_DROPPED, tables_dropped, "PTE pages unlinked with what they mapped")              \
 	X(TABLES_MOVED, tables_moved, "PTE pages moved by their link")                             \
+	X(TABLES_SHIFTED, tables_shifted, "PTE pages unlinked to have their entries moved")        \
 	X(FORKS, forks, "address spaces copied")
 /* clang-format on */
 

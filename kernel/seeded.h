@@ -60,6 +60,8 @@
 	X(VMA_NO_WAIT,           "vma-no-wait",           "native deferred shadow xen", "vma_lock",                  "a layout changes under a fault that holds the VMA's lock")                       \
 	X(VMA_COMES_BACK,        "vma-comes-back",        "native deferred shadow xen", "vma_lock",                  "a VMA that was unmapped serves faults that remember it")                         \
 	X(FORK_RACES_FAULTS,     "fork-races-faults",     "native deferred shadow xen", "vma_lock",                  "fork holds mmap_lock, and faults no longer take it")                             \
+	X(TAKEN_NO_FLUSH,        "taken-no-flush",        "native deferred shadow",     "whole_table,tables",        "a table is taken out to be moved, and TLBs still have it")                       \
+	X(TAKES_NEIGHBOURS,      "takes-neighbours",      "native deferred shadow xen", "whole_table,tables",        "a table is moved with what other VMAs have in it")                               \
 	X(INNER_LEAVE_ENDS,      "inner-leave-ends",      "deferred shadow xen",        "lazy_mmu",                  "cost: an inner leave ends the mode")                                             \
 	X(NO_RESUME,             "no-resume",             "deferred shadow xen",        "lazy_mmu",                  "cost: resume does not restore the mode")                                         \
 	X(CALL_PER_UPDATE,       "call-per-update",       "deferred shadow xen",        "batch",                     "cost: each update is issued alone")                                              \

@@ -34,8 +34,10 @@ void *memmove(void *dst, const void *src, size_t n)
 
 	if (d <= s || d >= s + n)
 		return memcpy(dst, src, n);
-	while (n--)
-		d[n] = s[n];
+	for (; n % 8; n--)
+		d[n - 1] = s[n - 1];
+	for (; n; n -= 8)
+		*(u64 *)(d + n - 8) = *(const u64 *)(s + n - 8);
 	return dst;
 }
 

@@ -1,5 +1,6 @@
 /*
- * mremap: move entries from one range to another.
+ * mremap: move entries from one range to another; or, where all that a PTE page maps moves, the
+ * page as a whole, by its link if it may keep its indices, else by mm/shift.h.
  *
  * Locks: the old PTE page, then, nested, the new one; where both ranges lie in one page, that one
  * alone. mmap_lock is held for writing, so no two moves run in one mm and the order cannot reverse.
@@ -10,14 +11,18 @@
 #include "kernel/seeded.h"
 #include "mm/lazy_mmu.h"
 #include "mm/pgtable.h"
+#include "mm/shift.h"
 #include "mm/tables.h"
 #include "mm/tlb.h"
 #include "mm/walk.h"
 #include "mm/whole_table.h"
 
 struct move {
-	unsigned long old, new; /* starts of the two ranges */
+	unsigned long old, new;	      /* starts of the two ranges */
+	unsigned long floor, ceiling; /* nothing else is mapped between, but the old range */
+	unsigned long upper_end;      /* so far the new range has tables of the upper levels */
 	struct table_changes changes;
+	struct shift shift;
 };
 
 /*
@@ -75,21 +80,29 @@ static unsigned long part_end(const struct move *m, unsigned long addr, unsigned
 	return addr + (pmd_addr_end(new_addr, new_addr + (end - addr)) - new_addr);
 }
 
-/* A table whose image has the same place in its own block goes there by its link. */
-static bool moves_whole_table(const struct move *m, unsigned long addr, unsigned long end)
+/* True if the table of @addr maps nothing that does not move. */
+static bool moves_whole(const struct move *m, unsigned long addr)
 {
-	return is_whole_table(addr, end) && !((m->new - m->old) & (PMD_SIZE - 1));
+	return whole_tables_enabled &&
+	       (is_within(addr, PMD_SIZE, m->floor, m->ceiling) || seeded(BUG_TAKES_NEIGHBOURS));
+}
+
+/* True if each entry keeps its index: then a table goes there by its link. */
+static bool keeps_indices(const struct move *m)
+{
+	return !((m->new - m->old) & (PMD_SIZE - 1));
 }
 
 /* The entries and their rights are the same there, so nothing else changes. */
-static void move_whole_table(struct mm *mm, pmd_t *pmd, unsigned long addr, pmd_t *new_pmd,
-			     unsigned long new_addr)
+static void move_by_link(struct mm *mm, pmd_t *pmd, unsigned long addr, pmd_t *new_pmd,
+			 unsigned long new_addr)
 {
 	struct table_change change[] = {{pmd, 0}, {new_pmd, pmd->v}};
 
+	addr = ALIGN_DOWN(addr, PMD_SIZE);
 	count(CNT_TABLES_MOVED);
 	trace(TRACE_TABLE, mm, addr, 0);
-	trace(TRACE_TABLE, mm, new_addr, pmd->v);
+	trace(TRACE_TABLE, mm, ALIGN_DOWN(new_addr, PMD_SIZE), pmd->v);
 	spin_lock(&mm->page_table_lock);
 	pv_set_tables(change, ARRAY_SIZE(change));
 	spin_unlock(&mm->page_table_lock);
@@ -97,16 +110,33 @@ static void move_whole_table(struct mm *mm, pmd_t *pmd, unsigned long addr, pmd_
 		flush_tlb_tables(mm, addr, addr + PMD_SIZE);
 }
 
+/* False: no memory. What goes there whole needs no PTE pages; upper levels serve many. */
+static bool prepare_image(struct mm *mm, struct move *m, unsigned long addr, unsigned long end,
+			  bool whole)
+{
+	if (whole && end <= m->upper_end)
+		return true;
+	m->changes.upper_only = whole;
+	m->upper_end = ALIGN_UP(end, PUD_SIZE);
+	return tables_prepare(mm, &m->changes, addr, end);
+}
+
 /* First pass: make the tables that the images need, so that the second cannot fail. */
-static int prepare_pte_range(struct vma *vma, pmd_t *pmd __unused, unsigned long addr,
-			     unsigned long end, void *arg)
+static int prepare_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
+			     void *arg)
 {
 	struct move *m = arg;
-	unsigned long new_addr = m->new + (addr - m->old);
+	unsigned long new_addr = m->new + (addr - m->old), len = end - addr;
+	bool whole = moves_whole(m, addr);
 
-	m->changes.upper_only = moves_whole_table(m, addr, end);
-	return tables_prepare(vma->mm, &m->changes, new_addr, new_addr + (end - addr)) ? 0
-										       : -ENOMEM;
+	if (whole && !keeps_indices(m)) {
+		whole = table_holds(*pmd, pv_table_costs.shift_min);
+		if (!whole)
+			shift_leave_alone(*pmd);
+		else if (!shift_reserve(&m->shift, *pmd, new_addr, len))
+			return -ENOMEM;
+	}
+	return prepare_image(vma->mm, m, new_addr, new_addr + len, whole) ? 0 : -ENOMEM;
 }
 
 static int prepare_tables(struct vma *vma, struct move *m, unsigned long len)
@@ -120,31 +150,62 @@ static int prepare_tables(struct vma *vma, struct move *m, unsigned long len)
 	return err;
 }
 
+/* [addr, end) lies in one PTE page, and so does its image. */
+static void move_part(struct mm *mm, struct move *m, pmd_t *pmd, unsigned long addr,
+		      unsigned long end)
+{
+	unsigned long new_addr = m->new + (addr - m->old);
+	pmd_t *new_pmd = pmd_find(mm, new_addr);
+
+	/* Without a table there, the first pass has made this one, for an image: it is empty. */
+	if (!new_pmd)
+		return;
+	if (!pmd_none(*new_pmd))
+		lock_and_move(mm, pmd, addr, end, new_pmd, new_addr);
+	else if (keeps_indices(m) && moves_whole(m, addr))
+		move_by_link(mm, pmd, addr, new_pmd, new_addr);
+}
+
 static int move_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
 			  void *arg)
 {
-	const struct move *m = arg;
+	struct move *m = arg;
 
+	if (moves_whole(m, addr) && !keeps_indices(m) && is_shifted(*pmd)) {
+		shift_table(&m->shift,
+			    (struct shifted){pmd, addr, m->new + (addr - m->old), end - addr});
+		return 0;
+	}
+	shift_complete(&m->shift);
 	for (unsigned long next; addr < end; addr = next) {
-		unsigned long new_addr = m->new + (addr - m->old);
-		pmd_t *new_pmd = pmd_find(vma->mm, new_addr);
-
 		next = part_end(m, addr, end);
-		/* Else the first pass has made this very table, for an image: it is empty. */
-		if (!new_pmd)
-			continue;
-		if (pmd_none(*new_pmd) && moves_whole_table(m, addr, next))
-			move_whole_table(vma->mm, pmd, addr, new_pmd, new_addr);
-		else if (!pmd_none(*new_pmd))
-			lock_and_move(vma->mm, pmd, addr, next, new_pmd, new_addr);
+		move_part(vma->mm, m, pmd, addr, next);
 	}
 	return 0;
 }
 
+/* Field by field: what is collected in arrays needs no clearing. */
+static void move_init(struct move *m, const struct vma *vma, unsigned long old, unsigned long new)
+{
+	m->old = old;
+	m->new = new;
+	m->floor = vma->prev ? vma->prev->end : 0;
+	m->ceiling = vma->next ? vma->next->start : USER_END + PAGE_SIZE;
+	m->upper_end = 0;
+	m->changes.n = 0;
+	shift_init(&m->shift, vma->mm);
+}
+
 int move_page_tables(struct vma *vma, unsigned long old, unsigned long new, unsigned long len)
 {
-	struct move m = {.old = old, .new = new};
-	int err = prepare_tables(vma, &m, len);
+	struct move m;
+	int err;
 
-	return err ? err : walk_pte_ranges(vma, old, old + len, move_pte_range, &m);
+	ASSERT(vma->start == old && vma->end == old + len);
+	move_init(&m, vma, old, new);
+	err = prepare_tables(vma, &m, len);
+	if (!err)
+		err = walk_pte_ranges(vma, old, old + len, move_pte_range, &m);
+	shift_finish(&m.shift);
+	return err;
 }

@@ -28,6 +28,8 @@ enum page_kind {
 #define PG_SHARED_BELOW BIT(2)
 /* PTE pages: nobody uses it any more; it will be unlinked with what it maps. */
 #define PG_DROP_WHOLE BIT(3)
+/* PTE pages, in mremap: it will be taken out, and its entries move plainly. mm/shift.h */
+#define PG_SHIFT_WHOLE BIT(4)
 
 struct page {
 	/* User pages: one for each PTE that maps the page (PROT_NONE too), one for a shared

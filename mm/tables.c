@@ -63,19 +63,28 @@ struct page *table_alloc(struct mm *mm, unsigned level)
 	return page ? table_of(page, mm, 0) : NULL;
 }
 
+struct page *plain_table_alloc_uncleared(struct mm *mm)
+{
+	struct page *page = alloc_page(PAGE_TABLE);
+
+	if (!page)
+		return NULL;
+	page->level = 1;
+	page->backend = 0;
+	return table_of(page, mm, PG_PLAIN_TABLE);
+}
+
 /* A cleared page; where tables are plain memory, one that was a table before will do. */
 struct page *plain_table_alloc(struct mm *mm)
 {
 	struct page *page = pv_owns_tables ? NULL : table_reserve_take(1);
 
-	if (!page) {
-		page = alloc_page_zeroed(PAGE_TABLE);
-		if (!page)
-			return NULL;
-		page->level = 1;
-		page->backend = 0;
-	}
-	return table_of(page, mm, PG_PLAIN_TABLE);
+	if (page)
+		return table_of(page, mm, PG_PLAIN_TABLE);
+	page = plain_table_alloc_uncleared(mm);
+	if (page)
+		clear_page(page_to_virt(page));
+	return page;
 }
 
 void table_free(struct page *page)

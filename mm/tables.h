@@ -29,6 +29,8 @@ void table_changes_commit(struct table_changes *tc);
 struct page *table_alloc(struct mm *mm, unsigned level);
 /* An empty PTE page for plain stores, which no backend knows: mm/whole_table.h; NULL: no memory. */
 struct page *plain_table_alloc(struct mm *mm);
+/* The same, for who stores all of its entries. */
+struct page *plain_table_alloc_uncleared(struct mm *mm);
 void table_free(struct page *page);
 
 /*

@@ -7,7 +7,8 @@
  *  - A new table is filled by plain stores before anybody can reach it, then handed to the backend
  *    with what it holds, and linked.
  *  - A table that goes with all it maps is unlinked first, and read when no CPU can walk it.
- *  - A table whose image has the same place in its own block is moved by its link.
+ *  - A table whose image has the same place in its own block is moved by its link; one whose
+ *    entries go to other places is taken out for that: mm/shift.h.
  *
  * What an entry's RW bit means (mm/audit.c checks it): under an L2 entry with RW, that its page may
  * be written there and then. Under one without, only that no other entry maps the private page; and
@@ -27,6 +28,15 @@ extern bool whole_tables_enabled;
 static inline bool is_whole_table(unsigned long addr, unsigned long end)
 {
 	return whole_tables_enabled && !(addr & (PMD_SIZE - 1)) && end - addr == PMD_SIZE;
+}
+
+/* True if the block of @size bytes that @addr lies in is all within [floor, ceiling). */
+static inline bool is_within(unsigned long addr, unsigned long size, unsigned long floor,
+			     unsigned long ceiling)
+{
+	unsigned long block = ALIGN_DOWN(addr, size);
+
+	return block >= floor && block + size <= ceiling;
 }
 
 /* True if at least @min entries of the PTE page that @pmd links are in use. A peek. */

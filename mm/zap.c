@@ -17,14 +17,6 @@ struct zap {
 	unsigned long floor, ceiling; /* nothing else uses what lies between */
 };
 
-static bool is_within(unsigned long addr, unsigned long size, unsigned long floor,
-		      unsigned long ceiling)
-{
-	unsigned long block = ALIGN_DOWN(addr, size);
-
-	return block >= floor && block + size <= ceiling;
-}
-
 /*
  * Whether the table that @pmd links, and of which [addr, end) is dropped, goes with what it maps:
  * free_pgtables() unlinks it then. Nobody else can use it; what other VMAs have in it is dropped

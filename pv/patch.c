@@ -42,7 +42,8 @@ templates[] = {
 };
 
 bool pv_queues_updates, pv_validates_updates, pv_injects_refusals, pv_owns_tables;
-struct pv_table_costs pv_table_costs = {.fill_min = 24, .drop_min = 16, .reserve_max = 64};
+struct pv_table_costs pv_table_costs = {
+	.fill_min = 24, .drop_min = 16, .shift_min = 16, .reserve_max = 64};
 
 static const struct backend {
 	const char *name;

@@ -130,8 +130,11 @@ extern bool pv_injects_refusals;
 extern bool pv_owns_tables;
 
 struct pv_table_costs {
-	/* From how many entries on it is cheaper to fill, or to drop, the PTE page as a whole. */
-	unsigned fill_min, drop_min;
+	/*
+	 * From how many entries on it is cheaper to fill, or to drop, the PTE page as a whole; or,
+	 * where its entries go elsewhere, to do both.
+	 */
+	unsigned fill_min, drop_min, shift_min;
 	unsigned reserve_max; /* how many empty tables of a level are kept: mm/table_reserve.h */
 };
 extern struct pv_table_costs pv_table_costs;

@@ -25,6 +25,8 @@
 #define DROP_MIN (21000 / (462 - 162))
 #define FILL_MIN (10000 / (497 - 155))
 #define RESERVE_MAX 64
+#define SHIFT_MIN                                                                                  \
+	(21000 / (462 - 162 + 497 - 155)) /* the table that is dropped is the one filled */
 
 static void check(const char *what, u64 p, long err)
 {
@@ -103,7 +105,9 @@ static void xen_unmake_table(u64 p)
 void xen_tables_setup(void)
 {
 	pv_ops.mmu.alloc_table = xen_alloc_table;
-	pv_table_costs = (struct pv_table_costs){
-		.fill_min = FILL_MIN, .drop_min = DROP_MIN, .reserve_max = RESERVE_MAX};
+	pv_table_costs = (struct pv_table_costs){.fill_min = FILL_MIN,
+						 .drop_min = DROP_MIN,
+						 .shift_min = SHIFT_MIN,
+						 .reserve_max = RESERVE_MAX};
 	pv_ops.mmu.unmake_table = xen_unmake_table;
 }

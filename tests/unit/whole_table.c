@@ -10,6 +10,7 @@
 #include "kernel/uaccess.h"
 #include "mm/audit.h"
 #include "mm/mmap.h"
+#include "mm/shift.h"
 #include "mm/whole_table.h"
 #include "tests/ktest.h"
 #include "tests/unit/step.h"
@@ -256,7 +257,17 @@ static void a_push_down_opens_nothing_that_is_shared(struct ktest *t)
 	teardown(t);
 }
 
-/* --- the others --- */
+/* --- mremap --- */
+
+#define ODD (257 * PAGE_SIZE) /* a distance that takes the first half of a table to another */
+
+static void move_to(struct ktest *t, unsigned long target)
+{
+	KEXPECT_EQ(t, do_mremap(ADDR, PMD_SIZE, PMD_SIZE, FLAGS_REMAP, target), (long)target);
+	for (unsigned i = 0; i < PAGES; i++)
+		KEXPECT_EQ(t, word(ADDR + i * PAGE_SIZE), ~0u);
+	check_pages(t, target, 1000);
+}
 
 static void a_table_moves_with_its_rights(struct ktest *t)
 {
@@ -267,28 +278,165 @@ static void a_table_moves_with_its_rights(struct ktest *t)
 	table = table_of(ADDR);
 	KEXPECT_EQ(t, do_mprotect(ADDR, PMD_SIZE, PROT_READ), 0);
 	check_pages(t, ADDR, 1000); /* the TLB has them */
-	KEXPECT_EQ(t, do_mremap(ADDR, PMD_SIZE, PMD_SIZE, FLAGS_REMAP, TARGET), (long)TARGET);
+	move_to(t, TARGET);
 	KEXPECT(t, table_of(TARGET) == table);
-	for (unsigned i = 0; i < PAGES; i++)
-		KEXPECT_EQ(t, word(ADDR + i * PAGE_SIZE), ~0u);
-	check_pages(t, TARGET, 1000);
 	KEXPECT(t, !writable(TARGET));
 	KEXPECT_EQ(t, do_mprotect(TARGET, PMD_SIZE, RW), 0);
 	write_pages(t, TARGET, 2000);
 	teardown(t);
 }
 
+/* Some of its entries, but nothing else is in the table. */
+static void a_part_alone_in_its_table_moves_by_the_link(struct ktest *t)
+{
+	unsigned long from = ADDR + 10 * PAGE_SIZE, to = TARGET + 10 * PAGE_SIZE;
+	struct page *table;
+
+	if (!setup(t))
+		return;
+	KEXPECT_EQ(t, do_munmap(ADDR, 10 * PAGE_SIZE), 0);
+	table = table_of(ADDR);
+	KEXPECT_EQ(t, do_mremap(from, PAGE_SIZE * 90, PAGE_SIZE * 90, FLAGS_REMAP, to), (long)to);
+	KEXPECT(t, table_of(TARGET) != table); /* what follows it is mapped too */
+	KEXPECT_EQ(t, do_munmap(ADDR, PMD_SIZE), 0);
+	table = table_of(TARGET);
+	KEXPECT_EQ(t, do_mremap(to, PAGE_SIZE * 90, PAGE_SIZE * 90, FLAGS_REMAP, from), (long)from);
+	KEXPECT(t, table_of(ADDR) == table);
+	for (unsigned i = 0; i < 90; i++)
+		KEXPECT_EQ(t, word(from + i * PAGE_SIZE), 1010 + i);
+	KEXPECT(t, word(to) == ~0u && writable(from));
+	teardown(t);
+}
+
+/* Of a run of tables comes one more, however many are taken out at a time. */
+static void tables_are_taken_out_to_be_shifted(struct ktest *t)
+{
+	u64 shifted = counter_sum(CNT_TABLES_SHIFTED), filled = counter_sum(CNT_TABLES_FILLED);
+	const unsigned n = SHIFT_TABLES_MAX + 2;
+	const unsigned long len = n * PMD_SIZE, new = ADDR + 2 * len + ODD;
+
+	if (!setup(t))
+		return;
+	KEXPECT_EQ(t, do_mmap(ADDR, len, RW, ANON, NULL, 0), ADDR);
+	for (unsigned i = 0; i < n; i++)
+		write_pages(t, ADDR + i * (PMD_SIZE + PAGE_SIZE), 1000 * i);
+	KEXPECT_EQ(t, do_mremap(ADDR, len, len, FLAGS_REMAP, new), (long)new);
+	KEXPECT_EQ(t, counter_sum(CNT_TABLES_SHIFTED), shifted + n);
+	KEXPECT_EQ(t, counter_sum(CNT_TABLES_FILLED), filled + n + 1);
+	for (unsigned i = 0; i < n; i++) {
+		check_pages(t, new + i *(PMD_SIZE + PAGE_SIZE), 1000 * i);
+		KEXPECT_EQ(t, word(ADDR + i * (PMD_SIZE + PAGE_SIZE)), ~0u);
+	}
+	KEXPECT(t, writable(new));
+	teardown(t);
+}
+
+/* Both ways within one table: its entries change their indices, and the table stays. */
+static void a_table_is_its_own_image(struct ktest *t)
+{
+	const unsigned long len = 2 * PAGES * PAGE_SIZE;
+	unsigned long from = ADDR, to = TARGET + 30 * PAGE_SIZE;
+
+	if (!setup(t))
+		return;
+	KEXPECT_EQ(t, do_munmap(ADDR + len, PMD_SIZE - len), 0);
+	for (unsigned n = 0; n < 2; n++) {
+		struct page *table = table_of(from);
+
+		check_pages(t, from, 1000);
+		KEXPECT_EQ(t, do_mremap(from, len, len, FLAGS_REMAP, to), (long)to);
+		KEXPECT(t, table_of(to) == table);
+		check_pages(t, to, 1000);
+		KEXPECT(t, word(from) == ~0u && word(to + PAGES * PAGE_SIZE) == 0);
+		KEXPECT_EQ(t, audit_all(), 0);
+		from = to;
+		to = ADDR;
+	}
+	teardown(t);
+}
+
+/* The last page stays, so the others move by their entries. */
 static void an_entry_takes_the_protection_along(struct ktest *t)
+{
+	const unsigned long len = PMD_SIZE - PAGE_SIZE, to = TARGET + PAGE_SIZE;
+
+	if (!setup(t))
+		return;
+	KEXPECT_EQ(t, do_mprotect(ADDR, PMD_SIZE, PROT_READ), 0);
+	KEXPECT_EQ(t, do_mremap(ADDR, len, len, FLAGS_REMAP, to), (long)to);
+	KEXPECT(t, !pte_write(entry(to)) && !writable(to));
+	check_pages(t, to, 1000);
+	teardown(t);
+}
+
+static void what_is_taken_out_stays_protected(struct ktest *t)
 {
 	if (!setup(t))
 		return;
 	KEXPECT_EQ(t, do_mprotect(ADDR, PMD_SIZE, PROT_READ), 0);
-	KEXPECT_EQ(t, do_mremap(ADDR, PMD_SIZE, PMD_SIZE, FLAGS_REMAP, TARGET + PAGE_SIZE),
-		   (long)(TARGET + PAGE_SIZE));
-	KEXPECT(t, !pte_write(entry(TARGET + PAGE_SIZE)) && !writable(TARGET + PAGE_SIZE));
-	check_pages(t, TARGET + PAGE_SIZE, 1000);
+	move_to(t, TARGET + ODD);
+	KEXPECT(t, pmd_write(*pmd_find(mm, TARGET + ODD)));
+	KEXPECT(t, !pte_write(entry(TARGET + ODD)) && !writable(TARGET + ODD));
+	KEXPECT_EQ(t, do_mprotect(TARGET + ODD, PMD_SIZE, RW), 0);
+	write_pages(t, TARGET + ODD, 2000);
 	teardown(t);
 }
+
+/* What the child shares is copied when it is written at its new place. */
+static void a_forked_table_is_shifted(struct ktest *t)
+{
+	struct mm *child = setup_and_fork(t);
+
+	if (!child)
+		return;
+	move_to(t, TARGET + ODD);
+	write_pages(t, TARGET + ODD, 2000);
+	test_mm_switch(child);
+	check_pages(t, ADDR, 1000);
+	test_mm_switch(mm);
+	check_pages(t, TARGET + ODD, 2000);
+	mm_put(child);
+	teardown(t);
+}
+
+/* What else is in a table stays, and so does the table. */
+static void a_table_with_others_stays(struct ktest *t)
+{
+	const unsigned long len = PMD_SIZE - PAGE_SIZE;
+	u64 shifted = counter_sum(CNT_TABLES_SHIFTED);
+	struct page *table;
+
+	if (!setup(t))
+		return;
+	table = table_of(ADDR);
+	KEXPECT_EQ(t, put_user32(ADDR + len, 7), 0);
+	KEXPECT_EQ(t, do_mremap(ADDR, len, len, FLAGS_REMAP, TARGET + ODD), (long)(TARGET + ODD));
+	KEXPECT_EQ(t, counter_sum(CNT_TABLES_SHIFTED), shifted);
+	KEXPECT(t, table_of(ADDR) == table && word(ADDR + len) == 7);
+	check_pages(t, TARGET + ODD, 1000);
+	teardown(t);
+}
+
+/* Of what is taken out one part goes to a table that is in use, the other to an image. */
+static void a_table_at_the_new_place_stays(struct ktest *t)
+{
+	const unsigned long above = TARGET + ODD + PMD_SIZE;
+	struct page *table;
+
+	if (!setup(t))
+		return;
+	KEXPECT_EQ(t, put_user32(ADDR + PMD_SIZE - PAGE_SIZE, 6), 0);
+	KEXPECT_EQ(t, do_mmap(above, PAGE_SIZE, RW, ANON, NULL, 0), above);
+	KEXPECT_EQ(t, put_user32(above, 7), 0);
+	table = table_of(above);
+	move_to(t, TARGET + ODD);
+	KEXPECT(t, table_of(above) == table && word(above) == 7);
+	KEXPECT_EQ(t, word(above - PAGE_SIZE), 6);
+	KEXPECT(t, writable(above - PAGE_SIZE));
+	teardown(t);
+}
+
+/* --- the others --- */
 
 /* D bits that the table held reach the pages: shared ones outlive it. */
 static void a_dropped_table_leaves_its_dirty_bits(struct ktest *t)
@@ -385,6 +533,18 @@ static long fork(void)
 	return 0;
 }
 
+/* There, if there is memory; and back with all that there is. */
+static long move_there_and_back(void)
+{
+	long err = do_mremap(ADDR, PMD_SIZE, PMD_SIZE, FLAGS_REMAP, TARGET + ODD);
+
+	if (err < 0)
+		return err;
+	alloc_page_fail_after(0);
+	BUG_ON(do_mremap(TARGET + ODD, PMD_SIZE, PMD_SIZE, FLAGS_REMAP, ADDR) != (long)ADDR);
+	return 0;
+}
+
 static void fails_cleanly(struct ktest *t, long (*op)(void), unsigned step)
 {
 	s64 user = page_kind_count(PAGE_USER), tables = page_kind_count(PAGE_TABLE);
@@ -418,6 +578,11 @@ static void memory_runs_out_in_populate(struct ktest *t)
 	fails_cleanly(t, populate, 37);
 }
 
+static void memory_runs_out_in_mremap(struct ktest *t)
+{
+	fails_cleanly(t, move_there_and_back, 1);
+}
+
 static const struct ktest_case cases[] = {
 	{"protection_is_one_bit", protection_is_one_bit},
 	{"a_part_gets_its_right_back", a_part_gets_its_right_back},
@@ -428,12 +593,21 @@ static const struct ktest_case cases[] = {
 	{"a_forked_table_is_not_opened_by_mprotect", a_forked_table_is_not_opened_by_mprotect},
 	{"a_push_down_opens_nothing_that_is_shared", a_push_down_opens_nothing_that_is_shared},
 	{"a_table_moves_with_its_rights", a_table_moves_with_its_rights},
+	{"a_part_alone_in_its_table_moves_by_the_link",
+	 a_part_alone_in_its_table_moves_by_the_link},
+	{"tables_are_taken_out_to_be_shifted", tables_are_taken_out_to_be_shifted},
+	{"a_table_is_its_own_image", a_table_is_its_own_image},
+	{"what_is_taken_out_stays_protected", what_is_taken_out_stays_protected},
 	{"an_entry_takes_the_protection_along", an_entry_takes_the_protection_along},
+	{"a_forked_table_is_shifted", a_forked_table_is_shifted},
+	{"a_table_with_others_stays", a_table_with_others_stays},
+	{"a_table_at_the_new_place_stays", a_table_at_the_new_place_stays},
 	{"a_dropped_table_leaves_its_dirty_bits", a_dropped_table_leaves_its_dirty_bits},
 	{"few_pages_go_one_by_one", few_pages_go_one_by_one},
 	{"populate_fills_before_it_links", populate_fills_before_it_links},
 	{"populate_completes_a_table", populate_completes_a_table},
 	{"memory_runs_out_in_fork", memory_runs_out_in_fork},
 	{"memory_runs_out_in_populate", memory_runs_out_in_populate},
+	{"memory_runs_out_in_mremap", memory_runs_out_in_mremap},
 };
 KTEST_SUITE(whole_table_suite, "whole_table", "page tables that change as one", true, cases);

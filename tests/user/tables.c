@@ -1,7 +1,7 @@
 /*
  * tables: whole page tables change at once, while other threads use them.
  *
- * Each thread owns a block of memory that one PTE page covers, and a spare place of the same size;
+ * Each thread owns a block of memory that one PTE page covers, and a spare place of twice its size;
  * so each change of it may be one of the table's own entry. Of the block, work.pages pages spread
  * over the table carry stamps. The owner protects it, forks, drops it, maps it anew and moves it;
  * after each change it announces what every CPU must see now. Others probe at any time: if the same
@@ -19,7 +19,7 @@
 /* What is announced: a sequence number times 4, and one of these. */
 enum { UNKNOWN, RW, RO, ZERO };
 
-static unsigned long area; /* of each thread two blocks: its home, and the spare place */
+static unsigned long area; /* of each thread three blocks: its home, and the spare place */
 static struct barrier barrier;
 static struct {
 	u32 announced;
@@ -32,7 +32,7 @@ static u32 *parent_wrote;
 
 static unsigned long home(unsigned i)
 {
-	return area + 2 * i * BLOCK;
+	return area + 3 * i * BLOCK;
 }
 
 static unsigned long page_of(unsigned long base, unsigned k)
@@ -63,10 +63,15 @@ static void write_all(unsigned i, u64 generation)
 		stamp_write(page_of(home(i), k), page_of(home(i), k), generation);
 }
 
+static void check_from(unsigned i, unsigned long base, u64 generation, unsigned first)
+{
+	for (unsigned k = first; k < work.pages; k++)
+		stamp_check(page_of(base, k), page_of(home(i), k), generation, 0, 0);
+}
+
 static void check_all(unsigned i, unsigned long base, u64 generation)
 {
-	for (unsigned k = 0; k < work.pages; k++)
-		stamp_check(page_of(base, k), page_of(home(i), k), generation, 0, 0);
+	check_from(i, base, generation, 0);
 }
 
 static void protect(unsigned long base, size_t len, int prot)
@@ -169,36 +174,44 @@ static void drop(unsigned i, struct rng *rng)
 	announce(i, UNKNOWN);
 }
 
-static void move(unsigned long from, unsigned long to)
+/* The block but for its first pages, @stay of those that are used. */
+static void move(unsigned long from, unsigned long to, unsigned stay)
 {
-	long ret = sys_mremap(from, BLOCK, BLOCK, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	unsigned long skip = page_of(0, stay), len = BLOCK - skip;
+	long ret = sys_mremap(from + skip, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to + skip);
 
-	CHECK(ret == (long)to, "mremap answers %ld", ret);
-	for (unsigned k = 0; k < work.pages; k++)
+	CHECK(ret == (long)(to + skip), "mremap answers %ld", ret);
+	for (unsigned k = stay; k < work.pages; k++)
 		CHECK_PAGE(page_of(from, k), probe_read(page_of(from, k)) == -EFAULT,
 			   "what was moved is still readable");
 }
 
-/* To the spare place and back, with or without the right to write. */
+/*
+ * To the spare place and back, with or without the right to write; to the same indices of a table,
+ * or to others in two of them. If a part is left behind, its table is left to it.
+ */
 static void move_and_return(unsigned i, u64 generation, struct rng *rng)
 {
-	unsigned long spare = home(i) + BLOCK;
+	unsigned long place = home(i) + BLOCK, spare = place;
 	bool read_only = rng_below(rng, 2);
+	unsigned stay = rng_below(rng, 3) ? 0 : rng_below(rng, work.pages);
 
+	if (rng_below(rng, 4))
+		spare += rng_below(rng, PAGES_OF_BLOCK) * PAGE_SIZE;
 	if (read_only)
 		protect(home(i), BLOCK, PROT_READ);
-	CHECK(!sys_munmap(spare, BLOCK), "munmap");
+	CHECK(!sys_munmap(place, 2 * BLOCK), "munmap");
 	check_all(i, home(i), generation); /* now this CPU has it in its TLB */
-	move(home(i), spare);
-	check_all(i, spare, generation);
-	CHECK_PAGE(spare, probe_write(spare + 64) == (read_only ? -EFAULT : 0),
+	move(home(i), spare, stay);
+	check_from(i, spare, generation, stay);
+	CHECK_PAGE(spare, probe_write(page_of(spare, stay) + 64) == (read_only ? -EFAULT : 0),
 		   "the right to write did not move");
-	move(spare, home(i));
+	move(spare, home(i), stay);
 	if (read_only)
 		protect(home(i), BLOCK, PROT_RW);
 	check_all(i, home(i), generation);
-	CHECK(sys_mmap(spare, BLOCK, PROT_RW, MAP_PRIVATE | MAP_ANON | MAP_FIXED, -1, 0) ==
-		      (long)spare,
+	CHECK(sys_mmap(place, 2 * BLOCK, PROT_RW, MAP_PRIVATE | MAP_ANON | MAP_FIXED, -1, 0) ==
+		      (long)place,
 	      "mmap");
 }
 
@@ -282,7 +295,7 @@ static void thread_main(unsigned i)
 void program_main(void)
 {
 	CHECK(work.pages && PAGES_OF_BLOCK % work.pages == 0, "%u pages", work.pages);
-	area = must_map((2 * work.threads + 1) * BLOCK, MAP_PRIVATE);
+	area = must_map((3 * work.threads + 1) * BLOCK, MAP_PRIVATE);
 	area = ALIGN_UP(area, BLOCK);
 	parent_wrote = (u32 *)must_map(PAGE_SIZE, MAP_SHARED);
 	run_threads(work.threads, thread_main);
