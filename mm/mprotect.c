@@ -12,17 +12,30 @@
 #include "mm/walk.h"
 #include "mm/whole_table.h"
 
-/* @prot: what the VMA's flags grant. */
-static __always_inline pte_t rights_in(const struct vma *vma, pgprot_t prot, pte_t pte)
+/* What the flags of a VMA grant, and whether writing depends on the page: private memory. */
+struct rights {
+	pgprot_t prot;
+	bool ask_page;
+};
+
+static __always_inline struct rights rights_of(const struct vma *vma)
 {
-	if ((prot.v & _PAGE_RW) && !may_write_in_place(vma, pte))
-		prot.v &= ~_PAGE_RW;
-	return pte_modify(pte, prot);
+	pgprot_t prot = vm_page_prot(vma->flags);
+
+	return (struct rights){prot, (prot.v & _PAGE_RW) && !(vma->flags & VM_SHARED)};
+}
+
+static __always_inline pte_t with_rights(pte_t pte, struct rights r)
+{
+	pte_t with = pte_modify(pte, r.prot);
+
+	/* Who may write may read: it is present. */
+	return r.ask_page && !is_mapped_alone(with) ? pte_wrprotect(with) : with;
 }
 
 pte_t vma_pte_rights(const struct vma *vma, pte_t pte)
 {
-	return rights_in(vma, vm_page_prot(vma->flags), pte);
+	return with_rights(pte, rights_of(vma));
 }
 
 /*
@@ -53,31 +66,32 @@ static int change_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, uns
 {
 	const bool *only_write = arg;
 	struct mm *mm = vma->mm;
-	const pgprot_t prot = vm_page_prot(vma->flags);
-	unsigned long first = end, last = 0;
+	const struct rights rights = rights_of(vma);
+	const unsigned n = (end - addr) / PAGE_SIZE;
+	pte_t *ptep, *stop, *first = NULL, *last = NULL; /* the first and the last that change */
 	struct spinlock *ptl;
 	lazy_mmu_state_t state;
-	pte_t *ptep;
 
 	if (*only_write && is_whole_table(addr, end) && change_whole_table(vma, pmd, addr))
 		return 0;
 	ptep = pte_offset_map_lock(pmd, addr, &ptl);
 	state = arch_enter_lazy_mmu_mode();
 
-	for (; addr != end; ptep++, addr += PAGE_SIZE) {
+	for (stop = ptep + n; ptep != stop; ptep++, addr += PAGE_SIZE) {
 		pte_t old = ptep_modify_prot_start(mm, addr, ptep), new;
 
 		if (pte_none(old))
 			continue;
-		new = rights_in(vma, prot, old);
+		new = with_rights(old, rights);
 		if (new.v == old.v)
 			continue;
 		ptep_modify_prot_commit(mm, addr, ptep, old, new);
-		first = min(first, addr);
-		last = addr + PAGE_SIZE;
+		first = first ? first : ptep;
+		last = ptep;
 	}
-	if (first < last)
-		flush_tlb_range(mm, first, last);
+	if (first)
+		flush_tlb_range(mm, end - (stop - first) * PAGE_SIZE,
+				end - (stop - last - 1) * PAGE_SIZE);
 #ifdef CONFIG_BUGS
 	if (seeded(BUG_LEAVE_AFTER_UNLOCK)) {
 		spin_unlock_preemptible(ptl);

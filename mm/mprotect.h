@@ -6,12 +6,17 @@
 /* @pte with the rights that it should have in @vma: those of the VMA, but no write to a shared page
  * of private memory, which is the write fault's to copy. */
 pte_t vma_pte_rights(const struct vma *vma, pte_t pte);
-/* Private memory is written in place only if nothing else maps the page. The page is locked. */
+/* True if no other entry maps the page of @pte, which is present. The PTE page is locked. */
+static inline bool is_mapped_alone(pte_t pte)
+{
+	ASSERT(pte_present(pte));
+	return !pte_special(pte) && atomic_read(&present_pte_page(pte)->refcount) == 1;
+}
+
+/* Private memory is written in place only if nothing else maps the page. */
 static inline bool may_write_in_place(const struct vma *vma, pte_t pte)
 {
-	if (vma->flags & VM_SHARED)
-		return true;
-	return !pte_special(pte) && atomic_read(&pte_page(pte)->refcount) == 1;
+	return (vma->flags & VM_SHARED) || is_mapped_alone(pte);
 }
 /*
  * Give the entries of [start, end) of @vma the rights that its flags say. @only_write: they had all

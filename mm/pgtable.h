@@ -105,7 +105,9 @@ static inline bool pte_has_frame(pte_t pte)
 
 static inline u64 pte_frame_bits(pte_t pte)
 {
-	return (pte_protnone(pte) && !seeded(BUG_FRAME_KEPT) ? ~pte.v : pte.v) & PTE_MFN_MASK;
+	if (likely(pte_present(pte)) || seeded(BUG_FRAME_KEPT))
+		return pte.v & PTE_MFN_MASK;
+	return (pte_protnone(pte) ? ~pte.v : pte.v) & PTE_MFN_MASK;
 }
 
 static inline pte_t frame_pte(u64 frame, u64 flags)
@@ -135,6 +137,12 @@ static inline struct page *pte_page(pte_t pte)
 	return pfn_to_page(pte_pfn(pte));
 }
 
+/* The same, shorter, of an entry that is present: nothing is inverted. */
+static inline struct page *present_pte_page(pte_t pte)
+{
+	return pfn_to_page(mfn_to_pfn(maddr_to_mfn((maddr_t){pte.v & PTE_MFN_MASK})));
+}
+
 /* @pte with the rights of @prot, and everything else as it was. */
 #define _PAGE_RIGHTS (_PAGE_RW | _PAGE_NX | _PAGE_USER | _PAGE_PRESENT | _PAGE_PROTNONE)
 static inline pte_t pte_modify(pte_t pte, pgprot_t prot)
@@ -142,7 +150,7 @@ static inline pte_t pte_modify(pte_t pte, pgprot_t prot)
 	pte_t with = {(pte.v & ~_PAGE_RIGHTS) | (prot.v & _PAGE_RIGHTS)};
 
 	/* Present before and after: the frame is not inverted. */
-	if (likely(pte.v & prot.v & _PAGE_PRESENT))
+	if (likely(pte.v & (prot.v & _PAGE_PRESENT)))
 		return with;
 	return frame_pte(pte_frame_bits(pte), with.v & PTE_FLAGS_MASK);
 }

@@ -116,8 +116,10 @@ pte_t native_ptep_get_and_clear(pte_t *ptep)
 
 void native_ptep_modify(pte_t *ptep, pte_t old, pte_t new)
 {
-	while (!try_cmpxchg(&ptep->v, &old.v, new.v))
-		new.v |= old.v &_PAGE_AD;
+	u64 found = old.v;
+
+	while (unlikely(!try_cmpxchg(&ptep->v, &found, new.v)))
+		new.v |= found &_PAGE_AD;
 }
 
 void native_set_tables(const struct table_change *change, unsigned n)
