@@ -93,21 +93,29 @@ static bool keeps_indices(const struct move *m)
 	return !((m->new - m->old) & (PMD_SIZE - 1));
 }
 
-/* The entries and their rights are the same there, so nothing else changes. */
-static void move_by_link(struct mm *mm, pmd_t *pmd, unsigned long addr, pmd_t *new_pmd,
+/*
+ * The entries and their rights are the same there, so nothing else changes. False: there is a table
+ * by now, made for a neighbouring VMA.
+ */
+static bool move_by_link(struct mm *mm, pmd_t *pmd, unsigned long addr, pmd_t *new_pmd,
 			 unsigned long new_addr)
 {
 	struct table_change change[] = {{pmd, 0}, {new_pmd, pmd->v}};
+	bool free;
 
 	addr = ALIGN_DOWN(addr, PMD_SIZE);
-	count(CNT_TABLES_MOVED);
-	trace(TRACE_TABLE, mm, addr, 0);
-	trace(TRACE_TABLE, mm, ALIGN_DOWN(new_addr, PMD_SIZE), pmd->v);
 	spin_lock(&mm->page_table_lock);
-	pv_set_tables(change, ARRAY_SIZE(change));
+	free = pmd_none(*(volatile pmd_t *)new_pmd);
+	if (free) {
+		trace(TRACE_TABLE, mm, addr, 0);
+		trace(TRACE_TABLE, mm, ALIGN_DOWN(new_addr, PMD_SIZE), pmd->v);
+		pv_set_tables(change, ARRAY_SIZE(change));
+		count(CNT_TABLES_MOVED);
+	}
 	spin_unlock(&mm->page_table_lock);
-	if (!seeded(BUG_TABLE_MOVE_NO_FLUSH))
+	if (free && !seeded(BUG_TABLE_MOVE_NO_FLUSH))
 		flush_tlb_tables(mm, addr, addr + PMD_SIZE);
+	return free;
 }
 
 /* False: no memory. What goes there whole needs no PTE pages; upper levels serve many. */
@@ -160,10 +168,11 @@ static void move_part(struct mm *mm, struct move *m, pmd_t *pmd, unsigned long a
 	/* Without a table there, the first pass has made this one, for an image: it is empty. */
 	if (!new_pmd)
 		return;
-	if (!pmd_none(*new_pmd))
+	if (keeps_indices(m) && moves_whole(m, addr) &&
+	    move_by_link(mm, pmd, addr, new_pmd, new_addr))
+		return;
+	if (!pmd_none(*(volatile pmd_t *)new_pmd))
 		lock_and_move(mm, pmd, addr, end, new_pmd, new_addr);
-	else if (keeps_indices(m) && moves_whole(m, addr))
-		move_by_link(mm, pmd, addr, new_pmd, new_addr);
 }
 
 static int move_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,

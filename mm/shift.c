@@ -116,12 +116,17 @@ static void fill_image(struct shift *s, unsigned index, const pte_t *from, unsig
 	s->filled = index + n;
 }
 
+/* Unless others have made a table there, for a neighbouring VMA: then it takes the entries. */
 static void link_image(struct shift *s)
 {
 	if (!s->image)
 		return;
 	memset(entries_of(s->image) + s->filled, 0, (PTRS_PER_TABLE - s->filled) * sizeof(pte_t));
-	BUG_ON(!plain_table_link(s->mm, s->block, s->image));
+	if (!plain_table_link(s->mm, s->block, s->image)) {
+		set_entries(s->mm, pmd_find(s->mm, s->block), s->block, entries_of(s->image),
+			    PTRS_PER_TABLE);
+		give_spare(s, s->image);
+	}
 	s->image = NULL;
 }
 

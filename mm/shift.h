@@ -7,7 +7,8 @@
  * run of n tables needs one more, which is reserved in a first pass.
  *
  * Lock: mmap_lock, held for writing from shift_reserve() to shift_finish(). So nobody faults on
- * what is in neither place, or makes the table that an image is meant to be.
+ * what is in neither place. That no neighbour has made a table at the new place is seen under
+ * page_table_lock.
  */
 #pragma once
 
