@@ -86,6 +86,7 @@ static void write_while_queued(struct pt_regs *regs __unused)
 /* Run @change, which queues the clear of the first entry; false: no update is queued here. */
 static bool write_in_the_middle(struct ktest *t, void (*change)(void))
 {
+	const bool tables = whole_tables_enabled;
 	const pte_t *entry;
 
 	if (!pv_queues_updates || !lazy_mmu_enabled) {
@@ -99,11 +100,13 @@ static bool write_in_the_middle(struct ktest *t, void (*change)(void))
 	written.by = current;
 	written.entry = entry;
 	written.done = false;
+	whole_tables_enabled = false; /* entries are meant here */
 	set_step_hook(write_while_queued);
 	step_begin();
 	change();
 	step_end();
 	set_step_hook(NULL);
+	whole_tables_enabled = tables;
 	KEXPECT(t, written.done);
 	return true;
 }
