@@ -201,7 +201,7 @@ static void move_init(struct move *m, const struct vma *vma, unsigned long old, 
 	m->floor = vma->prev ? vma->prev->end : 0;
 	m->ceiling = vma->next ? vma->next->start : USER_END + PAGE_SIZE;
 	m->upper_end = 0;
-	m->changes.n = 0;
+	table_changes_init(&m->changes);
 	shift_init(&m->shift, vma->mm);
 }
 
