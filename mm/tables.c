@@ -122,13 +122,17 @@ void table_change(struct table_changes *tc, void *entry, u64 val)
 	tc->change[tc->n++] = (struct table_change){entry, val};
 }
 
-static bool is_pending(const struct table_changes *tc, const void *entry)
+#ifdef CONFIG_DEBUG
+static void assert_not_pending(const struct table_changes *tc, const void *entry)
 {
 	for (unsigned i = 0; i < tc->n; i++)
-		if (tc->change[i].entry == entry)
-			return true;
-	return false;
+		ASSERT(tc->change[i].entry != entry);
 }
+#else
+static void assert_not_pending(const struct table_changes *tc __unused, const void *entry __unused)
+{
+}
+#endif
 
 /* What @entry links, or will link after the commit: a table of @level, made if need be; 0: no
  * memory. */
@@ -142,7 +146,7 @@ static u64 table_below(struct mm *mm, struct table_changes *tc, void *entry, uns
 		return v;
 	if (last->entry == entry)
 		return last->val;
-	ASSERT(!is_pending(tc, entry));
+	assert_not_pending(tc, entry);
 	table = table_alloc(mm, level);
 	if (!table)
 		return 0;
