@@ -484,6 +484,11 @@ static void script(struct ktest *t, unsigned n) __no_thread_safety
 	}
 }
 
+static unsigned visited(void)
+{
+	return step.at_once + step.delayed + step.closed;
+}
+
 static void at_every_boundary(struct ktest *t, enum operation op)
 {
 	unsigned boundaries;
@@ -494,12 +499,16 @@ static void at_every_boundary(struct ktest *t, enum operation op)
 	for (unsigned i = 0; i < 2; i++) /* the first pass starts tasks and fills caches */
 		script(t, 1);
 	boundaries = step.boundary;
-	for (step.target = 0; step.target < boundaries && !t->failures; step.target++)
+	for (step.target = 0; step.target < boundaries && !t->failures; step.target++) {
 		script(t, step.target + 1);
+		/* Where CPUs really race, the first passes may have met one that held them up. */
+		if (visited() == step.target && step.boundary <= step.target)
+			boundaries = step.target;
+	}
 	printk("    # %s: %u boundaries: preempted at %u, as soon as possible at %u, "
 	       "%u with interrupts off\n",
 	       names[op], boundaries, step.at_once, step.delayed, step.closed);
-	KEXPECT_EQ(t, step.at_once + step.delayed + step.closed, boundaries);
+	KEXPECT_EQ(t, visited(), boundaries);
 	KEXPECT(t, step.at_once > 0);
 	KEXPECT(t, nr_cpus() == 1 || step.migrated == step.at_once);
 }
