@@ -18,7 +18,6 @@
 #include "kernel/string.h"
 #include "kernel/uaccess.h"
 #include "mm/lazy_mmu.h"
-#include "mm/mmap_lock.h"
 #include "mm/slab.h"
 #include "mm/tlb.h"
 
@@ -297,13 +296,8 @@ static void clear_child_tid(void)
 static void drop_mm(void)
 {
 	struct mm *mm = current->mm;
-	unsigned long flags;
 
-	vma_forget_all();
-	flags = local_irq_save();
-	switch_mm(NULL);
-	current->mm = NULL;
-	local_irq_restore(flags);
+	mm_use(NULL);
 	mm_put(mm);
 }
 

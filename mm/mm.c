@@ -5,6 +5,7 @@
  */
 #include "mm/mm.h"
 
+#include "kernel/irqflags.h"
 #include "kernel/panic.h"
 #include "kernel/seeded.h"
 #include "mm/fork.h"
@@ -75,6 +76,17 @@ void mm_put(struct mm *mm)
 	unmap_everything(mm);
 	table_free(virt_to_page(mm->pgd));
 	kmem_cache_free(&mm_cache, mm);
+}
+
+void mm_use(struct mm *mm)
+{
+	unsigned long flags;
+
+	vma_forget_all();
+	flags = local_irq_save();
+	switch_mm(mm);
+	current->mm = mm;
+	local_irq_restore(flags);
 }
 
 /* All VMAs, then the tables and their entries. No fault may meanwhile find a page unshared. */

@@ -2,9 +2,9 @@
  * An address space: its VMAs, its page tables, and what guards them.
  *
  *   mmap_lock         read for changes of entries alone, write for changes of layout
- *   the VMA's lock    one VMA as it is, for a fault; where that is not enough, mmap_lock for
- * reading page_table_lock   linking and unlinking of tables at L2 and above ptl (struct page) the
- * entries of one PTE page, and the rights in the L2 entry that links it
+ *   a VMA's lock      that VMA as it is, for a fault; it may need mmap_lock for reading instead
+ *   page_table_lock   linking and unlinking of tables at L2 and above
+ *   ptl (struct page) the entries of one PTE page, and the rights in the L2 entry that links it
  */
 #pragma once
 
@@ -68,6 +68,11 @@ extern struct mm init_mm; /* the kernel's tables; no user half */
 struct mm *mm_alloc(void);
 /* Drop a user. The last one tears everything down; the caller's CPU may have the mm loaded. */
 void mm_put(struct mm *mm);
+/*
+ * The current task goes on in @mm, NULL: in none. Of the former one it forgets what it remembers;
+ * the reference to it stays the caller's.
+ */
+void mm_use(struct mm *mm);
 /* Call @fn for each address space, under the list's lock. */
 void for_each_mm(void (*fn)(struct mm *mm, void *arg), void *arg);
 /* A copy of the current task's mm, as fork makes it; NULL: no memory. */

@@ -131,10 +131,11 @@ static struct vma *detach_range(struct mm *mm, unsigned long start, unsigned lon
 static void zap_detached(struct mm *mm, struct vma *list, unsigned long floor,
 			 unsigned long ceiling)
 {
-	struct table_changes unlinked = {.n = 0};
+	struct table_changes unlinked;
 	struct mmu_gather tlb;
 	struct vma *next;
 
+	table_changes_init(&unlinked);
 	tlb_gather_mmu(&tlb, mm);
 	for (struct vma *v = list; v; v = v->next)
 		zap_page_range(&tlb, v, v->start, v->end, floor, ceiling);

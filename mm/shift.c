@@ -194,8 +194,9 @@ static struct page *make_plain(pmd_t link)
 static void unlink_tables(struct shift *s, pmd_t link[])
 {
 	unsigned long start = block_of(s->table[0].addr);
-	struct table_changes changes = {.n = 0};
+	struct table_changes changes;
 
+	table_changes_init(&changes);
 	spin_lock(&s->mm->page_table_lock);
 	for (unsigned i = 0; i < s->n; i++) {
 		link[i] = *s->table[i].pmd;

@@ -4,7 +4,6 @@
 #include "mm/whole_table.h"
 
 #include "kernel/seeded.h"
-#include "kernel/string.h"
 #include "mm/lazy_mmu.h"
 #include "mm/mprotect.h"
 #include "mm/tlb.h"
@@ -38,8 +37,8 @@ bool table_holds(pmd_t pmd, unsigned min)
 	const pte_t *e = pte_offset(pmd, 0), *end = e + PTRS_PER_TABLE;
 	u64 sum = 0;
 
-	for (; e != end && used_in(sum) < min; e += 16)
-		sum += line_sum(e) + line_sum(e + 8);
+	for (; e != end && used_in(sum) < min; e += 2 * PTES_PER_LINE)
+		sum += line_sum(e) + line_sum(e + PTES_PER_LINE);
 	return used_in(sum) >= min;
 }
 

@@ -156,7 +156,7 @@ void free_pgtables(struct mmu_gather *tlb, struct table_changes *tc, unsigned lo
 void discard_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long start,
 			unsigned long end)
 {
-	struct table_changes unlinked = {.n = 0};
+	struct table_changes unlinked;
 	struct free_space f = {.tlb = tlb,
 			       .floor = start,
 			       .ceiling = end,
@@ -166,6 +166,7 @@ void discard_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long s
 	zap_page_range(tlb, vma, start, end, start, end);
 	if (!tlb->whole_tables)
 		return;
+	table_changes_init(&unlinked);
 	spin_lock(&tlb->mm->page_table_lock);
 	free_pgd_range(&f, pgd_offset(tlb->mm, start), start, end);
 	table_changes_commit(&unlinked);

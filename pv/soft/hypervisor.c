@@ -225,6 +225,7 @@ void deferred_setup(void)
 	pv_validates_updates = true;
 	pv_owns_tables = true;
 	pv_injects_refusals = true;
+	/* No reserve: the books see each table come and go. */
 	pv_table_costs = (struct pv_table_costs){.fill_min = 4, .drop_min = 4, .shift_min = 4};
 	pv_ops.mmu.take_over = soft_frames_init;
 	pv_ops.mmu.set_pte = soft_set_pte;

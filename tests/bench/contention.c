@@ -66,7 +66,7 @@ static void worker(void *arg)
 {
 	unsigned long id = (unsigned long)arg;
 
-	test_mm_switch(run.mm);
+	mm_use(run.mm);
 	for (u32 round = 0; round < ROUNDS; round++) {
 		wait_for_turn(2 * round + 1);
 		touch(AREA + (run.layout->shared ? 0 : id * PMD_SIZE));
@@ -75,7 +75,7 @@ static void worker(void *arg)
 		fault_in_pages(id);
 		atomic_inc(&run.done);
 	}
-	test_mm_switch(NULL);
+	mm_use(NULL);
 }
 
 static void read_waits(u64 *waits)

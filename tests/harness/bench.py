@@ -57,12 +57,26 @@ def parse(lines: list[str]) -> Figures:
     figures = Figures({}, {})
     for line in lines:
         if m := _LINE.match(line):
-            values = {k: int(v) for k, v in (w.split("=") for w in m[3].split())}
+            values = numbers(m[3])
             if m[1] == "cost":
                 figures.operations[m[2]] = values
             else:
                 figures.sections[values["pages"]] = values
     return figures
+
+
+def booted(config: Config, label: str) -> list[str]:
+    """The lines of a run that has passed."""
+    done = run(config)
+    if done.verdict != "passed":
+        raise BenchError(f"{label}: {done.verdict}\n" + "\n".join(done.output.lines[-20:])
+                         + "\nreplay: " + done.config.replay())
+    return done.output.lines
+
+
+def numbers(words: str) -> dict[str, int]:
+    """key=value ..."""
+    return {k: int(v) for k, v in (w.split("=") for w in words.split())}
 
 
 def measure(on: str, say=lambda _: None) -> dict[str, Figures]:
@@ -73,11 +87,7 @@ def measure(on: str, say=lambda _: None) -> dict[str, Figures]:
     result = {}
     for label, options in WAYS[on].items():
         say(f"pteron: measuring {label}")
-        done = run(replace(base, **options))
-        if done.verdict != "passed":
-            raise BenchError(f"{label}: {done.verdict}\n" + "\n".join(done.output.lines[-20:])
-                             + "\nreplay: " + done.config.replay())
-        result[label] = parse(done.output.lines)
+        result[label] = parse(booted(replace(base, **options), label))
     return result
 
 

@@ -268,14 +268,13 @@ def command_bench(args: argparse.Namespace) -> int:
     if not args.against and (args.side or args.group):
         raise UsageError("--side and --group choose runs of --against linux")
     report = _open_report(args.json) if args.json else None
+    on = args.on or "qemu"
     if args.against:
         text, figures = _bench_against(args)
     elif args.contention:
-        on = args.on or "qemu"
         rows = contention.measure(on, say=_to_stderr)
         text, figures = contention.table(rows), contention.as_json(on, rows)
     else:
-        on = args.on or "qemu"
         measured = bench.measure(on, _to_stderr)
         text, figures = bench.table(on, measured) + "\n\n" + bench.curve(measured), bench.as_json(on, measured)
     print(text)
@@ -403,11 +402,12 @@ def _parser() -> argparse.ArgumentParser:
     p.epilog = "what is not known here goes to pytest, such as -k EXPRESSION; " + EPILOG
     p = command("bench", command_bench)
     p.add_argument("--on", choices=list(bench.WAYS), help="where (default: qemu; with --against both)")
-    p.add_argument("--contention", action="store_true",
-                   help="instead: how often page faults wait for a lock, with 1 to 32 vCPUs")
-    p.add_argument("--against", choices=["linux"],
-                   help="instead: one program on Pteron and on Linux, in a table; JSON, CSV and charts are left "
-                        "in build/report/")
+    instead = p.add_mutually_exclusive_group()
+    instead.add_argument("--contention", action="store_true",
+                         help="instead: how often page faults wait for a lock, with 1 to 32 vCPUs")
+    instead.add_argument("--against", choices=["linux"],
+                         help="instead: one program on Pteron and on Linux, in a table; JSON, CSV and charts are "
+                              "left in build/report/")
     p.add_argument("--side", action="append", choices=list(against.SIDES), default=[],
                    help="with --against: only this kernel; may be repeated")
     p.add_argument("--group", action="append", choices=against.groups(), default=[],

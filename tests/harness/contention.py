@@ -8,10 +8,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .bench import BenchError
+from .bench import booted, numbers
 from .build import Build
 from .machine import Config
-from .runner import run
 
 VCPUS = (1, 2, 4, 8, 16, 32)
 LAYOUTS = {"disjoint": "2 MiB for each thread", "shared": "one PTE page for all",
@@ -32,7 +31,7 @@ def parse(lines: list[str]) -> list[Row]:
     rows = []
     for line in lines:
         if m := _LINE.match(line):
-            values = {k: int(v) for k, v in (w.split("=") for w in m[2].split())}
+            values = numbers(m[2])
             rows.append(Row(m[1], values.pop("cpus"), values.pop("faults"), values))
     return rows
 
@@ -44,12 +43,9 @@ def measure(on: str, vcpus: tuple[int, ...] = VCPUS, say: Callable[[str], None] 
     rows = []
     for n in vcpus:
         say(f"pteron: {n} vCPUs")
-        done = run(Config(build=build, on=on, backend="xen" if on == "xen" else "native", cpus=n,
-                          suite="contention"))
-        if done.verdict != "passed":
-            raise BenchError(f"{n} vCPUs: {done.verdict}\n" + "\n".join(done.output.lines[-20:])
-                             + "\nreplay: " + done.config.replay())
-        rows += parse(done.output.lines)
+        config = Config(build=build, on=on, backend="xen" if on == "xen" else "native", cpus=n,
+                        suite="contention")
+        rows += parse(booted(config, f"{n} vCPUs"))
     return rows
 
 

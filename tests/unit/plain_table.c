@@ -161,10 +161,11 @@ static void link_late(void *arg __unused)
 /* Make the place's table while somebody who has one for it, too, waits for the lock. */
 static void link_before_the_waiter(struct spinlock *lock) __must_hold(lock)
 {
-	struct table_changes changes = {.n = 0};
+	struct table_changes changes;
 
 	while ((u16)(READ_ONCE(lock->tail) - READ_ONCE(lock->head)) < 2)
 		cpu_relax();
+	table_changes_init(&changes);
 	BUG_ON(!tables_prepare(mm, &changes, ADDR, ADDR + PAGE_SIZE));
 	table_changes_commit(&changes);
 }

@@ -3,35 +3,22 @@
  */
 #include "tests/unit/test_mm.h"
 
-#include "kernel/irqflags.h"
 #include "kernel/layout.h"
-#include "mm/mmap_lock.h"
 #include "mm/tlb.h"
 #include "mm/zap.h"
-
-void test_mm_switch(struct mm *mm)
-{
-	unsigned long flags;
-
-	vma_forget_all();
-	flags = local_irq_save();
-	current->mm = mm;
-	switch_mm(mm);
-	local_irq_restore(flags);
-}
 
 struct mm *test_mm_enter(void)
 {
 	struct mm *mm = mm_alloc();
 
 	BUG_ON(!mm);
-	test_mm_switch(mm);
+	mm_use(mm);
 	return mm;
 }
 
 void test_mm_leave(struct mm *mm)
 {
-	test_mm_switch(NULL);
+	mm_use(NULL);
 	mm_put(mm);
 }
 
@@ -46,8 +33,9 @@ pmd_t *test_pte_page(struct mm *mm, unsigned long addr)
 void test_free_tables(struct mm *mm, unsigned long start, unsigned long end)
 {
 	static struct mmu_gather tlb; /* too large for a stack; the tests are serial */
-	struct table_changes unlinked = {.n = 0};
+	struct table_changes unlinked;
 
+	table_changes_init(&unlinked);
 	tlb_gather_mmu(&tlb, mm);
 	spin_lock(&mm->page_table_lock);
 	free_pgtables(&tlb, &unlinked, start, end, 0, USER_END + PAGE_SIZE);

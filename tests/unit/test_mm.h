@@ -9,8 +9,6 @@
 /* A new mm, loaded on this CPU and current->mm of the calling thread; panics when out of memory. */
 struct mm *test_mm_enter(void);
 void test_mm_leave(struct mm *mm);
-/* Go on in another address space, which stays its caller's; NULL: in none. */
-void test_mm_switch(struct mm *mm);
 /*
  * Give back the tables of [start, end), as munmap would: all that @mm has there, without a VMA, and
  * all entries are none.

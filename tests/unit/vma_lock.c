@@ -166,9 +166,9 @@ static void forks(void)
 
 static void changer(void *arg __unused)
 {
-	test_mm_switch(other.mm);
+	mm_use(other.mm);
 	other.change();
-	test_mm_switch(NULL);
+	mm_use(NULL);
 	smp_store_release(&other.done, true);
 	while (!smp_load_acquire(&other.may_end))
 		let_others_run();

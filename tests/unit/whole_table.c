@@ -10,6 +10,7 @@
 #include "kernel/uaccess.h"
 #include "mm/audit.h"
 #include "mm/mmap.h"
+#include "mm/mmap_lock.h"
 #include "mm/shift.h"
 #include "mm/whole_table.h"
 #include "tests/ktest.h"
@@ -169,11 +170,11 @@ static void fork_protects_by_the_link(struct ktest *t)
 	write_pages(t, ADDR, 2000);
 	KEXPECT(t, pmd_write(*pmd_find(mm, ADDR)) && !(table_of(ADDR)->pg_flags & PG_SHARED_BELOW));
 	KEXPECT_EQ(t, audit_all(), 0);
-	test_mm_switch(child);
+	mm_use(child);
 	check_pages(t, ADDR, 1000);
 	write_pages(t, ADDR, 3000);
 	check_pages(t, ADDR, 3000);
-	test_mm_switch(mm);
+	mm_use(mm);
 	check_pages(t, ADDR, 2000);
 	mm_put(child);
 	teardown(t);
@@ -205,9 +206,9 @@ static void a_forked_table_is_not_opened_by_mprotect(struct ktest *t)
 	KEXPECT(t, !writable(ADDR));
 	KEXPECT_EQ(t, do_mprotect(ADDR, PMD_SIZE, RW), 0);
 	write_pages(t, ADDR, 2000);
-	test_mm_switch(child);
+	mm_use(child);
 	check_pages(t, ADDR, 1000);
-	test_mm_switch(mm);
+	mm_use(mm);
 	mm_put(child);
 	teardown(t);
 }
@@ -245,11 +246,11 @@ static void a_push_down_opens_nothing_that_is_shared(struct ktest *t)
 	watched.steps = 0;
 	watched.wrong = false;
 	set_step_hook(look_at_both_levels);
-	down_read(&mm->mmap_lock);
+	mmap_read_lock(mm);
 	step_begin();
 	pmd_push_down(mm, pmd, ADDR);
 	step_end();
-	up_read(&mm->mmap_lock);
+	mmap_read_unlock(mm);
 	set_step_hook(NULL);
 	KEXPECT(t, watched.steps > PTRS_PER_TABLE && !watched.wrong);
 	KEXPECT(t, pmd_write(*pmd) && !pte_write(entry(ADDR)));
@@ -391,9 +392,9 @@ static void a_forked_table_is_shifted(struct ktest *t)
 		return;
 	move_to(t, TARGET + ODD);
 	write_pages(t, TARGET + ODD, 2000);
-	test_mm_switch(child);
+	mm_use(child);
 	check_pages(t, ADDR, 1000);
-	test_mm_switch(mm);
+	mm_use(mm);
 	check_pages(t, TARGET + ODD, 2000);
 	mm_put(child);
 	teardown(t);
