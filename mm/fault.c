@@ -203,7 +203,7 @@ static enum fault_result widen(const struct fault *f, pte_t rights)
 		return FAULT_OK;
 	if (f->flags & FAULT_WRITE)
 		rights = pte_mkdirty(rights);
-	ptep_modify_prot_commit(f->vma->mm, f->addr, ptep, f->orig, pte_mkyoung(rights));
+	ptep_modify_prot_commit(f->vma->mm, f->addr, ptep, pte_mkyoung(rights));
 	pte_unmap_unlock(ptep, ptl);
 	return FAULT_OK;
 }

@@ -138,7 +138,7 @@ static __always_inline bool copy_entries(const struct table_pair *p, struct mm *
 			continue;
 		set_pte_at(p->copy->to, addr, to + i, child_entry(pte, cow));
 		if (cow && pte_write(pte)) {
-			ptep_modify_prot_commit(mm, addr, from + i, pte, pte_wrprotect(pte));
+			ptep_modify_prot_commit(mm, addr, from + i, pte_wrprotect(pte));
 			protects = true;
 		}
 	}

@@ -25,17 +25,18 @@ static __always_inline struct rights rights_of(const struct vma *vma)
 	return (struct rights){prot, (prot.v & _PAGE_RW) && !(vma->flags & VM_SHARED)};
 }
 
-static __always_inline pte_t with_rights(pte_t pte, struct rights r)
+/* Who may write may read: @pte is present. */
+static __always_inline pte_t guard_shared(pte_t pte)
 {
-	pte_t with = pte_modify(pte, r.prot);
-
-	/* Who may write may read: it is present. */
-	return r.ask_page && !is_mapped_alone(with) ? pte_wrprotect(with) : with;
+	return is_mapped_alone(pte) ? pte : pte_wrprotect(pte);
 }
 
 pte_t vma_pte_rights(const struct vma *vma, pte_t pte)
 {
-	return with_rights(pte, rights_of(vma));
+	const struct rights r = rights_of(vma);
+	pte_t with = pte_modify(pte, r.prot);
+
+	return r.ask_page ? guard_shared(with) : with;
 }
 
 /*
@@ -61,37 +62,89 @@ static bool change_whole_table(struct vma *vma, pmd_t *pmd, unsigned long addr)
 	return done;
 }
 
+/* New values, for entries that follow each other: their update is one call. */
+#define RUN_MAX 32
+struct run {
+	unsigned n;
+	pte_t pte[RUN_MAX];
+};
+
+/*
+ * What the entries of [from, end) become, up to the first one that stays as it is. @present: that
+ * is among the rights. It and @ask_page are constants, so that no entry pays for what others need.
+ */
+static __always_inline void collect_run(struct run *run, const pte_t *from, const pte_t *end,
+					pgprot_t prot, bool present, bool ask_page)
+{
+	pte_t *to = run->pte;
+
+	for (; from != end; from++) {
+		pte_t old = ptep_get(from), new;
+
+		if (present && likely(pte_present(old)))
+			new = present_pte_modify(old, prot);
+		else if (!pte_none(old))
+			new = pte_modify(old, prot);
+		else
+			break;
+		new = ask_page ? guard_shared(new) : new;
+		if (new.v == old.v)
+			break;
+		*to++ = new;
+	}
+	run->n = to - run->pte;
+}
+
+static __always_inline void next_run(struct run *run, const pte_t *ptep, const pte_t *stop,
+				     struct rights r)
+{
+	const pte_t *end = stop - ptep < RUN_MAX ? stop : ptep + RUN_MAX;
+
+	if (r.ask_page)
+		collect_run(run, ptep, end, r.prot, true, true);
+	else if (r.prot.v & _PAGE_PRESENT)
+		collect_run(run, ptep, end, r.prot, true, false);
+	else
+		collect_run(run, ptep, end, r.prot, false, false);
+}
+
+/* The entries of [ptep, stop), the last of which ends at @end; and the flush of what changes. */
+static void change_entries(struct mm *mm, pte_t *ptep, pte_t *stop, unsigned long end,
+			   struct rights rights) __must_hold(ptl_role)
+{
+	const pte_t *first = NULL, *behind = NULL; /* of those that change */
+	struct run run;
+
+	while (ptep != stop) {
+		next_run(&run, ptep, stop, rights);
+		if (!run.n) {
+			ptep++;
+			continue;
+		}
+		modify_prot_commit_ptes(mm, end - (stop - ptep) * PAGE_SIZE, ptep, run.pte, run.n);
+		first = first ? first : ptep;
+		ptep += run.n;
+		behind = ptep;
+	}
+	if (first)
+		flush_tlb_range(mm, end - (stop - first) * PAGE_SIZE,
+				end - (stop - behind) * PAGE_SIZE);
+}
+
 static int change_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
 			    void *arg)
 {
 	const bool *only_write = arg;
-	struct mm *mm = vma->mm;
-	const struct rights rights = rights_of(vma);
 	const unsigned n = (end - addr) / PAGE_SIZE;
-	pte_t *ptep, *stop, *first = NULL, *last = NULL; /* the first and the last that change */
 	struct spinlock *ptl;
 	lazy_mmu_state_t state;
+	pte_t *ptep;
 
 	if (*only_write && is_whole_table(addr, end) && change_whole_table(vma, pmd, addr))
 		return 0;
 	ptep = pte_offset_map_lock(pmd, addr, &ptl);
 	state = arch_enter_lazy_mmu_mode();
-
-	for (stop = ptep + n; ptep != stop; ptep++, addr += PAGE_SIZE) {
-		pte_t old = ptep_modify_prot_start(mm, addr, ptep), new;
-
-		if (pte_none(old))
-			continue;
-		new = with_rights(old, rights);
-		if (new.v == old.v)
-			continue;
-		ptep_modify_prot_commit(mm, addr, ptep, old, new);
-		first = first ? first : ptep;
-		last = ptep;
-	}
-	if (first)
-		flush_tlb_range(mm, end - (stop - first) * PAGE_SIZE,
-				end - (stop - last - 1) * PAGE_SIZE);
+	change_entries(vma->mm, ptep, ptep + n, end, rights_of(vma));
 #ifdef CONFIG_BUGS
 	if (seeded(BUG_LEAVE_AFTER_UNLOCK)) {
 		spin_unlock_preemptible(ptl);
@@ -100,7 +153,7 @@ static int change_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, uns
 	}
 #endif
 	arch_leave_lazy_mmu_mode(state);
-	pte_unmap_unlock(ptep - 1, ptl);
+	pte_unmap_unlock(ptep, ptl);
 	return 0;
 }
 

@@ -155,6 +155,13 @@ static inline pte_t pte_modify(pte_t pte, pgprot_t prot)
 	return frame_pte(pte_frame_bits(pte), with.v & PTE_FLAGS_MASK);
 }
 
+/* The same, shorter, of an entry that is present and stays so. */
+static inline pte_t present_pte_modify(pte_t pte, pgprot_t prot)
+{
+	ASSERT(pte.v & prot.v & _PAGE_PRESENT);
+	return (pte_t){(pte.v & ~_PAGE_RIGHTS) | (prot.v & _PAGE_RIGHTS)};
+}
+
 /* --- upper levels: L4 pgd, L3 pud, L2 pmd --- */
 
 #define DEFINE_TABLE_LEVEL(lvl, LVL)                                                               \
@@ -357,22 +364,24 @@ static inline pte_t ptep_harvest(const pte_t *ptep)
 }
 
 /*
- * Change the rights of a present entry, keeping the A and D bits that the CPU sets meanwhile: read
- * it with start, compute, commit. As on Linux's Xen backend start writes nothing.
+ * Change the rights of @n entries of one table, from that of @addr on: @pte is what was computed
+ * from values read under the lock. A and D bits that the CPU has set since are kept. Linux's
+ * name, 6.17.
  */
-static inline pte_t ptep_modify_prot_start(struct mm *mm __unused, unsigned long addr __unused,
-					   pte_t *ptep) __must_hold(ptl_role)
+static inline void modify_prot_commit_ptes(struct mm *mm, unsigned long addr, pte_t *ptep,
+					   const pte_t *pte, unsigned n) __must_hold(ptl_role)
 {
-	return ptep_get(ptep);
+	preempt_point();
+	count_n(CNT_PTE_UPDATES, n);
+	for (unsigned i = 0; i < n; i++)
+		trace(TRACE_MODIFY, mm, addr + i * PAGE_SIZE, pte[i].v);
+	pv_modify_ptes(ptep, pte, n);
 }
 
 static inline void ptep_modify_prot_commit(struct mm *mm, unsigned long addr, pte_t *ptep,
-					   pte_t old, pte_t pte) __must_hold(ptl_role)
+					   pte_t pte) __must_hold(ptl_role)
 {
-	preempt_point();
-	count(CNT_PTE_UPDATES);
-	trace(TRACE_MODIFY, mm, addr, pte.v);
-	pv_ptep_modify(ptep, old, pte);
+	modify_prot_commit_ptes(mm, addr, ptep, &pte, 1);
 }
 
 /* --- the kernel's mappings --- */

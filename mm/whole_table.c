@@ -80,7 +80,7 @@ static void protect_shared(struct mm *mm, const struct vma *vma, pte_t *ptep, un
 		if (!pte_present(pte) || !pte_write(pte))
 			continue;
 		if (!writable || (!may_write_in_place(vma, pte) && !seeded(BUG_SHARED_STAYS_OPEN)))
-			ptep_modify_prot_commit(mm, addr, ptep, pte, pte_wrprotect(pte));
+			ptep_modify_prot_commit(mm, addr, ptep, pte_wrprotect(pte));
 	}
 }
 

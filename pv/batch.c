@@ -18,36 +18,23 @@
 #include "mm/addr.h"
 #include "mm/tlb.h"
 
-#define PT_COMMAND_MASK 3UL
-
 DEFINE_PER_CPU(struct batch, this_batch);
 struct batch_refusal batch_refusal;
 DEFINE_PER_CPU(u32, batch_histogram[BATCH_CAPACITY + 1]);
 
-/* The update of the entry at @ptr, which is entry @index of table @t; NULL: none is queued. */
-static struct pt_update *find_update(struct batch *b, const struct batch_table *t, unsigned index,
-				     u64 ptr)
-{
-	unsigned slot = t->slot[index];
-
-	if (slot < b->n && (b->update[slot].ptr & ~PT_COMMAND_MASK) == ptr)
-		return &b->update[slot];
-	return NULL;
-}
-
 static bool has_updates(const struct batch *b, const struct batch_table *t)
 {
 	for (unsigned i = 0; i < b->n; i++)
-		if ((b->update[i].ptr & PAGE_MASK) == t->maddr)
+		if ((b->update[i].ptr & PAGE_MASK) == t->va + t->to_maddr)
 			return true;
 	return false;
 }
 
 /*
- * Forget a table and remember that of @ptep. What is queued for a forgotten one could not be found
- * any more: if there is something for each, all is issued first.
+ * What is queued for a forgotten table could not be found any more: if there is something for each,
+ * all is issued first.
  */
-static __noinline struct batch_table *take_table(struct batch *b, const pte_t *ptep)
+struct batch_table *batch_take_table(struct batch *b, const pte_t *ptep)
 {
 	struct batch_table *t = &b->table[b->next_table++ % BATCH_TABLES];
 
@@ -56,7 +43,7 @@ static __noinline struct batch_table *take_table(struct batch *b, const pte_t *p
 	if (has_updates(b, t))
 		batch_flush();
 	t->va = (vaddr_t)ptep & PAGE_MASK;
-	t->maddr = mfn_to_maddr(pfn_to_mfn(virt_to_pfn(ptep))).v;
+	t->to_maddr = mfn_to_maddr(pfn_to_mfn(virt_to_pfn(ptep))).v - t->va;
 	return t;
 }
 
@@ -73,27 +60,21 @@ static void coalesce(struct pt_update *old, u64 val, enum pt_command cmd)
 	count(CNT_PTE_COALESCED);
 }
 
-void batch_queue_slowly(struct batch *b, pte_t *ptep, u64 val, enum pt_command cmd,
-			unsigned long caller)
+void batch_put_slowly(struct batch *b, struct batch_table *t, const pte_t *ptep, u64 val,
+		      enum pt_command cmd, unsigned long caller)
 {
-	unsigned index = batch_index(ptep);
-	struct batch_table *t = batch_find_table(b, ptep);
 	struct pt_update *u;
-	u64 ptr;
 
 	if (seeded(BUG_CALL_PER_UPDATE))
 		batch_flush();
-	if (!t)
-		t = take_table(b, ptep);
-	ptr = t->maddr + index * sizeof(*ptep);
-	u = find_update(b, t, index, ptr);
+	u = batch_find_update(b, t, ptep);
 	if (u) {
 		coalesce(u, val, cmd);
 		return;
 	}
 	if (b->n == BATCH_CAPACITY)
 		batch_flush();
-	batch_append(b, t, index, val, cmd, caller);
+	batch_append(b, t, ptep, val, cmd, caller);
 }
 
 static bool is_empty(const struct batch *b)
@@ -108,7 +89,6 @@ bool batch_is_empty(void)
 
 bool batch_is_pending(const pte_t *ptep)
 {
-	unsigned index = batch_index(ptep);
 	struct batch_table *t;
 	struct batch *b;
 	bool pending;
@@ -116,7 +96,7 @@ bool batch_is_pending(const pte_t *ptep)
 	preempt_disable();
 	b = this_cpu_ptr(this_batch);
 	t = batch_find_table(b, ptep);
-	pending = t && find_update(b, t, index, t->maddr + index * sizeof(*ptep));
+	pending = t && batch_find_update(b, t, ptep);
 	preempt_enable();
 	return pending;
 }

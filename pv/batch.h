@@ -28,6 +28,7 @@ enum pt_command {
 	PT_NORMAL = 0,	    /* store the value */
 	PT_PRESERVE_AD = 2, /* store it, keeping A and D as the CPU left them */
 };
+#define PT_COMMAND_MASK 3UL
 
 struct pt_update {
 	u64 ptr;
@@ -36,8 +37,8 @@ struct pt_update {
 
 /* A PTE page that the batch may hold updates of. */
 struct batch_table {
-	vaddr_t va; /* in the direct map */
-	u64 maddr;
+	vaddr_t va;		  /* in the direct map */
+	u64 to_maddr;		  /* from the address of an entry to its machine address */
 	u16 slot[PTRS_PER_TABLE]; /* where an entry's update is, if there is one */
 };
 
@@ -70,52 +71,82 @@ static inline unsigned batch_index(const pte_t *ptep)
 	return ((vaddr_t)ptep & ~PAGE_MASK) / sizeof(*ptep);
 }
 
+/* By pointers: with an index the compiler computes addresses again for each update. */
 static inline struct batch_table *batch_find_table(struct batch *b, const pte_t *ptep)
 {
 	vaddr_t va = (vaddr_t)ptep & PAGE_MASK;
 
-	for (unsigned i = 0; i < BATCH_TABLES; i++)
-		if (b->table[i].va == va)
-			return &b->table[i];
+	for (struct batch_table *t = b->table; t < b->table + BATCH_TABLES; t++)
+		if (t->va == va)
+			return t;
+	return NULL;
+}
+
+static inline u64 batch_maddr(const struct batch_table *t, const pte_t *ptep)
+{
+	return (vaddr_t)ptep + t->to_maddr;
+}
+
+/* The update of @ptep, whose table is @t; NULL: none is queued. */
+static inline struct pt_update *batch_find_update(struct batch *b, const struct batch_table *t,
+						  const pte_t *ptep)
+{
+	unsigned slot = t->slot[batch_index(ptep)];
+
+	if (slot < b->n && (b->update[slot].ptr & ~PT_COMMAND_MASK) == batch_maddr(t, ptep))
+		return &b->update[slot];
 	return NULL;
 }
 
 /* For interrupts' and switches' sake nobody may find a slot that is taken but not filled. */
-static inline void batch_append(struct batch *b, struct batch_table *t, unsigned index, u64 val,
+static inline void batch_append(struct batch *b, struct batch_table *t, const pte_t *ptep, u64 val,
 				enum pt_command cmd, unsigned long caller)
 {
 	unsigned n = b->n;
 
-	t->slot[index] = n;
-	b->update[n] = (struct pt_update){(t->maddr + index * sizeof(pte_t)) | cmd, val};
+	t->slot[batch_index(ptep)] = n;
+	b->update[n] = (struct pt_update){batch_maddr(t, ptep) | cmd, val};
 	b->caller[n] = caller;
 	b->n = n + 1;
 }
 
-/* All that is not the common case: another table, an entry that is queued already, no room. */
-void batch_queue_slowly(struct batch *b, pte_t *ptep, u64 val, enum pt_command cmd,
-			unsigned long caller);
+/* Forget a table for that of @ptep; issues if there are updates of all of them. */
+struct batch_table *batch_take_table(struct batch *b, const pte_t *ptep);
+/* All that is not the common case: an entry that is queued already, no room. */
+void batch_put_slowly(struct batch *b, struct batch_table *t, const pte_t *ptep, u64 val,
+		      enum pt_command cmd, unsigned long caller);
 
-/*
- * Queue @val for @ptep, on behalf of @caller; issues first if there is no room. The common case is
- * short, because it is what a section costs beside the hypervisor's share: a slot below n is that
- * of an entry that is queued, or the queue is full.
- */
-static __always_inline void batch_queue(pte_t *ptep, u64 val, enum pt_command cmd,
-					unsigned long caller)
+/* Find the table of @ptep, which is about to be changed. */
+static __always_inline struct batch_table *batch_table_of(struct batch *b, const pte_t *ptep)
 {
-	unsigned index = batch_index(ptep);
+	return batch_find_table(b, ptep) ?: batch_take_table(b, ptep);
+}
+
+/* Queue @val for @ptep of @t. The common case is what an update costs beside Xen's share. */
+static __always_inline void batch_put(struct batch *b, struct batch_table *t, const pte_t *ptep,
+				      u64 val, enum pt_command cmd, unsigned long caller)
+{
+	if (unlikely(b->n == BATCH_CAPACITY || batch_find_update(b, t, ptep) ||
+		     seeded(BUG_CALL_PER_UPDATE)))
+		batch_put_slowly(b, t, ptep, val, cmd, caller);
+	else
+		batch_append(b, t, ptep, val, cmd, caller);
+}
+
+/* Queue @pte[i] for @ptep[i], all in one table, on behalf of @caller; issues when there is no room.
+ */
+static __always_inline void batch_queue(pte_t *ptep, const pte_t *pte, unsigned n,
+					enum pt_command cmd, unsigned long caller)
+{
 	struct batch_table *t;
 	struct batch *b;
 
 	ASSERT(!in_interrupt());
 	preempt_disable();
 	b = this_cpu_ptr(this_batch);
-	t = batch_find_table(b, ptep);
-	if (unlikely(!t || t->slot[index] < b->n || seeded(BUG_CALL_PER_UPDATE)))
-		batch_queue_slowly(b, ptep, val, cmd, caller);
-	else
-		batch_append(b, t, index, val, cmd, caller);
+	t = batch_table_of(b, ptep);
+	for (unsigned i = 0; i < n; i++)
+		batch_put(b, t, ptep + i, pte[i].v, cmd, caller);
 	preempt_enable();
 }
 

@@ -114,12 +114,14 @@ pte_t native_ptep_get_and_clear(pte_t *ptep)
 	return (pte_t){xchg(&ptep->v, 0)};
 }
 
-void native_ptep_modify(pte_t *ptep, pte_t old, pte_t new)
+void native_modify_ptes(pte_t *ptep, const pte_t *new, unsigned n)
 {
-	u64 found = old.v;
+	for (unsigned i = 0; i < n; i++) {
+		u64 found = READ_ONCE(ptep[i].v);
 
-	while (unlikely(!try_cmpxchg(&ptep->v, &found, new.v)))
-		new.v |= found &_PAGE_AD;
+		while (unlikely(!try_cmpxchg(&ptep[i].v, &found, new[i].v | (found & _PAGE_AD))))
+			;
+	}
 }
 
 void native_set_tables(const struct table_change *change, unsigned n)
@@ -250,7 +252,7 @@ struct pv_ops pv_ops = {
 			.mfn_to_pfn = native_identity,
 			.set_pte = native_set_pte,
 			.ptep_get_and_clear = native_ptep_get_and_clear,
-			.ptep_modify = native_ptep_modify,
+			.modify_ptes = native_modify_ptes,
 			.set_tables = native_set_tables,
 			.alloc_table = native_alloc_table,
 			.unmake_table = native_unmake_table,

@@ -2,8 +2,10 @@
  * Boot-time patching of the pv call sites.
  *
  * Each site is `call *slot(%rip)`, 6 bytes. If its slot holds a native body of one or two
- * instructions, these go inline; else it becomes a direct call and a NOP. Afterwards no indirect
- * call is left, which tests/unit/pv.c reads back from the code.
+ * instructions, these go inline; else it becomes a direct call. What is left of the 6 bytes becomes
+ * CS prefixes, which mean nothing in 64-bit mode and cost no instruction (AMD APM vol. 3, 1.2.4),
+ * up to three, or a NOP. Afterwards no indirect call is left, which tests/unit/pv.c reads back from
+ * the code.
  *
  * The kernel's text is read-only; the backend makes it writable for the moment of the write, with
  * interrupts off and no other CPU running.
@@ -17,6 +19,7 @@
 #include "pv/xen/xen.h"
 
 #define NOP 0x90
+#define CS 0x2e
 #define CALL_REL32 0xe8
 
 static const struct template
@@ -35,9 +38,9 @@ templates[] = {
 	{native_nop, 0, {0}},                                            /* */
 	{native_fix_fault, 2, {0x31, 0xc0}},                             /* xor %eax, %eax */
 	{native_read_cr2, 3, {0x0f, 0x20, 0xd0}},                        /* mov %cr2, %rax */
-	{native_identity, 3, {0x48, 0x89, 0xf8}},                        /* mov %rdi, %rax */
-	{native_set_pte, 3, {0x48, 0x89, 0x37}},                         /* mov %rsi, (%rdi) */
-	{native_ptep_get_and_clear, 5, {0x31, 0xc0, 0x48, 0x87, 0x07}},  /* xor %eax, %eax; xchg %rax, (%rdi) */
+	{native_identity, 6, {CS, CS, CS, 0x48, 0x89, 0xf8}},            /* mov %rdi, %rax */
+	{native_set_pte, 6, {CS, CS, CS, 0x48, 0x89, 0x37}},             /* mov %rsi, (%rdi) */
+	{native_ptep_get_and_clear, 6, {CS, 0x31, 0xc0, 0x48, 0x87, 0x07}}, /* xor %eax, %eax; xchg %rax, (%rdi) */
 	/* clang-format on */
 };
 
@@ -96,16 +99,16 @@ void pv_expected_code(const struct pv_site *site, u8 code[PV_SITE_LEN])
 {
 	const void *body = *site->slot;
 	const struct template *t = find_template(body);
-	u32 rel = (const u8 *)body - (site->addr + 5);
+	u32 rel = (const u8 *)body - (site->addr + PV_SITE_LEN);
 
 	if (t) {
 		memcpy(code, t->code, t->len);
 		fill_nops(code + t->len, PV_SITE_LEN - t->len);
 		return;
 	}
-	code[0] = CALL_REL32;
-	memcpy(code + 1, &rel, sizeof(rel));
-	code[5] = NOP;
+	code[0] = CS;
+	code[1] = CALL_REL32;
+	memcpy(code + 2, &rel, sizeof(rel));
 }
 
 static void patch_site(const struct pv_site *site)

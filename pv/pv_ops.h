@@ -63,8 +63,8 @@ struct pv_mmu_ops {
 	/* L1. Inside a lazy section a backend may queue them; see pv/batch.h. */
 	void (*set_pte)(pte_t *ptep, pte_t pte);
 	pte_t (*ptep_get_and_clear)(pte_t *ptep);
-	/* Replace @old by @new, keeping A and D bits that the CPU sets meanwhile. */
-	void (*ptep_modify)(pte_t *ptep, pte_t old, pte_t new);
+	/* Replace @n entries of a table, keeping the A and D bits that the CPU has set in them. */
+	void (*modify_ptes)(pte_t *ptep, const pte_t *new, unsigned n);
 
 	/* L2 and above: @n changes, in order, effective at once, never queued. */
 	void (*set_tables)(const struct table_change *change, unsigned n);
@@ -278,9 +278,9 @@ static inline pte_t pv_ptep_get_and_clear(pte_t *ptep)
 	return (pte_t){PV_CALL1(mmu.ptep_get_and_clear, ptep)};
 }
 
-static inline void pv_ptep_modify(pte_t *ptep, pte_t old, pte_t new)
+static inline void pv_modify_ptes(pte_t *ptep, const pte_t *new, unsigned n)
 {
-	PV_CALL3(mmu.ptep_modify, ptep, old.v, new.v);
+	PV_CALL3(mmu.modify_ptes, ptep, new, n);
 }
 
 static inline void pv_set_tables(const struct table_change *change, unsigned n)

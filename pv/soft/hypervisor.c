@@ -128,24 +128,26 @@ static u64 update_now(struct pt_update u, unsigned long caller)
 	return old;
 }
 
-static __always_inline void update(pte_t *ptep, u64 val, enum pt_command cmd)
+static __always_inline void update(pte_t *ptep, const pte_t *pte, unsigned n, enum pt_command cmd)
 {
 	unsigned long caller = (unsigned long)__builtin_return_address(0);
 
-	if (is_lazy_mmu_mode_active())
-		batch_queue(ptep, val, cmd, caller);
-	else
-		update_now((struct pt_update){__pa(ptep) | cmd, val}, caller);
+	if (is_lazy_mmu_mode_active()) {
+		batch_queue(ptep, pte, n, cmd, caller);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++)
+		update_now((struct pt_update){__pa(ptep + i) | cmd, pte[i].v}, caller);
 }
 
 static void soft_set_pte(pte_t *ptep, pte_t pte)
 {
-	update(ptep, pte.v, PT_NORMAL);
+	update(ptep, &pte, 1, PT_NORMAL);
 }
 
-static void soft_ptep_modify(pte_t *ptep, pte_t old __unused, pte_t new)
+static void soft_modify_ptes(pte_t *ptep, const pte_t *new, unsigned n)
 {
-	update(ptep, new.v, PT_PRESERVE_AD);
+	update(ptep, new, n, PT_PRESERVE_AD);
 }
 
 /*
@@ -159,7 +161,7 @@ static pte_t soft_ptep_get_and_clear(pte_t *ptep)
 	pte_t old = *(volatile pte_t *)ptep;
 
 	if (is_lazy_mmu_mode_active())
-		batch_queue(ptep, 0, PT_PRESERVE_AD, caller);
+		batch_queue(ptep, &(pte_t){0}, 1, PT_PRESERVE_AD, caller);
 	else
 		old.v = update_now((struct pt_update){__pa(ptep), 0}, caller);
 	return old;
@@ -230,7 +232,7 @@ void deferred_setup(void)
 	pv_ops.mmu.take_over = soft_frames_init;
 	pv_ops.mmu.set_pte = soft_set_pte;
 	pv_ops.mmu.ptep_get_and_clear = soft_ptep_get_and_clear;
-	pv_ops.mmu.ptep_modify = soft_ptep_modify;
+	pv_ops.mmu.modify_ptes = soft_modify_ptes;
 	pv_ops.mmu.set_tables = soft_set_tables;
 	pv_ops.mmu.alloc_table = soft_alloc_table;
 	pv_ops.mmu.unmake_table = soft_unmake;

@@ -100,24 +100,39 @@ static void xen_issue(struct batch *b)
 		xen_flush_complete(&flush, n ? calls[n - 1].result : 0);
 }
 
-static __always_inline void update(pte_t *ptep, u64 val, enum pt_command cmd)
+/* Apart from update(), whose other way must be short and needs no stack. */
+static __noinline void update_now(u64 ptr, u64 val, unsigned long caller)
+{
+	apply(&(struct mmu_update){.ptr = ptr, .val = val}, 1, caller);
+}
+
+static __always_inline void update(pte_t *ptep, const pte_t *pte, unsigned n, enum pt_command cmd)
 {
 	unsigned long caller = (unsigned long)__builtin_return_address(0);
 
-	if (is_lazy_mmu_mode_active())
-		batch_queue(ptep, val, cmd, caller);
-	else
-		apply(&(struct mmu_update){.ptr = maddr_of(ptep) | cmd, .val = val}, 1, caller);
+	if (is_lazy_mmu_mode_active()) {
+		batch_queue(ptep, pte, n, cmd, caller);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++)
+		update_now(maddr_of(ptep + i) | cmd, pte[i].v, caller);
 }
 
 static void xen_set_pte(pte_t *ptep, pte_t pte)
 {
-	update(ptep, pte.v & ~_PAGE_GLOBAL, PT_NORMAL);
+	pte.v &= ~_PAGE_GLOBAL;
+	update(ptep, &pte, 1, PT_NORMAL);
 }
 
-static void xen_ptep_modify(pte_t *ptep, pte_t old __unused, pte_t new)
+static enum pt_command preserve_ad(void)
 {
-	update(ptep, new.v & ~_PAGE_GLOBAL, seeded(BUG_LOSES_DIRTY) ? PT_NORMAL : PT_PRESERVE_AD);
+	return seeded(BUG_LOSES_DIRTY) ? PT_NORMAL : PT_PRESERVE_AD;
+}
+
+/* A user entry's G bit is Xen's own, and may be given back. */
+static void xen_modify_ptes(pte_t *ptep, const pte_t *new, unsigned n)
+{
+	update(ptep, new, n, preserve_ad());
 }
 
 /* See soft_ptep_get_and_clear(): A and D bits that the CPU still sets are harvested after the
@@ -126,7 +141,7 @@ static pte_t xen_ptep_get_and_clear(pte_t *ptep)
 {
 	pte_t old = *(volatile pte_t *)ptep;
 
-	update(ptep, 0, seeded(BUG_LOSES_DIRTY) ? PT_NORMAL : PT_PRESERVE_AD);
+	update(ptep, &(pte_t){0}, 1, preserve_ad());
 	if (!is_lazy_mmu_mode_active())
 		old.v |= *(volatile u64 *)ptep & _PAGE_AD;
 	return old;
@@ -195,7 +210,7 @@ void xen_mmu_setup(void)
 	pv_ops.mmu.mfn_to_pfn = xen_mfn_to_pfn;
 	pv_ops.mmu.set_pte = xen_set_pte;
 	pv_ops.mmu.ptep_get_and_clear = xen_ptep_get_and_clear;
-	pv_ops.mmu.ptep_modify = xen_ptep_modify;
+	pv_ops.mmu.modify_ptes = xen_modify_ptes;
 	pv_ops.mmu.set_tables = xen_set_tables;
 	pv_ops.mmu.issue = xen_issue;
 	pv_ops.mmu.load_pgd = xen_load_pgd;

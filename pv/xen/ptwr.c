@@ -23,10 +23,10 @@ static pte_t ptwr_ptep_get_and_clear(pte_t *ptep)
 	return native_ptep_get_and_clear(ptep);
 }
 
-static void ptwr_ptep_modify(pte_t *ptep, pte_t old, pte_t new)
+static void ptwr_modify_ptes(pte_t *ptep, const pte_t *new, unsigned n)
 {
-	count(CNT_EMULATED_WRITES);
-	native_ptep_modify(ptep, old, (pte_t){new.v & ~_PAGE_GLOBAL});
+	count_n(CNT_EMULATED_WRITES, n);
+	native_modify_ptes(ptep, new, n);
 }
 
 void xen_ptwr_setup(void)
@@ -36,5 +36,5 @@ void xen_ptwr_setup(void)
 	pv_validates_updates = false; /* a store that Xen refuses is a fault */
 	pv_ops.mmu.set_pte = ptwr_set_pte;
 	pv_ops.mmu.ptep_get_and_clear = ptwr_ptep_get_and_clear;
-	pv_ops.mmu.ptep_modify = ptwr_ptep_modify;
+	pv_ops.mmu.modify_ptes = ptwr_modify_ptes;
 }

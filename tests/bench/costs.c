@@ -242,7 +242,7 @@ static long section(void) __no_thread_safety
 	for (unsigned i = 0; i < section_size; i++) {
 		pte_t old = ptep_get(section_table + i);
 
-		ptep_modify_prot_commit(current->mm, AREA + i * PAGE_SIZE, section_table + i, old,
+		ptep_modify_prot_commit(current->mm, AREA + i * PAGE_SIZE, section_table + i,
 					pte_wrprotect(old));
 	}
 	arch_leave_lazy_mmu_mode(s);

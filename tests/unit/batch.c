@@ -331,7 +331,7 @@ static void coalescing_of_commands(struct ktest *t) __no_thread_safety
 			pte_t new = k == 0 ? plain : k == 1 ? (pte_t){plain.v | _PAGE_DIRTY} : last;
 
 			if (keeps & BIT(k)) {
-				pv_ptep_modify(entry(0), (pte_t){expected}, new);
+				pv_modify_ptes(entry(0), &new, 1);
 				expected = new.v | (expected & _PAGE_AD);
 			} else {
 				pv_set_pte(entry(0), new);

@@ -346,10 +346,9 @@ static void expect_all_effective(struct ktest *t)
 static void modify(unsigned i, unsigned n) __no_thread_safety
 {
 	unsigned long addr = mine.addr + i * PAGE_SIZE;
-	pte_t old = ptep_modify_prot_start(mm, addr, mine.ptep + i);
 
 	mine.expected[i] = test_value(n).v;
-	ptep_modify_prot_commit(mm, addr, mine.ptep + i, old, test_value(n));
+	ptep_modify_prot_commit(mm, addr, mine.ptep + i, test_value(n));
 }
 
 static void clear(struct ktest *t, unsigned i) __no_thread_safety

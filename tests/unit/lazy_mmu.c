@@ -486,7 +486,7 @@ static void clear_and_harvest(struct ktest *t) __no_thread_safety
 	KEXPECT(t, pte_write(old) && !pte_dirty(old));
 	dirty_meanwhile(t, 0);
 	old = page.ptep[1];
-	ptep_modify_prot_commit(page.mm, ADDR + PAGE_SIZE, page.ptep + 1, old, pte_wrprotect(old));
+	ptep_modify_prot_commit(page.mm, ADDR + PAGE_SIZE, page.ptep + 1, pte_wrprotect(old));
 	dirty_meanwhile(t, 1);
 	preempt_enable();
 	arch_leave_lazy_mmu_mode(s);

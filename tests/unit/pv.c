@@ -21,19 +21,24 @@ static const struct {
 	{&pv_ops.irq.irq_disable, native_irq_disable, 1, {0xfa}},
 	{&pv_ops.irq.irq_enable, native_irq_enable, 1, {0xfb}},
 	{&pv_ops.irq.save_fl, native_save_fl, 2, {0x9c, 0x58}},
-	{&pv_ops.mmu.set_pte, native_set_pte, 3, {0x48, 0x89, 0x37}},
-	{&pv_ops.mmu.pfn_to_mfn, native_identity, 3, {0x48, 0x89, 0xf8}},
+	{&pv_ops.mmu.set_pte, native_set_pte, 6, {0x2e, 0x2e, 0x2e, 0x48, 0x89, 0x37}},
+	{&pv_ops.mmu.pfn_to_mfn, native_identity, 6, {0x2e, 0x2e, 0x2e, 0x48, 0x89, 0xf8}},
 	{&pv_ops.mmu.read_cr2, native_read_cr2, 3, {0x0f, 0x20, 0xd0}},
 	{&pv_ops.cpu.uaccess_begin, native_stac, 3, {0x0f, 0x01, 0xcb}},
 	{&pv_ops.cpu.uaccess_end, native_clac, 3, {0x0f, 0x01, 0xca}},
 };
 
+static bool is_call(const struct pv_site *s)
+{
+	return s->addr[0] == 0x2e && s->addr[1] == 0xe8;
+}
+
 static bool is_direct_call(const struct pv_site *s)
 {
 	int rel;
 
-	memcpy(&rel, s->addr + 1, sizeof(rel));
-	return s->addr[0] == 0xe8 && s->addr + 5 + rel == *s->slot && s->addr[5] == 0x90;
+	memcpy(&rel, s->addr + 2, sizeof(rel));
+	return is_call(s) && s->addr + PV_SITE_LEN + rel == *s->slot;
 }
 
 static void sites_hold_what_they_should(struct ktest *t)
@@ -46,7 +51,7 @@ static void sites_hold_what_they_should(struct ktest *t)
 		pv_expected_code(s, expected);
 		KEXPECT(t, !memcmp(s->addr, expected, PV_SITE_LEN));
 		KEXPECT(t, s->addr >= __text_start && s->addr + PV_SITE_LEN <= __text_end);
-		KEXPECT(t, is_direct_call(s) || s->addr[0] != 0xe8);
+		KEXPECT(t, is_direct_call(s) || !is_call(s));
 		calls += is_direct_call(s);
 		for (unsigned i = 0; i < ARRAY_SIZE(inlined); i++)
 			if (s->slot == inlined[i].slot && *s->slot == inlined[i].body)
