@@ -83,9 +83,10 @@ def _scale(plt, values: Values, path: Path) -> Path | None:
     """Rates of several threads, as multiples of what one thread does."""
     series = []
     for (place, side), figures in values.items():
-        rates = sorted((k.threads, v.number) for k, v in figures.items() if k.name == "faults_disjoint")
-        if rates and rates[0][0] == 1:
-            series.append((place, side, [n for n, _ in rates], [r / rates[0][1] for _, r in rates]))
+        speedups = sorted((k.threads, v.number) for k, v in figures.items()
+                          if k.name == "faults_disjoint_speedup")
+        if speedups:
+            series.append((place, side, [1, *(n for n, _ in speedups)], [1, *(s for _, s in speedups)]))
     if not series:
         return None
     figure, axes = plt.subplots(figsize=(5.5, 4))

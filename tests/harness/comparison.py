@@ -27,20 +27,18 @@ Values = dict[tuple[str, str], dict[Key, Value]]  # by place and side
 def _value(key: Key, fields: dict[str, int]) -> Value:
     if "rate" in fields:
         return Value(fields["rate"], fields["low"], fields["high"], True)
+    if "percent" in fields:
+        return Value(fields["percent"] / 100, fields["low"] / 100, fields["high"] / 100, True)
     per = 1 if key.name in WHOLE else key.pages or 1
     return Value(fields["ticks"] / per)
 
 
 def _derive(values: dict[Key, Value]) -> None:
-    """What each touched page adds to a fork, and what a second vCPU adds to faults."""
+    """What each touched page adds to a fork."""
     for key, value in list(values.items()):
         base = values.get(Key(f"{key.name}_untouched"))
         if key.name in FORKS and base and not key.mapped and key.pages >= GOAL_PAGES:
             values[replace(key, name=f"{key.name}_marginal")] = Value(value.number - base.number / key.pages)
-    one, two = (values.get(Key("faults_disjoint", threads=n)) for n in (1, 2))
-    if one and two:
-        values[Key("faults_disjoint_speedup", threads=2)] = Value(
-            two.number / one.number, two.low / one.high, two.high / one.low, True)
 
 
 def _wall(runs: list[Run]) -> Value:
