@@ -116,6 +116,10 @@ static void change_entries(struct mm *mm, pte_t *ptep, pte_t *stop, unsigned lon
 	struct run run;
 
 	while (ptep != stop) {
+		if (pte_none(ptep_get(ptep))) {
+			ptep++;
+			continue;
+		}
 		next_run(&run, ptep, stop, rights);
 		if (!run.n) {
 			ptep++;

@@ -68,11 +68,40 @@ void pmd_mkwrite(struct mm *mm, pmd_t *pmd, unsigned long addr)
 	set_pmd(mm, pmd, addr, pmd->v | _PAGE_RW);
 }
 
+/* Entries that follow each other, and lose RW by one call. */
+#define RUN_MAX 32
+struct run {
+	pte_t *ptep;
+	unsigned long addr;
+	unsigned n;
+	pte_t pte[RUN_MAX];
+};
+
+static void commit(struct mm *mm, struct run *run) __must_hold(ptl_role, lazy_mmu_role)
+{
+	if (run->n)
+		modify_prot_commit_ptes(mm, run->addr, run->ptep, run->pte, run->n);
+	run->n = 0;
+}
+
+static __always_inline void add(struct mm *mm, struct run *run, pte_t *ptep, unsigned long addr,
+				pte_t pte) __must_hold(ptl_role, lazy_mmu_role)
+{
+	if (run->n == RUN_MAX || run->ptep + run->n != ptep)
+		commit(mm, run);
+	if (!run->n) {
+		run->ptep = ptep;
+		run->addr = addr;
+	}
+	run->pte[run->n++] = pte;
+}
+
 /* Take RW from entries of [addr, end) that @vma (NULL: none is there) does not let write. */
 static void protect_shared(struct mm *mm, const struct vma *vma, pte_t *ptep, unsigned long addr,
 			   unsigned long end) __must_hold(ptl_role, lazy_mmu_role)
 {
 	bool writable = vma && (vma->flags & VM_WRITE);
+	struct run run = {.n = 0};
 
 	for (; addr != end; ptep++, addr += PAGE_SIZE) {
 		pte_t pte = ptep_get(ptep);
@@ -80,8 +109,9 @@ static void protect_shared(struct mm *mm, const struct vma *vma, pte_t *ptep, un
 		if (!pte_present(pte) || !pte_write(pte))
 			continue;
 		if (!writable || (!may_write_in_place(vma, pte) && !seeded(BUG_SHARED_STAYS_OPEN)))
-			ptep_modify_prot_commit(mm, addr, ptep, pte_wrprotect(pte));
+			add(mm, &run, ptep, addr, pte_wrprotect(pte));
 	}
+	commit(mm, &run);
 }
 
 /* The section: one VMA after the other, and what lies between them. */
