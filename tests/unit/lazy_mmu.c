@@ -499,6 +499,26 @@ static void clear_and_harvest(struct ktest *t) __no_thread_safety
 	teardown();
 }
 
+/* What the CPU sets between the read of an entry and the call that changes it, neither. */
+static void dirty_before_commit(struct ktest *t) __no_thread_safety
+{
+	struct page *p[2];
+	pte_t new[2];
+
+	setup();
+	for (unsigned i = 0; i < 2; i++) {
+		p[i] = map_page(i);
+		new[i] = pte_wrprotect(ptep_get(page.ptep + i));
+	}
+	KEXPECT_EQ(t, put_user32(ADDR + PAGE_SIZE, 1), 0);
+	modify_prot_commit_ptes(page.mm, ADDR, page.ptep, new, 2);
+	KEXPECT(t, !pte_write(page.ptep[0]) && !pte_dirty(page.ptep[0]));
+	KEXPECT(t, !pte_write(page.ptep[1]) && pte_dirty(page.ptep[1]));
+	for (unsigned i = 0; i < 2; i++)
+		unmap_page(i, p[i]);
+	teardown();
+}
+
 static const struct ktest_case cases[] = {
 	{"linux_kunit_order", linux_kunit_order},
 	{"outermost_section_batches", outermost_section_batches},
@@ -515,5 +535,6 @@ static const struct ktest_case cases[] = {
 	{"overflow_issues_early", overflow_issues_early},
 	{"coalescing_keeps_the_last", coalescing_keeps_the_last},
 	{"clear_and_harvest", clear_and_harvest},
+	{"dirty_before_commit", dirty_before_commit},
 };
 KTEST_SUITE(lazy_mmu_suite, "lazy_mmu", "the semantics of lazy sections", true, cases);
