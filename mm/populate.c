@@ -35,7 +35,7 @@ static void discard_table(struct page *table)
 }
 
 /* A table that does not exist yet is filled before it is linked. -EAGAIN: there is one by now. */
-static int populate_whole_table(struct vma *vma, unsigned long addr)
+static int populate_new_table(struct vma *vma, unsigned long start, unsigned long end)
 {
 	struct page *table = plain_table_alloc(vma->mm);
 	const pgprot_t prot = vm_page_prot(vma->flags);
@@ -44,16 +44,16 @@ static int populate_whole_table(struct vma *vma, unsigned long addr)
 
 	if (!table)
 		return -ENOMEM;
-	ptep = page_to_virt(table);
-	for (unsigned i = 0; i < PTRS_PER_TABLE && !err; i++) {
-		pte_t pte = new_entry(vma, addr + i * PAGE_SIZE, prot);
+	ptep = (pte_t *)page_to_virt(table) + pte_index(start);
+	for (unsigned long addr = start; addr != end && !err; ptep++, addr += PAGE_SIZE) {
+		pte_t pte = new_entry(vma, addr, prot);
 
 		if (pte_none(pte))
 			err = -ENOMEM;
 		else
-			plain_table_set(vma->mm, addr + i * PAGE_SIZE, ptep + i, pte);
+			plain_table_set(vma->mm, addr, ptep, pte);
 	}
-	if (!err && !plain_table_link(vma->mm, addr, table))
+	if (!err && !plain_table_link(vma->mm, start, table))
 		err = -EAGAIN;
 	if (err)
 		discard_table(table);
@@ -99,14 +99,14 @@ static int populate_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, u
 /* The part of a range that one PTE page covers, or, without whole tables, all of it. */
 static int populate_table(struct vma *vma, unsigned long addr, unsigned long end)
 {
-	if (is_whole_table(addr, end)) {
+	if (whole_tables_enabled && (end - addr) >> PAGE_SHIFT >= pv_table_costs.fill_min) {
 		pmd_t *pmd = pmd_alloc_upper(vma->mm, addr);
 		int err = -EAGAIN;
 
 		if (!pmd)
 			return -ENOMEM;
 		if (pmd_none(*(volatile pmd_t *)pmd))
-			err = populate_whole_table(vma, addr);
+			err = populate_new_table(vma, addr, end);
 		if (err != -EAGAIN)
 			return err;
 	}

@@ -501,6 +501,26 @@ static void populate_fills_before_it_links(struct ktest *t)
 	teardown(t);
 }
 
+/* Part of a table that does not exist yet, and the rest of it stays empty. */
+static void populate_fills_parts(struct ktest *t)
+{
+	const unsigned long part = pv_table_costs.fill_min * PAGE_SIZE;
+	const unsigned long start = TARGET + PMD_SIZE - part,
+			    end = TARGET + PMD_SIZE + part - PAGE_SIZE;
+	u64 filled = counter_sum(CNT_TABLES_FILLED);
+
+	if (!setup(t))
+		return;
+	KEXPECT_EQ(t, do_mmap(TARGET, 2 * PMD_SIZE, RW, ANON, NULL, 0), TARGET);
+	KEXPECT_EQ(t, do_madvise(start, end - start, MADV_POPULATE_WRITE), 0);
+	/* The second part is one page short of what a table is worth. */
+	KEXPECT_EQ(t, counter_sum(CNT_TABLES_FILLED), filled + 1);
+	for (unsigned long addr = TARGET; addr < TARGET + 2 * PMD_SIZE; addr += PAGE_SIZE)
+		KEXPECT_EQ(t, pte_write(entry(addr)), addr >= start && addr < end);
+	write_pages(t, start, 1);
+	teardown(t);
+}
+
 static void populate_completes_a_table(struct ktest *t)
 {
 	u64 filled = counter_sum(CNT_TABLES_FILLED);
@@ -606,6 +626,7 @@ static const struct ktest_case cases[] = {
 	{"a_dropped_table_leaves_its_dirty_bits", a_dropped_table_leaves_its_dirty_bits},
 	{"few_pages_go_one_by_one", few_pages_go_one_by_one},
 	{"populate_fills_before_it_links", populate_fills_before_it_links},
+	{"populate_fills_parts", populate_fills_parts},
 	{"populate_completes_a_table", populate_completes_a_table},
 	{"memory_runs_out_in_fork", memory_runs_out_in_fork},
 	{"memory_runs_out_in_populate", memory_runs_out_in_populate},
