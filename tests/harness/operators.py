@@ -160,8 +160,9 @@ def _conditions(text: str, span: _Span, is_bool: bool) -> Iterator[tuple[int, in
     if span.kind in ("if", "while", "for"):
         yield from _operands(text, start, end)
     elif m := _VALUE.match(text, start, end):
-        found = _operands(text, m.start(2), m.end(2))
-        question = list(_parts(text, m.start(2), m.end(2), r"\s\?\s"))
+        start, end = next(_parts(text, m.start(2), m.end(2), r",\s"))  # of several that are declared
+        found = _operands(text, start, end)
+        question = list(_parts(text, start, end, r"\s\?\s"))
         if len(question) > 1:
             yield from _operands(text, *question[0])
         elif len(found) > 1 or m[1].startswith("bool ") or (is_bool and m[1] == "return "):
@@ -184,7 +185,11 @@ def _drop(f: _Function) -> Iterator[tuple[int, int, str]]:
 def _commute(one: str, two: str) -> bool:
     """Plain assignments of two places: the compiler may swap them itself."""
     a, b = _ASSIGNMENT.fullmatch(one), _ASSIGNMENT.fullmatch(two)
-    return bool(a and b and a[1] not in two and b[1] not in one)
+    return bool(a and b and not _names(two, a[1]) and not _names(one, b[1]))
+
+
+def _names(statement: str, place: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(place)}(?!\w)", statement) is not None
 
 
 def _swap(f: _Function) -> Iterator[tuple[int, int, str]]:
@@ -220,7 +225,7 @@ def generate(file: str, source: str) -> list[Mutant]:
     found: list[Mutant] = []
     seen: Counter[tuple[str, str, str]] = Counter()
     for function in _FUNCTION.finditer(text):
-        if _REPORTS.search(function["name"]):
+        if _REPORTS.search(function["name"]) or _CONTROL.match(function["name"] + "("):
             continue
         scanner = _Scanner(text)
         scanner.block(function.end() - 1)

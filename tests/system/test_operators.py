@@ -11,6 +11,7 @@ SAMPLE = """
 /* if (in_a_comment) say("no"); */
 static struct item *find(struct set *s, unsigned n)
 {
+	bool open = is_open(s), changed = false;
 	unsigned i = first(s);
 
 	ASSERT(i < n);
@@ -31,6 +32,7 @@ static struct item *find(struct set *s, unsigned n)
 	s->last = n;
 	s->first = i;
 	s->n = s->first - 2;
+	s->nth = 0;
 	return s->stop ? NULL : &s->item[i];
 }
 
@@ -48,6 +50,14 @@ static bool is_full(const struct set *s)
 	}
 DEFINE_EACH(one)
 
+static void close_all(struct set *s)
+{
+	for_each_item(i, s)
+	{
+		close(i);
+	}
+}
+
 static void set_print(struct set *s)
 {
 	lock(s);
@@ -62,6 +72,7 @@ def made(operator: str) -> list[str]:
 
 def test_negate():
     assert made("negate") == [
+        "find: is_open(s) => !(is_open(s))",
         "find: i < n => !(i < n)",
         "find: !s->stop => !(!s->stop)",
         "find: s->n == SET_MAX => !(s->n == SET_MAX)",
@@ -76,7 +87,8 @@ def test_drop():
         "find: lock(s); => { if (false) lock(s); }",
         'find: touch(&s->item[i], ); => { if (false) touch(&s->item[i], "if (x < y) f();"); }',
         "find: unlock(s); => { if (false) unlock(s); }",
-        "each_##x: visit(s); => { if (false) visit(s); }"]
+        "each_##x: visit(s); => { if (false) visit(s); }",
+        "close_all: close(i); => { if (false) close(i); }"]
 
 
 def test_swap():
