@@ -184,7 +184,6 @@ static struct page *make_plain(pmd_t link)
 	struct page *table = pfn_to_page(pmd_pfn(link));
 
 	table_make_plain(table);
-	table->pg_flags = PG_PLAIN_TABLE;
 	if (!pmd_write(link) && !seeded(BUG_MOVED_OPEN))
 		protect_entries(table);
 	return table;

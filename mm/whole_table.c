@@ -153,7 +153,7 @@ void pmd_push_down(struct mm *mm, pmd_t *pmd, unsigned long addr)
 void table_make_plain(struct page *table)
 {
 	pv_unmake_table(page_to_pfn(table));
-	table->pg_flags |= PG_PLAIN_TABLE;
+	table->pg_flags = PG_PLAIN_TABLE;
 }
 
 void plain_table_adopt(struct mm *mm, struct page *table)

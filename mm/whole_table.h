@@ -79,7 +79,7 @@ static inline void plain_table_set(struct mm *mm, unsigned long addr, pte_t *pte
 bool plain_table_link(struct mm *mm, unsigned long addr, struct page *table);
 /* Hand the table to the backend, which looks at what it holds; the link is the caller's affair. */
 void plain_table_adopt(struct mm *mm, struct page *table);
-/* A table without a link, which no TLB knows any more, becomes plain memory. */
+/* A table without a link, which no TLB knows any more, becomes plain memory, with no other flag. */
 void table_make_plain(struct page *table);
 /* Drop what a plain table maps: references, and D bits to their pages. */
 void plain_table_drop(struct page *table);
