@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 TARGETS = ["mm/lazy_mmu.c", "mm/tlb.c", "mm/mmu_gather.c", "mm/zap.c", "mm/mprotect.c", "mm/mremap.c",
            "mm/fork.c", "mm/remap.c", "mm/populate.c", "mm/walk.c", "pv/batch.c", "pv/batch.h",
-           "mm/whole_table.c", "mm/whole_table.h", "mm/lazy_mmu.h", "mm/mprotect.h"]
+           "mm/whole_table.c", "mm/whole_table.h", "mm/lazy_mmu.h", "mm/mprotect.h", "mm/shift.c"]
 
 _COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\])*"', re.S)
 _DIRECTIVE = re.compile(r"^#ifdef CONFIG_BUGS\n.*?^#endif$|^#[^\n]*|\\$", re.S | re.M)
@@ -18,8 +18,8 @@ _FUNCTION = re.compile(r"^(?P<indent>\t?)(?P<head>(?:\w[^;{}]*?)?\b(?P<name>[\w#
                        r"(?P=indent)\{", re.M)
 _REPORTS = re.compile(r"assert|print|refused|batch_size")
 _CONTROL = re.compile(r"(if|while|for|switch|for_each_\w+) ?\(")
-_ASIDE = re.compile(r"(?:ASSERT|BUG_ON|(?:static_)?assert\w*|lockdep_\w+|count|trace|per_cpu|printk|panic|refused|"
-                    r"preempt_point)\(|"
+_ASIDE = re.compile(r"(?:ASSERT|BUG_ON|(?:static_)?assert\w*|lockdep_\w+|count(?:_\w+)?|trace|per_cpu|printk|panic|"
+                    r"refused|preempt_point)\(|"
                     r"(?:return|break|continue|goto)\b|\w[\w# ]* \**\w+(?:\[.*\])?(?:;|,| =)")
 _CALL = re.compile(r"[\w#]+\(.*\);", re.S)
 _ASSIGNMENT = re.compile(r"([\w.>\[\]-]+) \|?= (?:(?:min|max)\()?[^(]*;")

@@ -1,0 +1,229 @@
+/*
+ * Suite `shift`: tables that are taken out, so that their entries change their indices.
+ *
+ * Oracle: what pages hold at their new places, what an audit finds there, which table serves them,
+ * how many entries were changed one by one, and what the history of a page says.
+ */
+#include "mm/shift.h"
+
+#include "kernel/counters.h"
+#include "kernel/trace.h"
+#include "kernel/uaccess.h"
+#include "mm/audit.h"
+#include "mm/mmap.h"
+#include "mm/mmap_lock.h"
+#include "mm/whole_table.h"
+#include "tests/ktest.h"
+#include "tests/unit/test_mm.h"
+
+#define ADDR 0x40000000UL
+#define TARGET 0x80000000UL
+#define PAGES 100 /* that are used of a table */
+#define RW (PROT_READ | PROT_WRITE)
+#define ANON (MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED)
+#define FLAGS_REMAP (MREMAP_MAYMOVE | MREMAP_FIXED)
+#define FIRST 255			/* pages of a table go to one image ... */
+#define ODD ((512 - FIRST) * PAGE_SIZE) /* ... at this distance, the others to the next */
+
+static struct mm *mm;
+static s64 tables; /* before */
+
+/* False: the case is skipped. */
+static bool setup(struct ktest *t)
+{
+	if (!whole_tables_enabled) {
+		ktest_skip(t, "tables are changed by their entries");
+		return false;
+	}
+	tables = page_kind_count(PAGE_TABLE);
+	mm = test_mm_enter();
+	return true;
+}
+
+static void teardown(struct ktest *t)
+{
+	KEXPECT_EQ(t, audit_all(), 0);
+	test_mm_leave(mm);
+	KEXPECT_EQ(t, page_kind_count(PAGE_TABLE), tables);
+}
+
+static void map(struct ktest *t, unsigned long addr, unsigned long len)
+{
+	KEXPECT_EQ(t, do_mmap(addr, len, RW, ANON, NULL, 0), addr);
+}
+
+static void write_pages(struct ktest *t, unsigned long base)
+{
+	for (unsigned i = 0; i < PAGES; i++)
+		KEXPECT_EQ(t, put_user32(base + i * PAGE_SIZE, 1000 + i), 0);
+}
+
+static void check_pages(struct ktest *t, unsigned long base)
+{
+	for (unsigned i = 0; i < PAGES; i++) {
+		u32 v = 0;
+
+		KEXPECT_EQ(t, get_user32(base + i * PAGE_SIZE, &v), 0);
+		KEXPECT_EQ(t, v, 1000 + i);
+	}
+}
+
+static struct page *table_of(unsigned long addr)
+{
+	return pfn_to_page(pmd_pfn(*pmd_find(mm, addr)));
+}
+
+static void move(struct ktest *t, unsigned long from, unsigned long len, unsigned long to)
+{
+	KEXPECT_EQ(t, do_mremap(from, len, len, FLAGS_REMAP, to), (long)to);
+}
+
+/* Where an image ends, and where the next one would begin. */
+static void an_image_ends_with_its_table(struct ktest *t)
+{
+	const unsigned long len = 2 * PAGES * PAGE_SIZE, to = TARGET + PMD_SIZE - len;
+	u64 filled = counter_sum(CNT_TABLES_FILLED);
+
+	if (!setup(t))
+		return;
+	map(t, ADDR, len);
+	write_pages(t, ADDR);
+	move(t, ADDR, len, to);
+	check_pages(t, to);
+	KEXPECT_EQ(t, counter_sum(CNT_TABLES_FILLED), filled + 1);
+	KEXPECT(t, !pmd_find(mm, TARGET + PMD_SIZE) || pmd_none(*pmd_find(mm, TARGET + PMD_SIZE)));
+	teardown(t);
+}
+
+/* What the table held where the image has nothing is not left there. */
+static void nothing_stays_behind_the_image(struct ktest *t)
+{
+	const unsigned long len = 2 * PAGES * PAGE_SIZE, from = ADDR + PMD_SIZE - len;
+	const pte_t *entries;
+
+	if (!setup(t))
+		return;
+	map(t, from, len);
+	write_pages(t, from + PAGES * PAGE_SIZE);
+	move(t, from, len, TARGET);
+	check_pages(t, TARGET + PAGES * PAGE_SIZE);
+	entries = pte_offset(*pmd_find(mm, TARGET), 0);
+	for (unsigned i = 2 * PAGES; i < PTRS_PER_TABLE; i++)
+		KEXPECT_EQ(t, entries[i].v, 0);
+	teardown(t);
+}
+
+/*
+ * What one table leaves to an image the next one completes, without a section; and all of them are
+ * taken out with one invalidation.
+ */
+static void neighbours_share_an_image(struct ktest *t)
+{
+	const unsigned long len = 3 * PMD_SIZE;
+	u64 updates, flushes;
+
+	if (!setup(t))
+		return;
+	map(t, ADDR, len);
+	for (unsigned i = 0; i < 3; i++)
+		write_pages(t, ADDR + i * PMD_SIZE + (FIRST - PAGES / 2) * PAGE_SIZE);
+	updates = counter_sum(CNT_PTE_UPDATES);
+	flushes = counter_sum(CNT_TLB_FLUSHES);
+	move(t, ADDR, len, TARGET + ODD);
+	KEXPECT_EQ(t, counter_sum(CNT_PTE_UPDATES), updates);
+	KEXPECT_EQ(t, counter_sum(CNT_TLB_FLUSHES), flushes + 2); /* one is of the unmapping */
+	for (unsigned i = 0; i < 3; i++)
+		check_pages(t, TARGET + (i + 1) * PMD_SIZE - PAGES / 2 * PAGE_SIZE);
+	teardown(t);
+}
+
+/* --- somebody else is faster --- */
+
+/* The two passes over full tables from ADDR on; the last image stays open. */
+static void take_out(struct ktest *t, struct shift *s)
+{
+	shift_init(s, mm);
+	for (unsigned i = 0; i < SHIFT_TABLES_MAX; i++) {
+		unsigned long addr = ADDR + i * PMD_SIZE, new = TARGET + ODD + i *PMD_SIZE;
+
+		KEXPECT(t, pmd_alloc_upper(mm, new + PMD_SIZE));
+		KEXPECT(t, shift_reserve(s, *pmd_alloc(mm, addr), new, PMD_SIZE));
+	}
+	for (unsigned i = 0; i < SHIFT_TABLES_MAX; i++) {
+		unsigned long addr = ADDR + i * PMD_SIZE, new = TARGET + ODD + i *PMD_SIZE;
+
+		shift_table(s, (struct shifted){pmd_find(mm, addr), addr, new, PMD_SIZE});
+	}
+}
+
+/* A neighbour of the new place makes a table before the image is linked. */
+static void a_table_comes_before_the_image(struct ktest *t)
+{
+	const unsigned long len = SHIFT_TABLES_MAX * PMD_SIZE, last = TARGET + len;
+	struct page *table;
+	struct shift s;
+
+	if (!setup(t))
+		return;
+	map(t, ADDR, len);
+	map(t, TARGET + ODD, len);
+	write_pages(t, ADDR + len - PMD_SIZE + FIRST * PAGE_SIZE);
+	mmap_write_lock(mm);
+	take_out(t, &s);
+	KEXPECT(t, s.image && s.block == last && pmd_alloc(mm, last));
+	table = table_of(last);
+	KEXPECT(t, table != s.image);
+	shift_finish(&s);
+	mmap_write_unlock(mm);
+	KEXPECT(t, table_of(last) == table);
+	check_pages(t, last);
+	teardown(t);
+}
+
+/* --- the history --- */
+
+#ifdef CONFIG_DEBUG
+static unsigned nth_of_kind(const struct trace_event *e, unsigned n, enum trace_kind kind)
+{
+	unsigned found = 0;
+
+	while (n--)
+		found += e[n].kind == kind;
+	return found;
+}
+
+/* The entry left, and came; of a page that was not mapped nothing is told. */
+static void each_page_has_its_history(struct ktest *t)
+{
+	const unsigned long len = 2 * PAGES * PAGE_SIZE;
+	struct trace_event e[32];
+	unsigned n;
+
+	if (!setup(t))
+		return;
+	map(t, ADDR, len);
+	write_pages(t, ADDR);
+	move(t, ADDR, len, TARGET + ODD);
+	n = trace_collect_page(mm, TARGET + ODD, e, ARRAY_SIZE(e));
+	KEXPECT_EQ(t, nth_of_kind(e, n, TRACE_CLEAR), 1);
+	KEXPECT_EQ(t, nth_of_kind(e, n, TRACE_SET), 2); /* the fault's, and this one */
+	n = trace_collect_page(mm, TARGET + ODD + len - PAGE_SIZE, e, ARRAY_SIZE(e));
+	KEXPECT_EQ(t, nth_of_kind(e, n, TRACE_CLEAR) + nth_of_kind(e, n, TRACE_SET), 0);
+	teardown(t);
+}
+#else
+static void each_page_has_its_history(struct ktest *t)
+{
+	ktest_skip(t, "a release build records nothing");
+}
+#endif
+
+static const struct ktest_case cases[] = {
+	{"an_image_ends_with_its_table", an_image_ends_with_its_table},
+	{"nothing_stays_behind_the_image", nothing_stays_behind_the_image},
+	{"neighbours_share_an_image", neighbours_share_an_image},
+	{"a_table_comes_before_the_image", a_table_comes_before_the_image},
+	{"each_page_has_its_history", each_page_has_its_history},
+};
+KTEST_SUITE(shift_suite, "shift", "entries that change their indices with their table", true,
+	    cases);
