@@ -10,9 +10,8 @@
 
 static bool is_marked(const struct vma *v)
 {
-	u64 mark = READ_ONCE(v->mark);
+	u64 mark = smp_load_acquire(&v->mark); /* first: an older lock_seq would hide an end */
 
-	barrier(); /* x86 keeps the order of loads; a lock_seq that is older would hide an end */
 	return mark >= smp_load_acquire(&v->mm->lock_seq);
 }
 
