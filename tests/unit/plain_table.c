@@ -5,11 +5,13 @@
  * the page tables has the table that came first, and the one that came second is plain memory again
  * whose pages can be given back, also when both come at once; all frames are back in the end.
  */
-#include "kernel/sched.h"
+#include "kernel/uaccess.h"
+#include "mm/mmap.h"
 #include "mm/vma.h"
 #include "mm/whole_table.h"
 #include "mm/zeromap.h"
 #include "tests/ktest.h"
+#include "tests/unit/late.h"
 #include "tests/unit/test_mm.h"
 
 #define ADDR 0x40000000UL
@@ -145,17 +147,12 @@ static void the_second_table_is_plain_again(struct ktest *t)
 	KEXPECT_EQ(t, page_kind_count(PAGE_TABLE), tables);
 }
 
-static struct {
-	struct page *table;
-	bool go, linked, done;
-} late;
+static struct page *late_table;
+static bool late_linked;
 
-static void link_late(void *arg __unused)
+static void link_late(void)
 {
-	while (!smp_load_acquire(&late.go))
-		sched_yield();
-	late.linked = plain_table_link(mm, ADDR, late.table);
-	smp_store_release(&late.done, true);
+	late_linked = plain_table_link(mm, ADDR, late_table);
 }
 
 /* Make the place's table while somebody who has one for it, too, waits for the lock. */
@@ -163,8 +160,7 @@ static void link_before_the_waiter(struct spinlock *lock) __must_hold(lock)
 {
 	struct table_changes changes;
 
-	while ((u16)(READ_ONCE(lock->tail) - READ_ONCE(lock->head)) < 2)
-		cpu_relax();
+	late_await(lock);
 	table_changes_init(&changes);
 	BUG_ON(!tables_prepare(mm, &changes, ADDR, ADDR + PAGE_SIZE));
 	table_changes_commit(&changes);
@@ -172,32 +168,72 @@ static void link_before_the_waiter(struct spinlock *lock) __must_hold(lock)
 
 static void the_lock_says_who_is_first(struct ktest *t)
 {
-	const cpumask_t here = cpumask_of(0), there = cpumask_of(1), everywhere = cpu_online_mask;
 	const s64 tables = page_kind_count(PAGE_TABLE);
-	const unsigned tasks = task_count();
 
-	if (cpumask_weight(&cpu_online_mask) < 2) {
-		ktest_skip(t, "nobody is there to be second");
+	if (!late_begin(t, link_late))
 		return;
-	}
 	mm = test_mm_enter();
 	BUG_ON(!pmd_alloc_upper(mm, ADDR));
-	late.table = plain_table();
-	late.go = late.done = false;
-	BUG_ON(sched_setaffinity(current, &here));
-	BUG_ON(sched_setaffinity(kthread_run("late", link_late, NULL), &there));
+	late_table = plain_table();
 	spin_lock(&mm->page_table_lock);
-	smp_store_release(&late.go, true);
+	late_go();
 	link_before_the_waiter(&mm->page_table_lock);
 	spin_unlock(&mm->page_table_lock);
-	while (!smp_load_acquire(&late.done))
-		let_others_run();
-	KEXPECT(t, !late.linked && linked_table() != late.table);
-	drop_and_free(late.table);
+	late_end();
+	KEXPECT(t, !late_linked && linked_table() != late_table);
+	drop_and_free(late_table);
 	leave();
-	BUG_ON(sched_setaffinity(current, &everywhere));
-	await_tasks(tasks);
 	KEXPECT_EQ(t, page_kind_count(PAGE_TABLE), tables);
+}
+
+#define FROM (3 * ADDR) /* no upper level serves both */
+
+static void move_late(void)
+{
+	mm_use(mm);
+	BUG_ON(do_mremap(FROM, PMD_SIZE, PMD_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, ADDR) !=
+	       (long)ADDR);
+	mm_use(NULL);
+}
+
+/* When it has made the upper levels, the move waits for the lock once more: to set the link. */
+static void link_before_the_mover(struct spinlock *lock) __must_hold(lock)
+{
+	while (!pmd_find(mm, ADDR)) {
+		late_await(lock);
+		late_let_pass(lock);
+	}
+	link_before_the_waiter(lock);
+}
+
+/* So too where the second one comes with mremap: its entries go to the first one. */
+static void a_moved_table_gives_way(struct ktest *t)
+{
+	struct page *first;
+	u32 v = 0;
+
+	if (!whole_tables_enabled) {
+		ktest_skip(t, "tables are changed by their entries");
+		return;
+	}
+	if (!late_begin(t, move_late))
+		return;
+	mm = test_mm_enter();
+	KEXPECT_EQ(t,
+		   do_mmap(FROM, PMD_SIZE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0),
+		   FROM);
+	KEXPECT_EQ(t, put_user32(FROM, 4711), 0);
+	spin_lock(&mm->page_table_lock);
+	late_go();
+	link_before_the_mover(&mm->page_table_lock);
+	first = linked_table();
+	spin_unlock(&mm->page_table_lock);
+	late_end();
+	KEXPECT(t, linked_table() == first);
+	KEXPECT_EQ(t, get_user32(ADDR, &v), 0);
+	KEXPECT_EQ(t, v, 4711);
+	test_mm_leave(mm);
 }
 
 static const struct ktest_case cases[] = {
@@ -205,5 +241,6 @@ static const struct ktest_case cases[] = {
 	{"a_drop_ends_with_the_table", a_drop_ends_with_the_table},
 	{"the_second_table_is_plain_again", the_second_table_is_plain_again},
 	{"the_lock_says_who_is_first", the_lock_says_who_is_first},
+	{"a_moved_table_gives_way", a_moved_table_gives_way},
 };
 KTEST_SUITE(plain_table_suite, "plain_table", "page tables that nobody can reach", true, cases);
