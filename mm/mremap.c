@@ -185,7 +185,6 @@ static int move_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsig
 			    (struct shifted){pmd, addr, m->new + (addr - m->old), end - addr});
 		return 0;
 	}
-	shift_complete(&m->shift);
 	for (unsigned long next; addr < end; addr = next) {
 		next = part_end(m, addr, end);
 		move_part(vma->mm, m, pmd, addr, next);

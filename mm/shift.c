@@ -226,15 +226,10 @@ void shift_table(struct shift *s, struct shifted table)
 		move_collected(s);
 }
 
-void shift_complete(struct shift *s)
+void shift_finish(struct shift *s)
 {
 	move_collected(s);
 	link_image(s);
-}
-
-void shift_finish(struct shift *s)
-{
-	shift_complete(s);
 	while (s->spare)
 		free_page(take_spare(s)); /* not cleared, so nothing for the reserve of tables */
 }

@@ -48,7 +48,8 @@ void shift_leave_alone(pmd_t pmd);
 bool is_shifted(pmd_t pmd);
 /* Second pass, upwards: collect a table, for whose image the upper levels exist. */
 void shift_table(struct shift *s, struct shifted table);
-/* All that was collected is in its new place on return. */
-void shift_complete(struct shift *s);
-/* In the end, or when memory has run out in the first pass. */
+/*
+ * In the end, or when memory has run out in the first pass. What was collected is in its new place
+ * on return.
+ */
 void shift_finish(struct shift *s);

@@ -139,6 +139,33 @@ static void neighbours_share_an_image(struct ktest *t)
 	teardown(t);
 }
 
+/* Between two tables that are taken out one goes by its entries, and shares images with both. */
+static void a_sparse_table_lies_between(struct ktest *t)
+{
+	const unsigned long middle = ADDR + PMD_SIZE;
+	const unsigned long pages[] = {middle + (FIRST - 1) * PAGE_SIZE,
+				       middle + FIRST * PAGE_SIZE};
+	u64 shifted = counter_sum(CNT_TABLES_SHIFTED);
+	u32 v = ~0u;
+
+	if (!setup(t))
+		return;
+	map(t, ADDR, 3 * PMD_SIZE);
+	write_pages(t, middle - PAGES * PAGE_SIZE);
+	write_pages(t, middle + PMD_SIZE);
+	for (unsigned i = 0; i < ARRAY_SIZE(pages); i++)
+		KEXPECT_EQ(t, put_user32(pages[i], i), 0);
+	move(t, ADDR, 3 * PMD_SIZE, TARGET + ODD);
+	KEXPECT_EQ(t, counter_sum(CNT_TABLES_SHIFTED), shifted + 2);
+	check_pages(t, TARGET + ODD + PMD_SIZE - PAGES * PAGE_SIZE);
+	check_pages(t, TARGET + ODD + 2 * PMD_SIZE);
+	for (unsigned i = 0; i < ARRAY_SIZE(pages); i++) {
+		KEXPECT_EQ(t, get_user32(pages[i] - ADDR + TARGET + ODD, &v), 0);
+		KEXPECT_EQ(t, v, i);
+	}
+	teardown(t);
+}
+
 /* What the first pass has said of a table counts for one move only. */
 static void a_move_that_failed_is_forgotten(struct ktest *t)
 {
@@ -246,6 +273,7 @@ static const struct ktest_case cases[] = {
 	{"an_image_ends_with_its_table", an_image_ends_with_its_table},
 	{"nothing_stays_behind_the_image", nothing_stays_behind_the_image},
 	{"neighbours_share_an_image", neighbours_share_an_image},
+	{"a_sparse_table_lies_between", a_sparse_table_lies_between},
 	{"a_move_that_failed_is_forgotten", a_move_that_failed_is_forgotten},
 	{"a_table_comes_before_the_image", a_table_comes_before_the_image},
 	{"each_page_has_its_history", each_page_has_its_history},
