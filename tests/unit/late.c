@@ -11,7 +11,7 @@
 static struct {
 	void (*act)(void);
 	unsigned tasks; /* before it */
-	bool go;
+	bool go, done;
 } late;
 
 static void act_late(void *arg __unused)
@@ -19,6 +19,7 @@ static void act_late(void *arg __unused)
 	while (!smp_load_acquire(&late.go))
 		sched_yield();
 	late.act();
+	smp_store_release(&late.done, true);
 }
 
 bool late_begin(struct ktest *t, void (*act)(void))
@@ -31,7 +32,7 @@ bool late_begin(struct ktest *t, void (*act)(void))
 	}
 	late.tasks = task_count();
 	late.act = act;
-	late.go = false;
+	late.go = late.done = false;
 	BUG_ON(sched_setaffinity(current, &here));
 	BUG_ON(sched_setaffinity(kthread_run("late", act_late, NULL), &there));
 	return true;
@@ -44,7 +45,8 @@ void late_go(void)
 
 void late_await(struct spinlock *lock)
 {
-	while ((u16)(READ_ONCE(lock->tail) - READ_ONCE(lock->head)) < 2)
+	while ((u16)(READ_ONCE(lock->tail) - READ_ONCE(lock->head)) < 2 &&
+	       !smp_load_acquire(&late.done))
 		cpu_relax();
 }
 

@@ -11,7 +11,7 @@
  */
 bool late_begin(struct ktest *t, void (*act)(void));
 void late_go(void);
-/* Until the task waits for @lock, which the case holds. */
+/* Until the task waits for @lock, which the case holds; or ends, if it needs no lock. */
 void late_await(struct spinlock *lock);
 /* Until it has waited for it, had it, and given it back; nobody else has it in between. */
 void late_let_pass(struct spinlock *lock) __must_hold(lock);
