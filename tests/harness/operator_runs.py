@@ -54,7 +54,8 @@ class Stage:
 STAGES = [Stage("unit", "deferred", 2, "unit"),
           Stage("stress", "deferred", 4, "stress", ROUNDS),
           Stage("unit on native", "native", 2, "unit"),
-          Stage("stress on native", "native", 4, "stress", ROUNDS)]
+          Stage("stress on native", "native", 4, "stress", ROUNDS),
+          Stage("unit on shadow", "shadow", 2, "unit")]
 
 
 @dataclass

@@ -158,11 +158,27 @@ static void empty_tables_are_kept(struct ktest *t)
 	test_mm_leave(mm);
 }
 
+/* Where each needs more than memory they run out: the L4 table that is of no use is given back. */
+static void address_spaces_run_out(struct ktest *t)
+{
+	static struct mm *mms[1000];
+	const s64 tables = page_kind_count(PAGE_TABLE);
+	unsigned n = 0;
+
+	while (n < ARRAY_SIZE(mms) && (mms[n] = mm_alloc()))
+		n++;
+	KEXPECT(t, n > 100);
+	while (n)
+		mm_put(mms[--n]);
+	KEXPECT_EQ(t, page_kind_count(PAGE_TABLE), tables);
+}
+
 static const struct ktest_case cases[] = {
 	{"links_come_with_the_commit", links_come_with_the_commit},
 	{"many_links_come_in_parts", many_links_come_in_parts},
 	{"a_link_is_made_under_the_lock", a_link_is_made_under_the_lock},
 	{"upper_levels_link_no_pte_page", upper_levels_link_no_pte_page},
 	{"empty_tables_are_kept", empty_tables_are_kept},
+	{"address_spaces_run_out", address_spaces_run_out},
 };
 KTEST_SUITE(links_suite, "links", "page tables are made, linked and kept", true, cases);
