@@ -9,6 +9,7 @@
  */
 #include "kernel/counters.h"
 #include "kernel/sched.h"
+#include "kernel/traps.h"
 #include "kernel/uaccess.h"
 #include "mm/fault.h"
 #include "mm/mmap.h"
@@ -16,6 +17,7 @@
 #include "mm/slab.h"
 #include "mm/whole_table.h"
 #include "tests/ktest.h"
+#include "tests/unit/step.h"
 #include "tests/unit/test_mm.h"
 
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
@@ -111,6 +113,61 @@ static void memory_is_given_back(struct ktest *t)
 	vma_forget_all();
 	KEXPECT_EQ(t, kmem_objects(), objects);
 	test_mm_leave(mm);
+}
+
+static struct {
+	const struct task *by;
+	struct mm *mm;
+	u64 seq; /* while it is locked */
+	bool was_locked, seen, wrong;
+} watched;
+
+/* Who gets the lock next begins with marks of its own. */
+static void look_at_the_marks(struct pt_regs *regs __unused)
+{
+	bool locked = READ_ONCE(watched.mm->mmap_lock.state) & RWSEM_WRITER;
+
+	if (current != watched.by)
+		return;
+	if (watched.was_locked && !locked) {
+		watched.seen = true;
+		watched.wrong = READ_ONCE(watched.mm->lock_seq) == watched.seq;
+	}
+	watched.was_locked = locked;
+}
+
+static void unlock(struct mm *mm)
+{
+	mmap_write_lock(mm);
+	step_begin();
+	mmap_write_unlock(mm);
+	step_end();
+}
+
+static void downgrade(struct mm *mm) __no_thread_safety
+{
+	mmap_write_lock(mm);
+	step_begin();
+	mmap_write_downgrade(mm);
+	step_end();
+	mmap_read_unlock(mm);
+}
+
+static void marks_end_before_the_lock(struct ktest *t)
+{
+	void (*const ways[])(struct mm *) = {unlock, downgrade};
+
+	watched.by = current;
+	watched.mm = test_mm_enter();
+	for (unsigned i = 0; i < ARRAY_SIZE(ways); i++) {
+		watched.seq = watched.mm->lock_seq;
+		watched.was_locked = watched.seen = watched.wrong = false;
+		set_step_hook(look_at_the_marks);
+		ways[i](watched.mm);
+		set_step_hook(NULL);
+		KEXPECT(t, watched.seen && !watched.wrong);
+	}
+	test_mm_leave(watched.mm);
 }
 
 /* --- changes that must wait --- */
@@ -234,6 +291,7 @@ static const struct ktest_case cases[] = {
 	{"changed_and_gone", changed_and_gone},
 	{"split_and_merged", split_and_merged},
 	{"memory_is_given_back", memory_is_given_back},
+	{"marks_end_before_the_lock", marks_end_before_the_lock},
 	{"unmap_waits", unmaps_all_waits},
 	{"unmap_of_a_part_waits", unmaps_a_part_waits},
 	{"mprotect_waits", protects_waits},
