@@ -11,7 +11,7 @@ from dataclasses import dataclass
 TARGETS = ["mm/lazy_mmu.c", "mm/tlb.c", "mm/mmu_gather.c", "mm/zap.c", "mm/mprotect.c", "mm/mremap.c",
            "mm/fork.c", "mm/remap.c", "mm/populate.c", "mm/walk.c", "pv/batch.c", "pv/batch.h",
            "mm/whole_table.c", "mm/whole_table.h", "mm/lazy_mmu.h", "mm/mprotect.h", "mm/shift.c",
-           "mm/mmap_lock.c", "mm/mmap_lock.h", "mm/fault.c"]
+           "mm/mmap_lock.c", "mm/mmap_lock.h", "mm/fault.c", "mm/tables.c"]
 
 _COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\])*"', re.S)
 _DIRECTIVE = re.compile(r"^#ifdef CONFIG_BUGS\n.*?^#endif$|^#[^\n]*|\\$", re.S | re.M)
