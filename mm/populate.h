@@ -11,6 +11,6 @@ int populate_entries(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned l
 
 /*
  * Make every page of [start, end) of @vma present; with @write, also private and writable. -ENOMEM:
- * what was filled stays. mmap_lock held for reading.
+ * what was filled stays, but for a table that was not complete. mmap_lock held for reading.
  */
 int populate_range(struct vma *vma, unsigned long start, unsigned long end, bool write);

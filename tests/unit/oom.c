@@ -92,10 +92,18 @@ static long fork_it(unsigned long *base __unused)
 	return 0;
 }
 
+/* A few pages of a part that has its PTE page. */
 static long populate(unsigned long *base __unused)
 {
-	/* A few pages of a part that has no PTE page yet. */
-	return do_madvise(BASE + PMD_SIZE, 20 * PAGE_SIZE, MADV_POPULATE_WRITE);
+	return do_madvise(BASE + PAGE_SIZE, 20 * PAGE_SIZE, MADV_POPULATE_WRITE);
+}
+
+/* And of one that has none yet: as many as it takes to fill a new one. */
+static long populate_new(unsigned long *base __unused)
+{
+	unsigned long len = pv_table_costs.fill_min * PAGE_SIZE;
+
+	return do_madvise(BASE + PMD_SIZE, len, MADV_POPULATE_WRITE);
 }
 
 static long zeromap(unsigned long *base __unused)
@@ -139,6 +147,11 @@ static void populate_keeps_what_it_filled(struct ktest *t)
 	run_until_success(t, populate);
 }
 
+static void a_new_table_is_complete(struct ktest *t)
+{
+	run_until_success(t, populate_new);
+}
+
 static void zeromap_fails_cleanly(struct ktest *t)
 {
 	run_until_success(t, zeromap);
@@ -158,6 +171,7 @@ static const struct ktest_case cases[] = {
 	{"mremap_moves_all_or_nothing", mremap_moves_all_or_nothing},
 	{"fork_leaves_the_parent", fork_leaves_the_parent},
 	{"populate_keeps_what_it_filled", populate_keeps_what_it_filled},
+	{"a_new_table_is_complete", a_new_table_is_complete},
 	{"zeromap_fails_cleanly", zeromap_fails_cleanly},
 	{"shared_memory", shared_memory},
 	{"mprotect_splits", mprotect_splits},
