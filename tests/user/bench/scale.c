@@ -1,15 +1,17 @@
 /*
  * Group `scale`: what several threads of one address space do at once, as a rate.
  *
- * In `faults_disjoint` each thread faults in and drops a page table's worth of pages of its own. In
- * `race` the first thread takes and gives rights of one range while all others drop and read-fault
- * parts of it. A rate is operations in 1e9 ticks: where the counter is a clock, only ratios of
- * rates mean anything. The speed-up is such a ratio, in percent.
+ * In `faults_disjoint` each thread faults in and drops a page table's worth of pages of its own; in
+ * `fills` it only writes to them, so that is what the host gives to several threads. In `race` the
+ * first thread takes and gives rights of one range while all others drop and read-fault parts of
+ * it. A rate is operations in 1e9 ticks: where the counter is a clock, only ratios of rates mean
+ * anything. The speed-up is such a ratio, in percent.
  */
 #include "tests/user/bench/bench.h"
 
 #include <pthread.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define MAX_THREADS 32
@@ -36,6 +38,13 @@ static uint64_t fault_and_drop(struct worker *w)
 	for (size_t at = 0; at < LEN; at += PAGE_SIZE)
 		*(volatile char *)(w->region + at) = 1;
 	CHECK(madvise(w->region, LEN, MADV_DONTNEED) == 0);
+	return TABLE_PAGES;
+}
+
+/* Shares nothing with anybody: what the host itself gives to a second thread. */
+static uint64_t fill_own(struct worker *w)
+{
+	memset(w->region, w->at++, LEN);
 	return TABLE_PAGES;
 }
 
@@ -115,23 +124,23 @@ static uint64_t rate_of(unsigned threads)
 }
 
 /* Each time beside one thread alone: a host that is busy for a while slows both. */
-static void disjoint(unsigned threads)
+static void disjoint(unsigned threads, const char *name, const char *speedup,
+		     uint64_t (*step)(struct worker *w))
 {
 	uint64_t rates[REPEATS], percents[REPEATS];
 
 	map_regions(threads);
 	for (unsigned i = 0; i < threads; i++)
-		workers[i] = (struct worker){.step = fault_and_drop,
-					     .region = (char *)REGIONS + i * LEN};
+		workers[i] = (struct worker){.step = step, .region = (char *)REGIONS + i * LEN};
 	for (unsigned i = 0; i < REPEATS; i++) {
 		uint64_t alone = rate_of(1);
 
 		rates[i] = rate_of(threads);
 		percents[i] = rates[i] * 100 / alone;
 	}
-	report_rates("faults_disjoint", threads, "rate", rates);
+	report_rates(name, threads, "rate", rates);
 	if (threads > 1)
-		report_rates("faults_disjoint_speedup", threads, "percent", percents);
+		report_rates(speedup, threads, "percent", percents);
 }
 
 static void race(unsigned threads)
@@ -160,7 +169,8 @@ void bench_scale(unsigned cpus)
 {
 	CHECK(cpus <= MAX_THREADS);
 	for (unsigned n = 1; n <= cpus || n <= 2; n *= 2) {
-		disjoint(n);
+		disjoint(n, "fills", "fills_speedup", fill_own);
+		disjoint(n, "faults_disjoint", "faults_disjoint_speedup", fault_and_drop);
 		race(n);
 	}
 }
