@@ -93,6 +93,7 @@ static __always_inline void add(struct mm *mm, struct run *run, pte_t *ptep, uns
 		run->ptep = ptep;
 		run->addr = addr;
 	}
+	ASSERT(run->n < RUN_MAX);
 	run->pte[run->n++] = pte;
 }
 
