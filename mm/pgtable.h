@@ -143,23 +143,26 @@ static inline struct page *present_pte_page(pte_t pte)
 	return pfn_to_page(mfn_to_pfn(maddr_to_mfn((maddr_t){pte.v & PTE_MFN_MASK})));
 }
 
-/* @pte with the rights of @prot, and everything else as it was. */
 #define _PAGE_RIGHTS (_PAGE_RW | _PAGE_NX | _PAGE_USER | _PAGE_PRESENT | _PAGE_PROTNONE)
-static inline pte_t pte_modify(pte_t pte, pgprot_t prot)
+static inline u64 modified_bits(pte_t pte, pgprot_t prot)
 {
-	pte_t with = {(pte.v & ~_PAGE_RIGHTS) | (prot.v & _PAGE_RIGHTS)};
-
-	/* Present before and after: the frame is not inverted. */
-	if (likely(pte.v & (prot.v & _PAGE_PRESENT)))
-		return with;
-	return frame_pte(pte_frame_bits(pte), with.v & PTE_FLAGS_MASK);
+	return (pte.v & ~_PAGE_RIGHTS) | (prot.v & _PAGE_RIGHTS);
 }
 
-/* The same, shorter, of an entry that is present and stays so. */
+/* See pte_modify(); shorter, of an entry that is present and stays so: its frame is not inverted.
+ */
 static inline pte_t present_pte_modify(pte_t pte, pgprot_t prot)
 {
 	ASSERT(pte.v & prot.v & _PAGE_PRESENT);
-	return (pte_t){(pte.v & ~_PAGE_RIGHTS) | (prot.v & _PAGE_RIGHTS)};
+	return (pte_t){modified_bits(pte, prot)};
+}
+
+/* @pte with the rights of @prot, and everything else as it was. */
+static inline pte_t pte_modify(pte_t pte, pgprot_t prot)
+{
+	if (likely(pte.v & (prot.v & _PAGE_PRESENT)))
+		return present_pte_modify(pte, prot);
+	return frame_pte(pte_frame_bits(pte), modified_bits(pte, prot) & PTE_FLAGS_MASK);
 }
 
 /* --- upper levels: L4 pgd, L3 pud, L2 pmd --- */

@@ -116,13 +116,7 @@ struct batch_table *batch_take_table(struct batch *b, const pte_t *ptep);
 void batch_put_slowly(struct batch *b, struct batch_table *t, const pte_t *ptep, u64 val,
 		      enum pt_command cmd, unsigned long caller);
 
-/* Find the table of @ptep, which is about to be changed. */
-static __always_inline struct batch_table *batch_table_of(struct batch *b, const pte_t *ptep)
-{
-	return batch_find_table(b, ptep) ?: batch_take_table(b, ptep);
-}
-
-/* Queue @val for @ptep of @t. The common case is what an update costs beside Xen's share. */
+/* Queue @val for @ptep of @t. The common case is an update's cost beside the hypervisor's. */
 static __always_inline void batch_put(struct batch *b, struct batch_table *t, const pte_t *ptep,
 				      u64 val, enum pt_command cmd, unsigned long caller)
 {
@@ -144,7 +138,7 @@ static __always_inline void batch_queue(pte_t *ptep, const pte_t *pte, unsigned 
 	ASSERT(!in_interrupt());
 	preempt_disable();
 	b = this_cpu_ptr(this_batch);
-	t = batch_table_of(b, ptep);
+	t = batch_find_table(b, ptep) ?: batch_take_table(b, ptep);
 	for (unsigned i = 0; i < n; i++)
 		batch_put(b, t, ptep + i, pte[i].v, cmd, caller);
 	preempt_enable();

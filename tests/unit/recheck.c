@@ -71,39 +71,33 @@ static struct page *zeros(void)
 	return page;
 }
 
-/* What another thread has mapped permits the access: a spurious fault. */
-static void anonymous_memory(struct ktest *t)
+/* Another thread has mapped a page with @rights: that one is written, after @spurious faults. */
+static void write_to_the_first(struct ktest *t, unsigned long rights, unsigned spurious)
 {
 	s64 pages = page_kind_count(PAGE_USER);
-	u64 spurious = counter_sum(CNT_SPURIOUS_FAULTS);
+	u64 before = counter_sum(CNT_SPURIOUS_FAULTS);
 	struct page *first;
 
 	if (!late_begin(t, write_late))
 		return;
 	enter(t, MAP_PRIVATE);
 	first = zeros();
-	change_before_the_fault(mk_pte(first, vm_page_prot(VM_READ | VM_WRITE)));
-	KEXPECT(t, pte_page(entry()) == first);
+	change_before_the_fault(mk_pte(first, vm_page_prot(rights)));
+	KEXPECT(t, pte_page(entry()) == first && pte_write(entry()));
 	KEXPECT_EQ(t, page_kind_count(PAGE_USER), pages + 1);
-	KEXPECT_EQ(t, counter_sum(CNT_SPURIOUS_FAULTS), spurious + 1);
+	KEXPECT_EQ(t, counter_sum(CNT_SPURIOUS_FAULTS), before + spurious);
 	leave(t, pages);
 }
 
-/* What another thread has mapped does not: the access faults again, and gets its right. */
+static void anonymous_memory(struct ktest *t)
+{
+	write_to_the_first(t, VM_READ | VM_WRITE, 1);
+}
+
+/* What is mapped does not permit the access: it faults again, and gets its right. */
 static void anonymous_memory_to_read(struct ktest *t)
 {
-	s64 pages = page_kind_count(PAGE_USER);
-	u64 spurious = counter_sum(CNT_SPURIOUS_FAULTS);
-	struct page *first;
-
-	if (!late_begin(t, write_late))
-		return;
-	enter(t, MAP_PRIVATE);
-	first = zeros();
-	change_before_the_fault(mk_pte(first, vm_page_prot(VM_READ)));
-	KEXPECT(t, pte_page(entry()) == first && pte_write(entry()));
-	KEXPECT_EQ(t, counter_sum(CNT_SPURIOUS_FAULTS), spurious);
-	leave(t, pages);
+	write_to_the_first(t, VM_READ, 0);
 }
 
 /* Both have a reference of their own; the fault drops the one that it does not need. */

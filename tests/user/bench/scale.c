@@ -135,7 +135,7 @@ static void disjoint(unsigned threads, const char *name, const char *speedup,
 	for (unsigned i = 0; i < REPEATS; i++) {
 		uint64_t alone = rate_of(1);
 
-		rates[i] = rate_of(threads);
+		rates[i] = threads > 1 ? rate_of(threads) : alone;
 		percents[i] = rates[i] * 100 / alone;
 	}
 	report_rates(name, threads, "rate", rates);
