@@ -42,3 +42,9 @@ enum lock_class {
 #undef X
 		NR_LOCK_CLASSES,
 };
+
+/* Taken with spin_lock_preemptible(), and by nothing else. */
+static inline bool lock_class_is_preemptible(enum lock_class class)
+{
+	return class == LOCK_PTE;
+}

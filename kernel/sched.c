@@ -83,9 +83,12 @@ static void arm_tick(void)
 		pv_set_timer(q / 2 + rng_below(this_cpu_rng(), q));
 }
 
-static void enqueue(struct rq *rq, struct task *t) __must_hold(rq->lock)
+static void enqueue(struct rq *rq, struct task *t, bool first) __must_hold(rq->lock)
 {
-	list_add_tail(&t->rq_node, &rq->queue);
+	if (first)
+		list_add(&t->rq_node, &rq->queue);
+	else
+		list_add_tail(&t->rq_node, &rq->queue);
 	WRITE_ONCE(rq->nr_queued, rq->nr_queued + 1);
 }
 
@@ -104,22 +107,29 @@ static void resched_cpu(unsigned cpu)
 		pv_send_ipi(cpu, VECTOR_RESCHED);
 }
 
-/* Queue @t, which is on no queue and whose `cpu` is already set, on its CPU; with @resched, now. */
-static void enqueue_on_its_cpu(struct task *t, bool resched)
+/* How a task that becomes runnable comes to its CPU. */
+enum arrival {
+	ARRIVE_LAST,  /* the task that runs there goes on */
+	ARRIVE_NOW,   /* that task gives way, and all that wait are served in order */
+	ARRIVE_FIRST, /* that task gives way, to this one */
+};
+
+/* Queue @t, which is on no queue and whose `cpu` is already set, on its CPU. */
+static void enqueue_on_its_cpu(struct task *t, enum arrival how)
 {
 	unsigned cpu = t->cpu;
 	struct rq *rq = rq_of(cpu);
 	unsigned long flags = spin_lock_irqsave(&rq->lock);
 
-	enqueue(rq, t);
-	if (resched)
+	enqueue(rq, t, how == ARRIVE_FIRST);
+	if (how != ARRIVE_LAST)
 		resched_cpu(cpu);
 	spin_unlock_irqrestore(&rq->lock, flags);
 }
 
 static void enqueue_remote(struct task *t)
 {
-	enqueue_on_its_cpu(t, true);
+	enqueue_on_its_cpu(t, ARRIVE_NOW);
 }
 
 static struct rq *lock_task_rq(struct task *t, unsigned long *flags) __no_thread_safety
@@ -153,7 +163,7 @@ static unsigned select_cpu(struct task *t)
 	return cpumask_next(&t->cpus_allowed, 0);
 }
 
-bool wake_up_task(struct task *t)
+static bool wake_up(struct task *t, enum arrival how)
 {
 	unsigned long flags;
 	struct rq *rq = lock_task_rq(t, &flags);
@@ -169,13 +179,24 @@ bool wake_up_task(struct task *t)
 	}
 	unlock_task_rq(rq, flags);
 	if (queue)
-		enqueue_remote(t);
+		enqueue_on_its_cpu(t, how);
 	return blocked;
+}
+
+bool wake_up_task(struct task *t)
+{
+	return wake_up(t, ARRIVE_NOW);
+}
+
+bool wake_up_first(struct task *t)
+{
+	return wake_up(t, ARRIVE_FIRST);
 }
 
 void wake_up_new_task(struct task *t)
 {
 	unsigned best = MAX_CPUS, least = ~0u;
+	bool now;
 
 	for_each_online_cpu(cpu) {
 		unsigned load = READ_ONCE(rq_of(cpu)->nr_queued) + !cpumask_test(&idle_mask, cpu);
@@ -191,7 +212,8 @@ void wake_up_new_task(struct task *t)
 	t->state = TASK_RUNNING;
 	/* On this CPU the parent goes on: it has a tick, and the child's pages are not its own yet.
 	 */
-	enqueue_on_its_cpu(t, best != smp_processor_id() || !sched_tuning.quantum_us);
+	now = best != smp_processor_id() || !sched_tuning.quantum_us;
+	enqueue_on_its_cpu(t, now ? ARRIVE_NOW : ARRIVE_LAST);
 }
 
 void kick_task(struct task *t)
@@ -351,7 +373,7 @@ static void __schedule(bool preempted) __no_thread_safety
 	} else if (preempted || prev->state == TASK_RUNNING) {
 		migrate_to = choose_migration(prev, smp_processor_id());
 		if (migrate_to < 0)
-			enqueue(rq, prev);
+			enqueue(rq, prev, false);
 	} else {
 		prev->on_rq = false;
 	}

@@ -21,7 +21,7 @@ void cpu_idle(void) __noreturn;
  */
 void schedule(void);
 void sched_yield(void);
-/* The same for a waiter of a preemptible lock, which may hold other locks. */
+/* The same where preemptible locks may be held. */
 void sched_yield_in_lock(void);
 bool sched_has_runnable(void);
 /* At the end of an interrupt that may preempt: interrupts are off. */
@@ -34,6 +34,8 @@ void sched_ipi(void);
 void wake_up_new_task(struct task *t);
 /* Make a blocked task runnable; false if it was not blocked. Any context but NMI. */
 bool wake_up_task(struct task *t);
+/* The same for a task that has just been given a lock: it runs before all that wait for its CPU. */
+bool wake_up_first(struct task *t);
 /* Interrupt whatever @t does in user mode, so that it looks at its work flags. */
 void kick_task(struct task *t);
 /* Go to sleep in @state unless a wake-up has come since; the caller has set the state itself. */

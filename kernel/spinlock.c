@@ -1,17 +1,21 @@
 /*
  * The contended path of ticket locks.
  *
- * A CPU that waits in pv_lock_wait() is recorded in its `lock_waiter`; the unlocker kicks the CPU
- * whose record names the lock and the ticket now served. Order that makes a lost kick impossible:
- * the waiter writes its record, increments `sleepers` (a full barrier) and only then looks at head
- * again; the unlocker moves head (a full barrier) and only then looks at `sleepers`.
+ * A CPU that waits in pv_lock_wait() is recorded in its `lock_waiter`, a task that sleeps in a
+ * `lock_sleeper`; the unlocker kicks the CPU, or wakes the task, whose record names the lock and
+ * the ticket now served. Order that makes a lost kick impossible: the waiter writes its record,
+ * increments `sleepers` (a full barrier) and only then looks at head again; the unlocker moves head
+ * (a full barrier) and only then looks at `sleepers`.
+ *
+ * Locks: each bucket's own guards its list of sleepers. Only locks of preemptible classes have such
+ * sleepers, and the buckets' and the run queues' locks are not of these: waking does not recurse.
  */
 #include "kernel/spinlock.h"
 
 #include "kernel/counters.h"
+#include "kernel/panic.h"
 #include "kernel/sched.h"
 
-#define SPINS_BEFORE_WAIT 64
 #define SPINS_BETWEEN_LOOKS 16 /* at whether the owner runs */
 
 struct lock_waiter {
@@ -19,6 +23,21 @@ struct lock_waiter {
 	u16 ticket;
 };
 static DEFINE_PER_CPU(struct lock_waiter, lock_waiter);
+
+struct lock_sleeper {
+	struct lock_sleeper *next;
+	struct task *task;
+	const struct spinlock *lock;
+	u16 ticket;
+};
+
+#define NR_BUCKETS 16
+static struct bucket {
+	struct spinlock lock;
+	struct lock_sleeper *first; /* lock */
+} buckets[NR_BUCKETS] = {
+	[0 ... NR_BUCKETS - 1] = {.lock = SPINLOCK_INIT(LOCK_WAIT)},
+};
 
 static DEFINE_PER_CPU(u64, contended[NR_LOCK_CLASSES]);
 
@@ -53,7 +72,7 @@ static bool owner_is_off_cpu(const struct spinlock *l)
 
 static bool spin_a_while(const struct spinlock *l, u16 ticket)
 {
-	for (unsigned i = 0; i < SPINS_BEFORE_WAIT; i++) {
+	for (unsigned i = 0; i < SPINS_BEFORE_SLEEP; i++) {
 		if (smp_load_acquire(&l->head) == ticket)
 			return true;
 		if (i % SPINS_BETWEEN_LOOKS == 0 && owner_is_off_cpu(l))
@@ -82,12 +101,67 @@ static void wait_for_kick(struct spinlock *l, u16 ticket)
 	preempt_enable();
 }
 
-void spin_wait(struct spinlock *l, u16 ticket, bool may_yield)
+static struct bucket *bucket_of(const struct spinlock *l)
 {
+	return &buckets[(unsigned long)l / sizeof(*l) % NR_BUCKETS];
+}
+
+static void add_sleeper(struct bucket *b, struct lock_sleeper *s)
+{
+	spin_lock(&b->lock);
+	s->next = b->first;
+	b->first = s;
+	spin_unlock(&b->lock);
+}
+
+static void remove_sleeper(struct bucket *b, struct lock_sleeper *s)
+{
+	struct lock_sleeper **link = &b->first;
+
+	spin_lock(&b->lock);
+	while (*link != s)
+		link = &(*link)->next;
+	*link = s->next;
+	spin_unlock(&b->lock);
+}
+
+static void sleep_until_served(struct spinlock *l, u16 ticket)
+{
+	struct lock_sleeper s = {.task = current, .lock = l, .ticket = ticket};
+	struct bucket *b = bucket_of(l);
+
+	ASSERT(!current->is_idle && current->state == TASK_RUNNING);
+	add_sleeper(b, &s);
+	__atomic_add_fetch(&l->sleepers, 1, __ATOMIC_SEQ_CST);
+	for (;;) {
+		set_current_state(TASK_BLOCKED);
+		if (READ_ONCE(l->head) == ticket)
+			break;
+		schedule();
+	}
+	set_current_state(TASK_RUNNING);
+	__atomic_sub_fetch(&l->sleepers, 1, __ATOMIC_SEQ_CST);
+	remove_sleeper(b, &s);
+}
+
+static void wake_sleeper(const struct spinlock *l, u16 ticket)
+{
+	struct bucket *b = bucket_of(l);
+
+	spin_lock(&b->lock);
+	for (struct lock_sleeper *s = b->first; s; s = s->next)
+		if (s->lock == l && s->ticket == ticket)
+			wake_up_first(s->task);
+	spin_unlock(&b->lock);
+}
+
+void spin_wait(struct spinlock *l, u16 ticket, bool preemptible)
+{
+	ASSERT(!preemptible || lock_class_is_preemptible(l->class));
 	count_contended(l->class);
 	while (!spin_a_while(l, ticket)) {
-		if (may_yield && preempt_count() == 0 && sched_has_runnable())
-			sched_yield_in_lock();
+		if (preemptible && preempt_count() == 0 && sched_has_runnable())
+			sleep_until_served(l, ticket);
 		else
 			wait_for_kick(l, ticket);
 	}
@@ -105,4 +179,6 @@ void spin_kick_next(struct spinlock *l)
 			return;
 		}
 	}
+	if (lock_class_is_preemptible(l->class))
+		wake_sleeper(l, ticket);
 }

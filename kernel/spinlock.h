@@ -7,7 +7,9 @@
  *
  * spin_lock() turns preemption off. The lock of a PTE page is taken with spin_lock_preemptible():
  * its holder may be preempted and migrate inside a lazy section, which is where the races live that
- * Pteron is about. Such a waiter yields its CPU to the holder.
+ * Pteron is about. Such a waiter sleeps if its CPU has other work, and is woken when its turn
+ * comes, before whoever else waits for that CPU: a lock that belongs to a task which waits for a
+ * CPU makes everybody wait.
  *
  * Debug builds keep the owner and enforce lock_order.h; see kernel/lockdep.h.
  */
@@ -43,14 +45,16 @@ struct __capability("spinlock") spinlock
 #define DEFINE_SPINLOCK(name, lock_class) struct spinlock name = SPINLOCK_INIT(lock_class)
 
 #define TICKET_ONE 0x10000u
+/* Looks at any kind of lock before its waiter, or its CPU, sleeps: most holds are shorter. */
+#define SPINS_BEFORE_SLEEP 64
 
 /* Count an acquisition of a lock of @class, of whatever kind, that has to wait. */
 void count_contended(enum lock_class class);
 /* How many there were; exact only while nobody takes such locks. */
 u64 contended_acquisitions(enum lock_class class);
 
-/* The contended path; @may_yield: the caller is preemptible. */
-void spin_wait(struct spinlock *l, u16 ticket, bool may_yield);
+/* The contended path; @preemptible: the caller may sleep, if it is not inside of something. */
+void spin_wait(struct spinlock *l, u16 ticket, bool preemptible);
 void spin_kick_next(struct spinlock *l);
 
 #ifdef CONFIG_DEBUG
@@ -73,12 +77,12 @@ static inline bool spin_is_locked(const struct spinlock *l)
 	return (u16)t != t >> 16;
 }
 
-static __always_inline void ticket_lock(struct spinlock *l, bool may_yield)
+static __always_inline void ticket_lock(struct spinlock *l, bool preemptible)
 {
 	u32 t = __atomic_fetch_add(&l->tickets, TICKET_ONE, __ATOMIC_SEQ_CST);
 
 	if (unlikely((u16)t != t >> 16))
-		spin_wait(l, t >> 16, may_yield);
+		spin_wait(l, t >> 16, preemptible);
 	l->owner = this_cpu_read(current_task);
 }
 

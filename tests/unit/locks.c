@@ -2,8 +2,9 @@
  * Suite `locks`: spinlocks, the read-write semaphore, and their checks.
  *
  * Oracle: counters that only mutual exclusion keeps exact; the list of held locks; the state words,
- * which return to zero. That a wrong order, a release by another task and an unsafe class panic is
- * shown by tests/system/test_panics.py.
+ * which return to zero; that a waiter on a busy CPU sleeps, and is the next to run there. That a
+ * wrong order, a release by another task and an unsafe class panic is shown by
+ * tests/system/test_panics.py.
  */
 #include "kernel/counters.h"
 #include "kernel/panic.h"
@@ -15,6 +16,7 @@
 
 #define THREADS 6
 #define LOOPS 3000
+#define NO_TICK_NS 3600000000000UL
 
 static DEFINE_SPINLOCK(test_lock, LOCK_TEST);
 static DEFINE_SPINLOCK(irq_lock, LOCK_TEST_IRQ);
@@ -77,6 +79,82 @@ static void preemptible_lock_excludes(struct ktest *t)
 	run_threads(preemptible_worker);
 	KEXPECT_EQ(t, plain_counter, THREADS * (LOOPS / 10));
 	KEXPECT(t, !spin_is_locked(&ptl));
+}
+
+static struct {
+	bool asleep, has_lock, over;
+	atomic_t busy; /* tasks that have had CPU 1 since `asleep` */
+} served;
+
+static void wait_for_turn(void *arg __unused)
+{
+	pv_set_timer(NO_TICK_NS); /* instead of the tick that is armed still */
+	spin_lock_preemptible(&ptl, 0);
+	smp_store_release(&served.has_lock, true);
+	spin_unlock_preemptible(&ptl);
+}
+
+/* From when the waiter has gone to sleep. */
+static void keep_cpu_busy(void *arg __unused)
+{
+	while (!smp_load_acquire(&served.asleep))
+		sched_yield();
+	atomic_inc(&served.busy);
+	while (!smp_load_acquire(&served.over))
+		cpu_relax();
+}
+
+static struct task *run_on_cpu_1(void (*fn)(void *arg))
+{
+	const cpumask_t there = cpumask_of(1);
+	struct task *task = kthread_run("locks", fn, NULL);
+
+	BUG_ON(sched_setaffinity(task, &there));
+	return task;
+}
+
+/* Without ticks: of two tasks that keep CPU 1 busy, the second runs when the first gives way. */
+static void await_service(struct ktest *t)
+{
+	struct task *waiter;
+
+	spin_lock_preemptible(&ptl, 0);
+	waiter = run_on_cpu_1(wait_for_turn);
+	run_on_cpu_1(keep_cpu_busy);
+	run_on_cpu_1(keep_cpu_busy);
+	while (READ_ONCE(waiter->state) != TASK_BLOCKED)
+		cpu_relax();
+	smp_store_release(&served.asleep, true);
+	while (!atomic_read(&served.busy))
+		cpu_relax();
+	spin_unlock_preemptible(&ptl);
+	while (!smp_load_acquire(&served.has_lock) && atomic_read(&served.busy) < 2)
+		cpu_relax();
+	KEXPECT(t, smp_load_acquire(&served.has_lock));
+}
+
+/* Else whoever waits behind it would, with its CPU too, wait for what that CPU does instead. */
+static void waiter_of_a_busy_cpu_sleeps(struct ktest *t)
+{
+	const cpumask_t here = cpumask_of(0), everywhere = cpu_online_mask;
+	const struct sched_tuning tuning = sched_tuning;
+	const unsigned tasks = task_count();
+
+	if (cpumask_weight(&cpu_online_mask) < 2) {
+		ktest_skip(t, "the holder needs a CPU of its own");
+		return;
+	}
+	BUG_ON(sched_setaffinity(current, &here));
+	sched_tune((struct sched_tuning){.quantum_us = 0});
+	served.asleep = served.has_lock = served.over = false;
+	atomic_set(&served.busy, 0);
+	await_service(t);
+	smp_store_release(&served.over, true);
+	sched_tune(tuning);
+	BUG_ON(sched_setaffinity(current, &everywhere));
+	await_tasks(tasks);
+	KEXPECT(t, !spin_is_locked(&ptl));
+	KEXPECT_EQ(t, ptl.sleepers, 0);
 }
 
 static void lock_in_interrupt(void)
@@ -172,6 +250,7 @@ static void held_locks_are_known(struct ktest *t)
 static const struct ktest_case cases[] = {
 	{"spinlock_excludes", spinlock_excludes},
 	{"preemptible_lock_excludes", preemptible_lock_excludes},
+	{"waiter_of_a_busy_cpu_sleeps", waiter_of_a_busy_cpu_sleeps},
 	{"irq_lock_excludes_interrupts", irq_lock_excludes_interrupts},
 	{"rwsem_excludes_writers", rwsem_excludes_writers},
 	{"held_locks_are_known", held_locks_are_known},
