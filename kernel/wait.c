@@ -1,10 +1,10 @@
 /*
  * Wait queues, and the slow paths of the read-write semaphore.
  *
- * rwsem: a waiter is *granted* the semaphore by whoever releases it, in order of arrival, so nobody
- * starves. While RWSEM_WAITERS is set every fast path fails, so the state then changes only under
- * wq.lock, except that holders leave or downgrade (which only makes it freer, and calls
- * rwsem_wake).
+ * rwsem: who finds it taken, and nobody waiting, spins a while. A waiter is *granted* the semaphore
+ * by whoever releases it, in order of arrival, so nobody starves, and runs at once. While
+ * RWSEM_WAITERS is set every fast path fails, so the state then changes only under wq.lock, except
+ * that holders leave or downgrade (which only makes it freer, and calls rwsem_wake).
  */
 #include "kernel/wait.h"
 
@@ -54,14 +54,24 @@ void rwsem_init(struct rwsem *s)
 	wait_queue_init(&s->wq);
 }
 
+static bool is_free_for(u64 state, bool write)
+{
+	return !(state & RWSEM_WRITER) && !(write && state >= RWSEM_READER);
+}
+
+static u64 share_of(bool write)
+{
+	return write ? RWSEM_WRITER : RWSEM_READER;
+}
+
 static bool try_grant(struct rwsem *s, bool write)
 {
 	u64 old = READ_ONCE(s->state);
 
 	do {
-		if ((old & RWSEM_WRITER) || (write && old >= RWSEM_READER))
+		if (!is_free_for(old, write))
 			return false;
-	} while (!try_cmpxchg(&s->state, &old, old + (write ? RWSEM_WRITER : RWSEM_READER)));
+	} while (!try_cmpxchg(&s->state, &old, old + share_of(write)));
 	return true;
 }
 
@@ -77,7 +87,7 @@ static void grant_waiters(struct rwsem *s) __must_hold(s->wq.lock)
 			return;
 		list_del(&rw->w.node);
 		smp_store_release(&rw->granted, true); /* rw is gone from here on */
-		wake_up_task(task);
+		wake_up_first(task);
 	}
 	__atomic_and_fetch(&s->state, ~RWSEM_WAITERS, __ATOMIC_SEQ_CST);
 }
@@ -89,12 +99,29 @@ void rwsem_wake(struct rwsem *s)
 	spin_unlock(&s->wq.lock);
 }
 
+/* To sleep and be woken costs more than most holders need. */
+static bool spin_a_while(struct rwsem *s, bool write)
+{
+	for (unsigned i = 0; i < SPINS_BEFORE_SLEEP; i++) {
+		u64 old = READ_ONCE(s->state);
+
+		if (old & RWSEM_WAITERS)
+			return false;
+		if (is_free_for(old, write) && try_cmpxchg(&s->state, &old, old + share_of(write)))
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
 void rwsem_wait(struct rwsem *s, bool write)
 {
 	struct rwsem_waiter rw = {.w.task = current, .write = write};
 
 	ASSERT(preempt_count() == 0);
 	count_contended(LOCK_MMAP);
+	if (spin_a_while(s, write))
+		return;
 	spin_lock(&s->wq.lock);
 	list_add_tail(&rw.w.node, &s->wq.waiters);
 	__atomic_or_fetch(&s->state, RWSEM_WAITERS, __ATOMIC_SEQ_CST);
