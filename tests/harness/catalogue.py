@@ -43,6 +43,11 @@ def suites() -> list[Suite]:
     return sorted(found)
 
 
+def judging_suites() -> str:
+    """All but those of bench/, which only measure: test_bench.py judges their figures."""
+    return ",".join(s.name for s in suites() if s.folder != "bench")
+
+
 class Bug(NamedTuple):
     """A seeded bug: where it can be seen, by what, and whose it was."""
     name: str
