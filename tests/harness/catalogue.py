@@ -51,7 +51,7 @@ def judging_suites() -> str:
 class Bug(NamedTuple):
     """A seeded bug: where it can be seen, by what, and whose it was."""
     name: str
-    backends: list[str]
+    backends: tuple[str, ...]
     suites: str
     provenance: str
 
@@ -62,4 +62,4 @@ _BUG = re.compile(r'X\(\w+,\s*"([\w-]+)",\s*"([\w ]+)",\s*"([\w,-]+)",\s*"([^"]*
 def bugs() -> list[Bug]:
     """The table of kernel/seeded.h."""
     text = (ROOT / "kernel/seeded.h").read_text()
-    return [Bug(name, backends.split(), suites, what) for name, backends, suites, what in _BUG.findall(text)]
+    return [Bug(name, tuple(backends.split()), suites, what) for name, backends, suites, what in _BUG.findall(text)]
