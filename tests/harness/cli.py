@@ -106,6 +106,17 @@ def _check_program(args: argparse.Namespace) -> None:
         program.check_initrd(args.initrd, args.program[0])
 
 
+def _check_xen(args: argparse.Namespace) -> None:
+    """Nothing is asked for that would be ignored: Xen boots in one way, on one kind of CPU."""
+    if args.cpus > MAX_XEN_CPUS:
+        raise UsageError(f"--cpus {args.cpus}: on Xen 1 to {MAX_XEN_CPUS}")
+    for option, value, only in (("boot", args.boot, ["pvh"]), ("cpu", args.cpu, ["max"]),
+                                ("accel", args.accel, ["auto", "tcg"])):
+        if value not in only:
+            raise UsageError(f"--{option} {value} does not go with --on {args.on}: Xen is always loaded by QEMU itself, "
+                             "under TCG, on a CPU without SMAP")
+
+
 def _config(args: argparse.Namespace, say=print) -> Config:
     args.initrd = _callers_path(args.initrd).resolve() if args.initrd else None
     _check_program(args)
@@ -116,10 +127,10 @@ def _config(args: argparse.Namespace, say=print) -> Config:
     if (backend in catalogue.XEN_BACKENDS) != on_xen:
         raise UsageError(f"--backend {backend} does not go with --on {args.on}: on xen and xl there are "
                          "xen and ptwr, on qemu there are native, deferred and shadow")
+    if on_xen:
+        _check_xen(args)
     if on_xen or args.icount is not None:
         args.accel = "tcg"
-        if args.cpus > MAX_XEN_CPUS:
-            raise UsageError(f"--cpus {args.cpus}: on Xen 1 to {MAX_XEN_CPUS}")
     config = Config(
         build=Build(cc=args.cc, debug=not args.release, bugs=bool(args.bug)), on=args.on, bug=args.bug, backend=backend,
         cpus=args.cpus, mem=args.mem, boot=args.boot, cpu=args.cpu, suite=args.suite, seed=args.seed,
