@@ -132,6 +132,19 @@ static void enqueue_remote(struct task *t)
 	enqueue_on_its_cpu(t, ARRIVE_NOW);
 }
 
+/* @t waits for its CPU. Its run queue is locked. */
+static bool is_queued(const struct task *t)
+{
+	return t->on_rq && !t->on_cpu && !list_empty(&t->rq_node);
+}
+
+static void move_to_front(struct rq *rq, struct task *t) __must_hold(rq->lock)
+{
+	dequeue(rq, t);
+	enqueue(rq, t, true);
+	resched_cpu(t->cpu);
+}
+
 static struct rq *lock_task_rq(struct task *t, unsigned long *flags) __no_thread_safety
 {
 	for (;;) {
@@ -163,7 +176,7 @@ static unsigned select_cpu(struct task *t)
 	return cpumask_next(&t->cpus_allowed, 0);
 }
 
-static bool wake_up(struct task *t, enum arrival how)
+static bool wake_up(struct task *t, enum arrival how) __no_thread_safety
 {
 	unsigned long flags;
 	struct rq *rq = lock_task_rq(t, &flags);
@@ -175,6 +188,8 @@ static bool wake_up(struct task *t, enum arrival how)
 		if (queue) {
 			t->on_rq = true;
 			WRITE_ONCE(t->cpu, select_cpu(t));
+		} else if (how == ARRIVE_FIRST && is_queued(t)) {
+			move_to_front(rq, t); /* preempted on its way to sleep */
 		}
 	}
 	unlock_task_rq(rq, flags);
@@ -354,12 +369,16 @@ static struct task *pick_next(struct rq *rq) __must_hold(rq->lock)
 	return next;
 }
 
-/* Preemption is off once, interrupts are on; both again at the end. */
+/*
+ * Preemption is off once, interrupts are on; both again at the end. A task that was woken before it
+ * slept goes on, unless its CPU was asked for: it may have been given a lock.
+ */
 static void __schedule(bool preempted) __no_thread_safety
 {
 	struct task *prev = current, *next;
 	struct rq *rq;
 	int migrate_to = -1;
+	bool asked;
 
 	lazy_mmu_context_switch();
 	local_irq_disable();
@@ -367,13 +386,14 @@ static void __schedule(bool preempted) __no_thread_safety
 	if (!READ_ONCE(rq->nr_queued) && (prev->is_idle || prev->state != TASK_RUNNING))
 		steal_task(smp_processor_id());
 	spin_lock(&rq->lock);
+	asked = preempted || need_resched();
 	clear_need_resched();
 	if (prev->is_idle) {
 		/* on no queue */
 	} else if (preempted || prev->state == TASK_RUNNING) {
 		migrate_to = choose_migration(prev, smp_processor_id());
 		if (migrate_to < 0)
-			enqueue(rq, prev, false);
+			enqueue(rq, prev, !asked);
 	} else {
 		prev->on_rq = false;
 	}
@@ -468,7 +488,7 @@ int sched_setaffinity(struct task *t, const cpumask_t *mask) __no_thread_safety
 	rq = lock_task_rq(t, &flags);
 	t->cpus_allowed = allowed;
 	must_move = !cpumask_test(&allowed, t->cpu);
-	requeue = must_move && t->on_rq && !t->on_cpu && !list_empty(&t->rq_node);
+	requeue = must_move && is_queued(t);
 	WRITE_ONCE(t->migrate_to, must_move && !requeue ? (int)cpu : -1);
 	if (requeue) {
 		dequeue(rq, t);

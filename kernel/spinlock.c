@@ -32,6 +32,7 @@ struct lock_sleeper {
 };
 
 #define NR_BUCKETS 16
+#define CACHE_LINE 64 /* no two such locks lie in one */
 static struct bucket {
 	struct spinlock lock;
 	struct lock_sleeper *first; /* lock */
@@ -89,21 +90,23 @@ static void wait_for_kick(struct spinlock *l, u16 ticket)
 	preempt_disable();
 	w = this_cpu_ptr(lock_waiter);
 	outer = *w; /* of a wait that this one interrupted */
-	w->ticket = ticket;
+	WRITE_ONCE(w->lock, NULL);
+	WRITE_ONCE(w->ticket, ticket);
 	WRITE_ONCE(w->lock, l);
 	__atomic_add_fetch(&l->sleepers, 1, __ATOMIC_SEQ_CST);
 	if (READ_ONCE(l->head) != ticket)
 		pv_lock_wait(&l->head, ticket);
 	__atomic_sub_fetch(&l->sleepers, 1, __ATOMIC_SEQ_CST);
 	WRITE_ONCE(w->lock, NULL);
-	w->ticket = outer.ticket;
+	WRITE_ONCE(w->ticket, outer.ticket);
 	WRITE_ONCE(w->lock, outer.lock);
-	preempt_enable();
+	/* A task that shall give way goes to sleep: in the run queue nobody would find it. */
+	preempt_enable_no_resched();
 }
 
 static struct bucket *bucket_of(const struct spinlock *l)
 {
-	return &buckets[(unsigned long)l / sizeof(*l) % NR_BUCKETS];
+	return &buckets[(unsigned long)l / CACHE_LINE % NR_BUCKETS];
 }
 
 static void add_sleeper(struct bucket *b, struct lock_sleeper *s)
@@ -167,18 +170,23 @@ void spin_wait(struct spinlock *l, u16 ticket, bool preemptible)
 	}
 }
 
+/*
+ * Kick whoever waits for the ticket now served. A CPU's record is read in two parts and may be of
+ * two waits by then: so a match proves nothing, and the search goes on. Without preemption: whoever
+ * owns the lock now would wait for the task that is to wake it.
+ */
 void spin_kick_next(struct spinlock *l)
 {
 	u16 ticket = READ_ONCE(l->head);
 
+	preempt_disable();
 	for_each_online_cpu(cpu) {
 		struct lock_waiter *w = per_cpu_ptr(lock_waiter, cpu);
 
-		if (READ_ONCE(w->lock) == l && w->ticket == ticket) {
+		if (READ_ONCE(w->lock) == l && READ_ONCE(w->ticket) == ticket)
 			pv_lock_kick(cpu);
-			return;
-		}
 	}
 	if (lock_class_is_preemptible(l->class))
 		wake_sleeper(l, ticket);
+	preempt_enable();
 }

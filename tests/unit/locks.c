@@ -82,8 +82,8 @@ static void preemptible_lock_excludes(struct ktest *t)
 }
 
 static struct {
-	bool asleep, has_lock, over;
-	atomic_t busy; /* tasks that have had CPU 1 since `asleep` */
+	bool asleep, unlocked, has_lock, over;
+	atomic_t there, busy; /* tasks that keep CPU 1 busy: all; those that ran since `asleep` */
 } served;
 
 static void wait_for_turn(void *arg __unused)
@@ -94,23 +94,36 @@ static void wait_for_turn(void *arg __unused)
 	spin_unlock_preemptible(&ptl);
 }
 
-/* From when the waiter has gone to sleep. */
+/* Whatever asks for the CPU meanwhile is heard once the lock has been released. */
 static void keep_cpu_busy(void *arg __unused)
 {
+	atomic_inc(&served.there);
 	while (!smp_load_acquire(&served.asleep))
 		sched_yield();
+	local_irq_disable();
 	atomic_inc(&served.busy);
+	while (!smp_load_acquire(&served.unlocked))
+		cpu_relax();
+	local_irq_enable();
 	while (!smp_load_acquire(&served.over))
 		cpu_relax();
 }
 
+/* It has never been anywhere else. */
 static struct task *run_on_cpu_1(void (*fn)(void *arg))
 {
-	const cpumask_t there = cpumask_of(1);
-	struct task *task = kthread_run("locks", fn, NULL);
+	struct task *task = task_create("locks", fn, NULL);
 
-	BUG_ON(sched_setaffinity(task, &there));
+	BUG_ON(!task);
+	task->cpus_allowed = cpumask_of(1);
+	wake_up_new_task(task);
 	return task;
+}
+
+static bool is_asleep(const struct task *task)
+{
+	return READ_ONCE(task->state) == TASK_BLOCKED && !READ_ONCE(task->on_rq) &&
+	       !READ_ONCE(task->on_cpu);
 }
 
 /* Without ticks: of two tasks that keep CPU 1 busy, the second runs when the first gives way. */
@@ -122,12 +135,13 @@ static void await_service(struct ktest *t)
 	waiter = run_on_cpu_1(wait_for_turn);
 	run_on_cpu_1(keep_cpu_busy);
 	run_on_cpu_1(keep_cpu_busy);
-	while (READ_ONCE(waiter->state) != TASK_BLOCKED)
+	while (atomic_read(&served.there) < 2 || !is_asleep(waiter))
 		cpu_relax();
 	smp_store_release(&served.asleep, true);
 	while (!atomic_read(&served.busy))
 		cpu_relax();
 	spin_unlock_preemptible(&ptl);
+	smp_store_release(&served.unlocked, true);
 	while (!smp_load_acquire(&served.has_lock) && atomic_read(&served.busy) < 2)
 		cpu_relax();
 	KEXPECT(t, smp_load_acquire(&served.has_lock));
@@ -146,7 +160,8 @@ static void waiter_of_a_busy_cpu_sleeps(struct ktest *t)
 	}
 	BUG_ON(sched_setaffinity(current, &here));
 	sched_tune((struct sched_tuning){.quantum_us = 0});
-	served.asleep = served.has_lock = served.over = false;
+	served.asleep = served.unlocked = served.has_lock = served.over = false;
+	atomic_set(&served.there, 0);
 	atomic_set(&served.busy, 0);
 	await_service(t);
 	smp_store_release(&served.over, true);
