@@ -2,7 +2,7 @@
  * Suite `locks`: spinlocks, the read-write semaphore, and their checks.
  *
  * Oracle: counters that only mutual exclusion keeps exact; the list of held locks; the state words,
- * which return to zero; that a waiter on a busy CPU sleeps, and is the next to run there. That a
+ * which return to zero. That a
  * wrong order, a release by another task and an unsafe class panic is shown by
  * tests/system/test_panics.py.
  */
@@ -16,7 +16,6 @@
 
 #define THREADS 6
 #define LOOPS 3000
-#define NO_TICK_NS 3600000000000UL
 
 static DEFINE_SPINLOCK(test_lock, LOCK_TEST);
 static DEFINE_SPINLOCK(irq_lock, LOCK_TEST_IRQ);
@@ -79,97 +78,6 @@ static void preemptible_lock_excludes(struct ktest *t)
 	run_threads(preemptible_worker);
 	KEXPECT_EQ(t, plain_counter, THREADS * (LOOPS / 10));
 	KEXPECT(t, !spin_is_locked(&ptl));
-}
-
-static struct {
-	bool asleep, unlocked, has_lock, over;
-	atomic_t there, busy; /* tasks that keep CPU 1 busy: all; those that ran since `asleep` */
-} served;
-
-static void wait_for_turn(void *arg __unused)
-{
-	pv_set_timer(NO_TICK_NS); /* instead of the tick that is armed still */
-	spin_lock_preemptible(&ptl, 0);
-	smp_store_release(&served.has_lock, true);
-	spin_unlock_preemptible(&ptl);
-}
-
-/* Whatever asks for the CPU meanwhile is heard once the lock has been released. */
-static void keep_cpu_busy(void *arg __unused)
-{
-	atomic_inc(&served.there);
-	while (!smp_load_acquire(&served.asleep))
-		sched_yield();
-	local_irq_disable();
-	atomic_inc(&served.busy);
-	while (!smp_load_acquire(&served.unlocked))
-		cpu_relax();
-	local_irq_enable();
-	while (!smp_load_acquire(&served.over))
-		cpu_relax();
-}
-
-/* It has never been anywhere else. */
-static struct task *run_on_cpu_1(void (*fn)(void *arg))
-{
-	struct task *task = task_create("locks", fn, NULL);
-
-	BUG_ON(!task);
-	task->cpus_allowed = cpumask_of(1);
-	wake_up_new_task(task);
-	return task;
-}
-
-static bool is_asleep(const struct task *task)
-{
-	return READ_ONCE(task->state) == TASK_BLOCKED && !READ_ONCE(task->on_rq) &&
-	       !READ_ONCE(task->on_cpu);
-}
-
-/* Without ticks: of two tasks that keep CPU 1 busy, the second runs when the first gives way. */
-static void await_service(struct ktest *t)
-{
-	struct task *waiter;
-
-	spin_lock_preemptible(&ptl, 0);
-	waiter = run_on_cpu_1(wait_for_turn);
-	run_on_cpu_1(keep_cpu_busy);
-	run_on_cpu_1(keep_cpu_busy);
-	while (atomic_read(&served.there) < 2 || !is_asleep(waiter))
-		cpu_relax();
-	smp_store_release(&served.asleep, true);
-	while (!atomic_read(&served.busy))
-		cpu_relax();
-	spin_unlock_preemptible(&ptl);
-	smp_store_release(&served.unlocked, true);
-	while (!smp_load_acquire(&served.has_lock) && atomic_read(&served.busy) < 2)
-		cpu_relax();
-	KEXPECT(t, smp_load_acquire(&served.has_lock));
-}
-
-/* Else whoever waits behind it would, with its CPU too, wait for what that CPU does instead. */
-static void waiter_of_a_busy_cpu_sleeps(struct ktest *t)
-{
-	const cpumask_t here = cpumask_of(0), everywhere = cpu_online_mask;
-	const struct sched_tuning tuning = sched_tuning;
-	const unsigned tasks = task_count();
-
-	if (cpumask_weight(&cpu_online_mask) < 2) {
-		ktest_skip(t, "the holder needs a CPU of its own");
-		return;
-	}
-	BUG_ON(sched_setaffinity(current, &here));
-	sched_tune((struct sched_tuning){.quantum_us = 0});
-	served.asleep = served.unlocked = served.has_lock = served.over = false;
-	atomic_set(&served.there, 0);
-	atomic_set(&served.busy, 0);
-	await_service(t);
-	smp_store_release(&served.over, true);
-	sched_tune(tuning);
-	BUG_ON(sched_setaffinity(current, &everywhere));
-	await_tasks(tasks);
-	KEXPECT(t, !spin_is_locked(&ptl));
-	KEXPECT_EQ(t, ptl.sleepers, 0);
 }
 
 static void lock_in_interrupt(void)
@@ -265,7 +173,6 @@ static void held_locks_are_known(struct ktest *t)
 static const struct ktest_case cases[] = {
 	{"spinlock_excludes", spinlock_excludes},
 	{"preemptible_lock_excludes", preemptible_lock_excludes},
-	{"waiter_of_a_busy_cpu_sleeps", waiter_of_a_busy_cpu_sleeps},
 	{"irq_lock_excludes_interrupts", irq_lock_excludes_interrupts},
 	{"rwsem_excludes_writers", rwsem_excludes_writers},
 	{"held_locks_are_known", held_locks_are_known},
