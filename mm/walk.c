@@ -11,11 +11,25 @@
 /* Tables for so much are made in one go: a bound on the time that page_table_lock is held. */
 #define ALLOC_CHUNK (TABLE_CHANGES_MAX / 2 * PMD_SIZE)
 
-/* The next address at which there may be a PTE page, from one where there is none. */
-static unsigned long skip_hole(const struct mm *mm, unsigned long addr, unsigned long end)
+/* skip_hole() below one L2 table, where the entry @pmd of @addr is empty: holes may be large. */
+static unsigned long skip_empty(const pmd_t *pmd, unsigned long addr, unsigned long end)
 {
-	pgd_t pgd = *(volatile pgd_t *)pgd_offset(mm, addr);
+	end = pud_addr_end(addr, end);
+	do
+		addr = pmd_addr_end(addr, end);
+	while (addr < end && pmd_none(*(const volatile pmd_t *)++pmd));
+	return addr;
+}
 
+/* The next address at which there may be a PTE page, from one without; @pmd: NULL, or its entry. */
+static unsigned long skip_hole(const struct mm *mm, const pmd_t *pmd, unsigned long addr,
+			       unsigned long end)
+{
+	pgd_t pgd;
+
+	if (pmd)
+		return skip_empty(pmd, addr, end);
+	pgd = *(volatile pgd_t *)pgd_offset(mm, addr);
 	if (pgd_none(pgd))
 		return pgd_addr_end(addr, end);
 	if (pud_none(*(volatile pud_t *)pud_offset(pgd, addr)))
@@ -33,7 +47,7 @@ int walk_pte_ranges(struct vma *vma, unsigned long addr, unsigned long end, pte_
 		unsigned long next = pmd_addr_end(addr, end);
 
 		if (!pmd || pmd_none(*(volatile pmd_t *)pmd))
-			next = skip_hole(vma->mm, addr, end);
+			next = skip_hole(vma->mm, pmd, addr, end);
 		else
 			err = fn(vma, pmd, addr, next, arg);
 		addr = next;
