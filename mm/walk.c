@@ -17,7 +17,7 @@ static unsigned long skip_empty(const pmd_t *pmd, unsigned long addr, unsigned l
 	end = pud_addr_end(addr, end);
 	do
 		addr = pmd_addr_end(addr, end);
-	while (addr < end && pmd_none(*(const volatile pmd_t *)++pmd));
+	while (addr != end && pmd_none(*(const volatile pmd_t *)++pmd));
 	return addr;
 }
 
