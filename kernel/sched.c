@@ -211,7 +211,7 @@ bool wake_up_first(struct task *t)
 void wake_up_new_task(struct task *t)
 {
 	unsigned best = MAX_CPUS, least = ~0u;
-	bool now;
+	bool waits;
 
 	for_each_online_cpu(cpu) {
 		unsigned load = READ_ONCE(rq_of(cpu)->nr_queued) + !cpumask_test(&idle_mask, cpu);
@@ -227,8 +227,8 @@ void wake_up_new_task(struct task *t)
 	t->state = TASK_RUNNING;
 	/* On this CPU the parent goes on: it has a tick, and the child's pages are not its own yet.
 	 */
-	now = best != smp_processor_id() || !sched_tuning.quantum_us;
-	enqueue_on_its_cpu(t, now ? ARRIVE_NOW : ARRIVE_LAST);
+	waits = best == smp_processor_id() && sched_tuning.quantum_us;
+	enqueue_on_its_cpu(t, waits ? ARRIVE_LAST : ARRIVE_NOW);
 }
 
 void kick_task(struct task *t)

@@ -17,9 +17,9 @@ struct task *sched_alloc_idle(unsigned cpu);
 /* The idle loop; never returns. */
 void cpu_idle(void) __noreturn;
 
-/* Give up the CPU: until woken if the state is not TASK_RUNNING, else until its turn comes again.
- */
+/* Give up the CPU until woken; at once, if that has happened since the task set its state. */
 void schedule(void);
+/* Give up the CPU until its turn comes again. */
 void sched_yield(void);
 /* The same where preemptible locks may be held. */
 void sched_yield_in_lock(void);

@@ -2,9 +2,8 @@
  * Suite `locks`: spinlocks, the read-write semaphore, and their checks.
  *
  * Oracle: counters that only mutual exclusion keeps exact; the list of held locks; the state words,
- * which return to zero. That a
- * wrong order, a release by another task and an unsafe class panic is shown by
- * tests/system/test_panics.py.
+ * which return to zero. That a wrong order, a release by another task and an unsafe class panic is
+ * shown by tests/system/test_panics.py.
  */
 #include "kernel/counters.h"
 #include "kernel/panic.h"

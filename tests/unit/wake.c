@@ -6,10 +6,10 @@
  * until after, and no ticks come. So when interrupts are on again CPU 1 makes one choice, for the
  * waiter or for the second busy task. Oracle: the waiter.
  */
+#include "kernel/interrupt.h"
 #include "kernel/panic.h"
 #include "kernel/smp.h"
 #include "kernel/string.h"
-#include "kernel/interrupt.h"
 #include "kernel/wait.h"
 #include "tests/ktest.h"
 
@@ -83,15 +83,10 @@ static struct task *run_on_cpu_1(void (*fn)(void *arg))
 	return task;
 }
 
-static bool is_asleep(const struct task *task)
+/* @queued: preempted before it slept. */
+static bool is_blocked(const struct task *task, bool queued)
 {
-	return READ_ONCE(task->state) == TASK_BLOCKED && !READ_ONCE(task->on_rq) &&
-	       !READ_ONCE(task->on_cpu);
-}
-
-static bool is_queued(const struct task *task)
-{
-	return READ_ONCE(task->state) == TASK_BLOCKED && READ_ONCE(task->on_rq) &&
+	return READ_ONCE(task->state) == TASK_BLOCKED && READ_ONCE(task->on_rq) == queued &&
 	       !READ_ONCE(task->on_cpu);
 }
 
@@ -112,7 +107,7 @@ static void give_to_sleeper(struct ktest *t)
 	waiter = run_on_cpu_1(wait_for_lock);
 	run_on_cpu_1(keep_cpu_busy);
 	run_on_cpu_1(keep_cpu_busy);
-	while (atomic_read(&scene.there) < 2 || !is_asleep(waiter))
+	while (atomic_read(&scene.there) < 2 || !is_blocked(waiter, false))
 		cpu_relax();
 	smp_store_release(&scene.ready, true);
 	while (!atomic_read(&scene.busy))
@@ -134,7 +129,7 @@ static void give_to_preempted(struct ktest *t)
 	smp_store_release(&scene.ready, true);
 	while (!atomic_read(&scene.busy))
 		cpu_relax();
-	KEXPECT(t, is_queued(waiter));
+	KEXPECT(t, is_blocked(waiter, true));
 	KEXPECT(t, wake_up_first(waiter));
 	await_choice(t);
 }
