@@ -14,6 +14,7 @@
 #define EEXIST 17
 #define EINVAL 22
 #define ENOTTY 25
+#define ESPIPE 29
 #define ENOSYS 38
+#define EOPNOTSUPP 95
 #define ETIMEDOUT 110
-#define MAX_ERRNO 4095

@@ -32,81 +32,97 @@ static long read_deadline(unsigned long addr, bool absolute, u64 *deadline)
 	return 0;
 }
 
-static long wait_on_futex(struct pt_regs *r, bool absolute)
+/* The waits and what else a futex can do; see kernel/futex.h. */
+struct futex_call {
+	unsigned long addr;
+	u32 val;
+	unsigned long timeout; /* of operations that do not wait: a second number */
+	unsigned long addr2;
+	u32 val3;
+};
+
+static long wait_on_futex(const struct futex_call *c, bool absolute)
 {
 	u64 deadline = FOREVER;
-	long err = r->r10 ? read_deadline(r->r10, absolute, &deadline) : 0;
+	long err = c->timeout ? read_deadline(c->timeout, absolute, &deadline) : 0;
 
-	return err ? err : futex_wait(r->di, r->dx, deadline);
+	return err ? err : futex_wait(c->addr, c->val, deadline);
 }
 
 /* Of the sets of bits only the one that every wake meets. */
-static long wait_bitset(struct pt_regs *r)
+static long wait_bitset(const struct futex_call *c)
 {
-	u32 bitset = r->r9;
-
-	if (!bitset)
+	if (!c->val3)
 		return -EINVAL;
-	return bitset == FUTEX_BITSET_ANY ? wait_on_futex(r, true) : -ENOSYS;
+	return c->val3 == FUTEX_BITSET_ANY ? wait_on_futex(c, true) : -ENOSYS;
 }
 
-long sys_futex(struct pt_regs *r)
+static long do_futex(const struct futex_call *c, int op)
 {
-	switch (r->si & ~(unsigned long)FUTEX_PRIVATE) {
+	switch (op & ~FUTEX_PRIVATE) {
 	case FUTEX_WAIT:
-		return wait_on_futex(r, false);
+		return wait_on_futex(c, false);
 	case FUTEX_WAIT_BITSET:
 	case FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME:
-		return wait_bitset(r);
+		return wait_bitset(c);
 	case FUTEX_WAKE:
-		return futex_wake(r->di, r->dx);
+		return futex_wake(c->addr, c->val);
 	case FUTEX_REQUEUE:
-		if ((int)r->dx < 0 || (int)r->r10 < 0)
+		if ((int)c->val < 0 || (int)c->timeout < 0)
 			return -EINVAL;
-		return futex_requeue(r->di, r->dx, r->r8, r->r10);
+		return futex_requeue(c->addr, c->val, c->addr2, c->timeout);
 	default:
 		return -ENOSYS;
 	}
 }
 
-static bool clock_known(unsigned long id)
+SYSCALL_DEFINE6(futex, unsigned long, addr, int, op, u32, val, unsigned long, timeout,
+		unsigned long, addr2, u32, val3)
 {
-	return id < NR_CLOCKS && (CLOCKS_KNOWN & BIT(id));
+	const struct futex_call c = {addr, val, timeout, addr2, val3};
+
+	return do_futex(&c, op);
 }
 
-long sys_clock_gettime(struct pt_regs *r)
+static bool clock_known(int id)
+{
+	return id >= 0 && id < NR_CLOCKS && (CLOCKS_KNOWN & BIT(id));
+}
+
+SYSCALL_DEFINE2(clock_gettime, int, id, unsigned long, addr)
 {
 	u64 ns = clock_ns(), ts[2] = {ns / NS_PER_S, ns % NS_PER_S};
 
-	if (!clock_known(r->di))
+	if (!clock_known(id))
 		return -EINVAL;
-	return copy_to_user(r->si, ts, sizeof(ts));
+	return copy_to_user(addr, ts, sizeof(ts));
 }
 
-long sys_clock_getres(struct pt_regs *r)
+SYSCALL_DEFINE2(clock_getres, int, id, unsigned long, addr)
 {
 	u64 ts[2] = {0, 1};
 
-	if (!clock_known(r->di))
+	if (!clock_known(id))
 		return -EINVAL;
-	return r->si ? copy_to_user(r->si, ts, sizeof(ts)) : 0;
+	return addr ? copy_to_user(addr, ts, sizeof(ts)) : 0;
 }
 
 /* Only the end of the process comes before the time is over, so nobody reads what was left. */
-long sys_nanosleep(struct pt_regs *r)
+SYSCALL_DEFINE2(nanosleep, unsigned long, request, unsigned long, left __unused)
 {
 	u64 deadline;
-	long err = read_deadline(r->di, false, &deadline);
+	long err = read_deadline(request, false, &deadline);
 
 	return err ? err : sleep_until(deadline);
 }
 
-long sys_clock_nanosleep(struct pt_regs *r)
+SYSCALL_DEFINE4(clock_nanosleep, int, id, int, flags, unsigned long, request, unsigned long,
+		left __unused)
 {
 	u64 deadline;
-	long err = read_deadline(r->dx, r->si & TIMER_ABSTIME, &deadline);
+	long err = read_deadline(request, flags & TIMER_ABSTIME, &deadline);
 
-	if (!clock_known(r->di))
+	if (!clock_known(id))
 		return -EINVAL;
 	return err ? err : sleep_until(deadline);
 }

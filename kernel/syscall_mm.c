@@ -1,0 +1,74 @@
+/*
+ * The system calls of memory management: arguments as they come from user mode; mm/ does the rest.
+ */
+#include "kernel/errno.h"
+#include "kernel/syscall.h"
+#include "kernel/trace.h"
+#include "mm/early.h"
+#include "mm/mmap.h"
+#include "mm/page.h"
+
+static struct mmap_frames frames_device;
+
+void frames_device_init(void)
+{
+	u64 *p = early_alloc(FRAMES_COUNT * PAGE_SIZE, PAGE_SIZE);
+
+	frames_device = (struct mmap_frames){virt_to_pfn(p).v, FRAMES_COUNT};
+	/* Each frame tells its number, so that a program can see that it got the right ones. */
+	for (unsigned i = 0; i < FRAMES_COUNT; i++)
+		p[i * (PAGE_SIZE / 8)] = i;
+}
+
+bool frames_device_owns(u64 pfn)
+{
+	return pfn - frames_device.first_pfn < frames_device.count;
+}
+
+SYSCALL_DEFINE6(mmap, unsigned long, addr, unsigned long, len, unsigned long, prot, unsigned long,
+		flags, int, fd, unsigned long, offset)
+{
+	const struct mmap_frames *frames = NULL;
+
+	if (offset & ~PAGE_MASK)
+		return -EINVAL;
+	if (!(flags & MAP_ANONYMOUS)) {
+		if (fd != FRAMES_FD)
+			return -EBADF;
+		frames = &frames_device;
+	}
+	return do_mmap(addr, len, prot, flags, frames, offset >> PAGE_SHIFT);
+}
+
+SYSCALL_DEFINE3(mprotect, unsigned long, addr, size_t, len, unsigned long, prot)
+{
+	return do_mprotect(addr, len, prot);
+}
+
+SYSCALL_DEFINE2(munmap, unsigned long, addr, size_t, len)
+{
+	return do_munmap(addr, len);
+}
+
+SYSCALL_DEFINE1(brk, unsigned long, brk)
+{
+	return do_brk(brk);
+}
+
+SYSCALL_DEFINE5(mremap, unsigned long, addr, unsigned long, old_len, unsigned long, new_len,
+		unsigned long, flags, unsigned long, new_addr)
+{
+	return do_mremap(addr, old_len, new_len, flags, new_addr);
+}
+
+SYSCALL_DEFINE3(madvise, unsigned long, addr, size_t, len, int, advice)
+{
+	return do_madvise(addr, len, advice);
+}
+
+/* Not Linux's, which answers ENOSYS: what was done to the page at @addr, printed on the console. */
+SYSCALL_DEFINE1(page_history, unsigned long, addr)
+{
+	trace_print_page(current->mm, addr);
+	return 0;
+}

@@ -1,0 +1,198 @@
+/*
+ * The system calls of processes and threads: who they are, where they run, their ends, limits and
+ * signals. Locks: those of what is called.
+ */
+#include "kernel/errno.h"
+#include "kernel/exec.h"
+#include "kernel/irqflags.h"
+#include "kernel/process.h"
+#include "kernel/rng.h"
+#include "kernel/sched.h"
+#include "kernel/signal.h"
+#include "kernel/syscall.h"
+#include "kernel/uaccess.h"
+#include "pv/pv_ops.h"
+
+#define ARCH_SET_FS 0x1002
+#define ARCH_GET_FS 0x1003
+#define RANDOM_MAX (1UL << 20)
+#define RANDOM_STREAMS (1UL << 32) /* beyond those of tasks and CPUs */
+#define RLIMIT_STACK 3
+#define NR_RLIMITS 16
+#define RLIM_INFINITY (~0UL)
+
+SYSCALL_DEFINE0(sched_yield)
+{
+	sched_yield();
+	return 0;
+}
+
+SYSCALL_DEFINE0(getpid)
+{
+	return current->process->pid;
+}
+
+SYSCALL_DEFINE0(gettid)
+{
+	return current->tid;
+}
+
+SYSCALL_DEFINE0(getppid)
+{
+	return READ_ONCE(current->process->ppid);
+}
+
+/* There is one user and one group, as the auxiliary vector says too. */
+SYSCALL_DEFINE0(getuid)
+{
+	return 0;
+}
+
+SYSCALL_DEFINE0(geteuid)
+{
+	return 0;
+}
+
+SYSCALL_DEFINE0(getgid)
+{
+	return 0;
+}
+
+SYSCALL_DEFINE0(getegid)
+{
+	return 0;
+}
+
+SYSCALL_DEFINE0(fork)
+{
+	return do_clone(task_user_regs(current), &(struct clone_args){0});
+}
+
+/* The flags are an unsigned long here, too, but Linux looks at 32 bits of them. */
+SYSCALL_DEFINE5(clone, u32, flags, unsigned long, stack, unsigned long, parent_tid, unsigned long,
+		child_tid, unsigned long, tls)
+{
+	return do_clone(task_user_regs(current), &(struct clone_args){
+							 .flags = flags,
+							 .stack = stack,
+							 .parent_tid = parent_tid,
+							 .child_tid = child_tid,
+							 .tls = tls,
+						 });
+}
+
+SYSCALL_DEFINE1(exit, int, code)
+{
+	do_exit_thread(code);
+}
+
+SYSCALL_DEFINE1(exit_group, int, code)
+{
+	do_exit_group(STATUS_EXITED(code));
+}
+
+SYSCALL_DEFINE4(wait4, int, pid, unsigned long, status, int, options, unsigned long, rusage)
+{
+	return do_wait4(pid, status, options, rusage);
+}
+
+SYSCALL_DEFINE3(sched_setaffinity, int, tid, unsigned int, len, unsigned long, mask)
+{
+	return do_sched_setaffinity(tid, len, mask);
+}
+
+SYSCALL_DEFINE3(sched_getaffinity, int, tid, unsigned int, len, unsigned long, mask)
+{
+	return do_sched_getaffinity(tid, len, mask);
+}
+
+/* Saving and loading use swapgs, between which no interrupt may come. */
+static unsigned long exchange_fs_base(bool set, unsigned long base)
+{
+	unsigned long flags = local_irq_save(), old;
+
+	pv_save_user_bases(current);
+	old = current->fs_base;
+	if (set) {
+		current->fs_base = base;
+		pv_load_user_bases(current);
+	}
+	local_irq_restore(flags);
+	return old;
+}
+
+SYSCALL_DEFINE2(arch_prctl, int, option, unsigned long, addr)
+{
+	unsigned long base;
+
+	switch (option) {
+	case ARCH_GET_FS:
+		base = exchange_fs_base(false, 0);
+		return copy_to_user(addr, &base, sizeof(base));
+	case ARCH_SET_FS:
+		if (addr >= USER_END)
+			return -EPERM;
+		exchange_fs_base(true, addr);
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+SYSCALL_DEFINE1(set_tid_address, unsigned long, addr)
+{
+	current->clear_child_tid = addr;
+	return current->tid;
+}
+
+SYSCALL_DEFINE4(rt_sigaction, int, sig, unsigned long, action, unsigned long, old, size_t, size)
+{
+	return do_rt_sigaction(sig, action, old, size);
+}
+
+SYSCALL_DEFINE4(rt_sigprocmask, int, how, unsigned long, set, unsigned long, old, size_t, size)
+{
+	return do_rt_sigprocmask(how, set, old, size);
+}
+
+SYSCALL_DEFINE2(tkill, int, tid, int, sig)
+{
+	return do_tkill(tid, sig);
+}
+
+SYSCALL_DEFINE3(tgkill, int, pid, int, tid, int, sig)
+{
+	return pid == current->process->pid ? do_tkill(tid, sig) : -ENOSYS;
+}
+
+/* Nothing is limited but the stack of the first thread; no limit can be changed. */
+SYSCALL_DEFINE4(prlimit64, int, pid, unsigned int, resource, unsigned long, new, unsigned long, old)
+{
+	u64 max = resource == RLIMIT_STACK ? USER_STACK_SIZE : RLIM_INFINITY, limit[2] = {max, max};
+
+	if (resource >= NR_RLIMITS)
+		return -EINVAL;
+	if (pid && pid != current->process->pid)
+		return -ENOSYS;
+	if (new)
+		return -EPERM;
+	return old ? copy_to_user(old, limit, sizeof(limit)) : 0;
+}
+
+/* As all randomness here it comes from the seed, so that runs repeat: good for tests, no secret. */
+SYSCALL_DEFINE3(getrandom, unsigned long, buf, size_t, n, unsigned int, flags __unused)
+{
+	static u64 stream = RANDOM_STREAMS;
+	struct rng rng = rng_stream(boot_seed, __atomic_fetch_add(&stream, 1, __ATOMIC_RELAXED));
+	size_t len;
+
+	n = min(n, RANDOM_MAX);
+	for (size_t done = 0; done < n; done += len) {
+		u64 bytes = rng_next(&rng);
+
+		len = min(n - done, sizeof(bytes));
+		if (copy_to_user(buf + done, &bytes, len))
+			return done ? (long)done : -EFAULT;
+	}
+	return n;
+}
