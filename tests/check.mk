@@ -7,7 +7,7 @@ CLANG_FORMAT ?= clang-format
 TSA_FLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mgeneral-regs-only -I. $(XEN_API) -DCONFIG_DEBUG \
 	-fsyntax-only -Werror
 
-check: check-thread-safety check-negative check-layers check-format check-shell ## every static check
+check: check-thread-safety check-negative check-layers check-bugs check-format check-shell ## every static check
 
 # The rules of lazy sections and locks, at compile time; and no variable is read before it has a
 # value, which gcc does not always see.
@@ -22,6 +22,10 @@ check-negative:
 # Who may include whom.
 check-layers:
 	$(Q)sh tests/check_layers.sh
+
+# Each seeded bug of tests/bugs fits the tree.
+check-bugs:
+	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.bug_files
 
 check-format:
 	$(Q)$(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
@@ -46,4 +50,4 @@ build/host/unit: $(HOST_SRC) $(wildcard kernel/*.h mm/*.h tests/host/shim/*/*.h)
 host-test: build/host/unit ## unit tests of the pure parts, under ASan and UBSan
 	$(Q)./build/host/unit
 
-.PHONY: check check-thread-safety check-negative check-layers check-format check-shell format host-test
+.PHONY: check check-thread-safety check-negative check-layers check-bugs check-format check-shell format host-test

@@ -1,10 +1,13 @@
 """Building the kernel and the images that GRUB boots."""
 
+import fcntl
 import os
 import shlex
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +24,15 @@ def run_checked(*command: str, cwd: Path | None = None) -> str:
     if done.returncode:
         raise BuildError(f"{shlex.join(command)}:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
     return done.stdout
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file @path, against other processes and threads; not twice in one thread."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,11 @@ class Build:
         return self.directory / "initrd.cpio"
 
     @property
+    def lock(self) -> Path:
+        """Whoever makes something in the directory, or copies from it, holds it."""
+        return self.directory.with_name(f".{self.directory.name}.lock")
+
+    @property
     def musl(self) -> Path:
         """The programs of tests/user/musl, as files; beside them musl.cpio, which holds them."""
         return self.directory / "musl"
@@ -55,10 +72,11 @@ class Build:
     def make(self, target: str = "all") -> None:
         """Bring image and boot module up to date, or @target of the Makefile."""
         env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "CC")}
-        done = subprocess.run(
-            ["make", f"-j{os.cpu_count()}", f"CC={self.cc}", f"DEBUG={int(self.debug)}",
-             f"BUGS={int(self.bugs)}", target],
-            cwd=self.root, env=env, capture_output=True, text=True, check=False)
+        with locked(self.lock):
+            done = subprocess.run(
+                ["make", f"-j{os.cpu_count()}", f"CC={self.cc}", f"DEBUG={int(self.debug)}",
+                 f"BUGS={int(self.bugs)}", target],
+                cwd=self.root, env=env, capture_output=True, text=True, check=False)
         if done.returncode:
             raise BuildError(done.stdout + done.stderr)
 

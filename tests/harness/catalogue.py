@@ -4,7 +4,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from . import bug_files
+
 ROOT = Path(__file__).resolve().parents[2]
+BUG_FILES = ROOT / "tests/bugs"
 
 BOOT_PATHS = {
     "pvh": "QEMU loads the ELF itself, by its PVH note",
@@ -54,12 +57,24 @@ class Bug(NamedTuple):
     backends: tuple[str, ...]
     suites: str
     provenance: str
+    link: str = ""
+    edits: tuple[bug_files.Edit, ...] = ()  # none: it is in kernel/seeded.h, and boots by bug=NAME
 
 
 _BUG = re.compile(r'X\(\w+,\s*"([\w-]+)",\s*"([\w ]+)",\s*"([\w,-]+)",\s*"([^"]*)"\)')
 
 
-def bugs() -> list[Bug]:
+def compiled_bugs() -> list[Bug]:
     """The table of kernel/seeded.h."""
     text = (ROOT / "kernel/seeded.h").read_text()
     return [Bug(name, tuple(backends.split()), suites, what) for name, backends, suites, what in _BUG.findall(text)]
+
+
+def bugs() -> list[Bug]:
+    """All seeded bugs: the table of kernel/seeded.h, then the files of tests/bugs."""
+    return compiled_bugs() + [Bug(*file) for file in bug_files.read_all(BUG_FILES)]
+
+
+def bug(name: str) -> Bug | None:
+    """The one of @name, which there is; None for no name."""
+    return next(b for b in bugs() if b.name == name) if name else None

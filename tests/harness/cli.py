@@ -12,11 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import against, bench, bench_report, catalogue, contention, model, mutants, operator_runs, program, replay, trace
+from .bug_files import BugFileError
 from .build import Build, BuildError, make_iso
 from .kvm import choose_accel
 from .machine import PATIENCE, Config, drop_scratch, make_scratch, qemu_command
 from .report import Printer, advice, summary
 from .runner import run
+from .tree import build_of
 
 MIN_MEM, MAX_MEM = 48, 1 << 20
 MAX_TCG_CPUS, MAX_XEN_CPUS, MAX_CPUS = 64, 32, 255
@@ -132,7 +134,7 @@ def _config(args: argparse.Namespace, say=print) -> Config:
     if on_xen or args.icount is not None:
         args.accel = "tcg"
     config = Config(
-        build=Build(cc=args.cc, debug=not args.release, bugs=bool(args.bug)), on=args.on, bug=args.bug, backend=backend,
+        build=build_of(catalogue.bug(args.bug), args.cc, not args.release), on=args.on, bug=args.bug, backend=backend,
         cpus=args.cpus, mem=args.mem, boot=args.boot, cpu=args.cpu, suite=args.suite, seed=args.seed,
         rounds=args.rounds, lazy=args.lazy, tables=args.tables, append=args.append, icount=args.icount,
         initrd=args.initrd, program=args.program, patience=args.patience)
@@ -479,10 +481,13 @@ def _refuse(parser: argparse.ArgumentParser, unknown: list[str]) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = _parse(sys.argv[1:] if argv is None else argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     try:
+        args = _parse(sys.argv[1:] if argv is None else argv)
         return args.function(args)
+    except BugFileError as error:
+        print(f"pteron: {error}", file=sys.stderr)
+        return 3
     except (bench.BenchError, model.ModelError, operator_runs.OperatorsError, trace.TraceError) as error:
         print(f"pteron: {error}", file=sys.stderr)
         return 3

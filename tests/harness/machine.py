@@ -47,7 +47,7 @@ class Config:
     lazy: str = "on"
     tables: str = "on"
     append: str = ""
-    bug: str = ""  # a seeded one; needs a build with bugs
+    bug: str = ""  # a seeded one; needs the build that tree.build_of() gives
     initrd: Path | None = None  # instead of the one that was built
     program: tuple[str, ...] = ()  # of the initrd, and its arguments: runs instead of the suites
     patience: int = PATIENCE
@@ -99,7 +99,7 @@ class Config:
             words.append(f"rounds={self.rounds}")
         if self.append:
             words.append(self.append)
-        if self.bug:
+        if self.bug and self.build.bugs:
             words.append(f"bug={self.bug}")
         if self.program:
             words.append(program.word(self.program))

@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 from . import catalogue
-from .build import Build
+from .build import Build, BuildError
 from .machine import Config
 from .runner import Result, run
+from .tree import build_of
 
 SHIFT = 4  # -icount: every run can be repeated exactly
 CPUS = 4
@@ -65,10 +66,22 @@ def oracle(result: Result) -> str:
     return result.verdict
 
 
-def examine(build: Build, bug: catalogue.Bug | None, backend: str, suites: str, seeds: list[int],
-            replays: int) -> Row:
+def complaint(error: BuildError) -> str:
+    """What the compiler said first."""
+    return next((text for text in str(error).splitlines() if "error:" in text), str(error).strip())
+
+
+def examine(bug: catalogue.Bug | None, backend: str, suites: str, seeds: list[int], replays: int) -> Row:
     """Run @bug (None: no bug) with each seed; the first detection @replays times more."""
     row = Row(bug.name if bug else "", backend, suites, 0, len(seeds), "", 0, "")
+    build = build_of(bug)
+    try:
+        build.make()
+    except BuildError as error:
+        if not bug:
+            raise
+        row.oracle = f"not built: {complaint(error)}"
+        return row
     first = None
     for seed in seeds:
         result = run(_config(build, backend, suites, seed, row.bug), patience=PATIENCE)
@@ -103,10 +116,8 @@ def _wanted(only: list[str]) -> Iterator[tuple[catalogue.Bug | None, str, str]]:
 
 def table(seeds: list[int], only: list[str], replays: int, say: Callable[[str], None]) -> list[Row]:
     """Every bug of @only (all, if empty), then the controls; a line each as it comes."""
-    build = Build(bugs=True)
-    build.make()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        coming = [pool.submit(examine, build, bug, backend, suites, seeds, replays)
+        coming = [pool.submit(examine, bug, backend, suites, seeds, replays)
                   for bug, backend, suites in _wanted(only)]
         try:
             rows = []
@@ -119,7 +130,7 @@ def table(seeds: list[int], only: list[str], replays: int, say: Callable[[str], 
 
 
 def heading() -> str:
-    return f"{'bug':<22}{'backend':<10}{'caught':>8}{'replays':>9}{'faults':>10}  what the first detection said"
+    return f"{'bug':<26}{'backend':<10}{'caught':>8}{'replays':>9}{'faults':>10}  what the first detection said"
 
 
 def line(row: Row) -> str:
@@ -128,7 +139,7 @@ def line(row: Row) -> str:
         mark += "   <- REPLAYS DIFFER"
     replays = f"{row.identical}/{row.replays}" if row.replays else "-"
     faults = f"{row.page_faults:,}" if row.caught else "-"
-    return (f"{row.bug or 'none':<22}{row.backend:<10}{f'{row.caught}/{row.seeds}':>8}{replays:>9}{faults:>10}  "
+    return (f"{row.bug or 'none':<26}{row.backend:<10}{f'{row.caught}/{row.seeds}':>8}{replays:>9}{faults:>10}  "
             f"{row.oracle[:100] if row.bug else row.suites}{mark}")
 
 

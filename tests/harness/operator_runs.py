@@ -6,22 +6,20 @@ stand in tests/operators-equivalent.txt, each with the reason."""
 
 import json
 import random
-import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from . import catalogue
-from .build import Build, BuildError, run_checked
+from .build import Build, BuildError
 from .catalogue import ROOT
 from .ktap import Output
 from .machine import Config
-from .mutants import oracle
+from .mutants import complaint, oracle
 from .operators import TARGETS, Mutant, generate
 from .runner import Result, run
+from .tree import Tree
 
-SOURCES = ["Makefile", "linker.ld", "boot", "drivers", "kernel", "mm", "pv", "tests"]
 EQUIVALENTS = ROOT / "tests/operators-equivalent.txt"
 SHIFT = 4
 ROUNDS = 4
@@ -70,27 +68,6 @@ class Row:
     seconds: float = 0
 
 
-class Tree:
-    """A copy of the sources, with a build of its own."""
-
-    def __init__(self, root: Path):
-        shutil.rmtree(root, ignore_errors=True)
-        root.mkdir(parents=True)
-        for name in SOURCES:
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-            copy(ROOT / name, root / name)
-        self.build = Build(root=root)
-        self.build.make()
-
-    def change(self, file: str, source: str) -> None:
-        (self.build.root / file).write_text(source)
-
-    def analyse(self, file: str) -> None:
-        """clang's thread-safety analysis of @file; of a header as its own source includes it."""
-        source = Path(file).with_suffix(".c")
-        run_checked("make", "check-thread-safety", f"SRC={source}", cwd=self.build.root)
-
-
 class _Noticed(Exception):
     """A suite has failed: what the others say costs only time."""
 
@@ -116,22 +93,17 @@ def _suite(result: Result) -> str:
     return next((s.name for s in result.output.suites if s.verdict != "passed"), "boot")
 
 
-def _complaint(error: BuildError) -> str:
-    """What the compiler said first."""
-    return next((text for text in str(error).splitlines() if "error:" in text), str(error).strip())
-
-
 def _judge(tree: Tree, file: str, stages: list[Stage]) -> tuple[str, str, str]:
     """The outcome of the tree as it is now, who noticed, and what it said."""
     try:
         tree.build.make()
     except BuildError as error:
-        return "refused", tree.build.cc, _complaint(error)
+        return "refused", tree.build.cc, complaint(error)
     try:
         tree.analyse(file)
     except BuildError as error:
         by_rule = "-Wthread-safety" in str(error)
-        return ("killed", "thread safety", _complaint(error)) if by_rule else ("refused", "clang", _complaint(error))
+        return ("killed", "thread safety", complaint(error)) if by_rule else ("refused", "clang", complaint(error))
     for stage in stages:
         result = _run(stage, tree.build)
         if result.verdict != "passed":

@@ -66,7 +66,8 @@ def summary(result: Result) -> str:
         rows.append(_batches(result.output.histogram))
     rows.append("")
     rows.append(f"{c.on}, backend {c.backend}, {c.cpus} CPUs, {c.mem} MiB, boot {c.boot}, "
-                f"{c.accel}, {c.build.kind} build, seed {c.seed}: {result.verdict.upper()}")
+                f"{c.accel}, {c.build.kind} build, seed {c.seed}{f', bug {c.bug}' if c.bug else ''}: "
+                f"{result.verdict.upper()}")
     return "\n".join(rows)
 
 

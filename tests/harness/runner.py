@@ -47,7 +47,7 @@ class Result:
         c = self.config
         return {
             "verdict": self.verdict, "seed": c.seed, "on": c.on, "backend": c.backend,
-            "cpus": c.cpus, "mem_mib": c.mem, "build": c.build.kind,
+            "cpus": c.cpus, "mem_mib": c.mem, "build": c.build.kind, **({"bug": c.bug} if c.bug else {}),
             "suites": [{"name": s.name, "verdict": s.verdict, "pass": s.passed, "fail": s.failed,
                         "skip": s.skipped} for s in self.output.suites],
             **({"program": {"argv": c.program, "end": self.output.program_end}} if c.program else {}),

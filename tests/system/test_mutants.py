@@ -10,7 +10,6 @@ from typing import NamedTuple
 import pytest
 
 from harness import catalogue, mutants
-from harness.build import Build
 
 SEED = [1]
 # The cheapest first: xen and xl boot a hypervisor before.
@@ -43,12 +42,10 @@ CONTROLS = [Examination(None, backend, suites, 0) for backend, suites in [
 @pytest.fixture(scope="module")
 def rows(request) -> Iterator[dict[Examination, Future[mutants.Row]]]:
     """What was selected, in the making on all CPUs of the host: a deterministic run keeps one busy."""
-    build = Build(bugs=True)
-    build.make()
     selected = [item.callspec.params["what"] for item in request.session.items
                 if item.module is request.module and hasattr(item, "callspec")]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield {what: pool.submit(mutants.examine, build, what.bug, what.backend, what.suites, SEED, what.replays)
+        yield {what: pool.submit(mutants.examine, what.bug, what.backend, what.suites, SEED, what.replays)
                for what in selected}
         pool.shutdown(cancel_futures=True)
 

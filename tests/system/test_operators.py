@@ -4,8 +4,9 @@ import pytest
 
 from harness import operators, operator_runs
 from harness.catalogue import ROOT
-from harness.operator_runs import STAGES, OperatorsError, Tree, equivalents, examine
+from harness.operator_runs import STAGES, OperatorsError, equivalents, examine
 from harness.operators import TARGETS, generate
+from harness.tree import Tree
 
 SAMPLE = """
 /* if (in_a_comment) say("no"); */
