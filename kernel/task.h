@@ -8,6 +8,7 @@
 #include "kernel/list.h"
 #include "kernel/lockdep.h"
 #include "mm/lazy_mmu_types.h"
+#include "mm/owed.h"
 
 #define TASK_NAME_LEN 24
 #define FAULT_VMAS 4
@@ -42,6 +43,9 @@ struct task {
 	unsigned long clear_child_tid;	/* user address; 0: none */
 	u64 sig_blocked, sig_pending;	/* bit n - 1: signal n; kernel/signal.c */
 	struct held_locks held;
+#ifdef CONFIG_DEBUG
+	struct owed owed; /* invalidations: mm/owed.h */
+#endif
 
 	/* Under the lock of the run queue of `cpu`. */
 	enum task_state state;

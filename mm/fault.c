@@ -191,8 +191,10 @@ static enum fault_result cow_copy(const struct fault *f)
 }
 
 /*
- * The entry maps the right page with too few rights: those that the VMA grants, it gets. The TLB
- * needs no flush, because a CPU that still has the fewer rights faults and finds more.
+ * The entry maps the right page with too few rights: those that the VMA grants, it gets. Mostly the
+ * TLB needs no flush, because a CPU that still has the fewer rights faults and finds more. But
+ * where mprotect has changed the VMA and is on its way to the entry, the VMA may take a right, too;
+ * it will find nothing to do here then, and not flush.
  */
 static enum fault_result widen(const struct fault *f, pte_t rights)
 {
@@ -204,6 +206,8 @@ static enum fault_result widen(const struct fault *f, pte_t rights)
 	if (f->flags & FAULT_WRITE)
 		rights = pte_mkdirty(rights);
 	ptep_modify_prot_commit(f->vma->mm, f->addr, ptep, pte_mkyoung(rights));
+	if (unlikely(pte_narrows(f->orig, rights)))
+		flush_tlb_page(f->vma->mm, f->addr);
 	pte_unmap_unlock(ptep, ptl);
 	return FAULT_OK;
 }

@@ -10,6 +10,7 @@
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/seeded.h"
+#include "mm/owed.h"
 
 bool lazy_mmu_enabled = true;
 
@@ -128,6 +129,7 @@ void arch_leave_lazy_mmu_mode(lazy_mmu_state_t state) __no_thread_safety
 	BUG_ON(!(w & LAZY_DEPTH_MASK));
 	BUG_ON(nested && (w & LAZY_DEPTH_MASK) == LAZY_DEPTH_ONE);
 	batch_flush();
+	owed_assert_nothing("a section is left");
 	set_word(nested ? w - LAZY_DEPTH_ONE : w & ~LAZY_DEPTH_MASK);
 	count(nested ? CNT_LAZY_NESTED : CNT_LAZY_SECTIONS);
 }
@@ -183,6 +185,7 @@ void lazy_mmu_assert_clean(void)
 	if (!batch_is_empty())
 		panic("task %s ends with updates in the queue", current->name);
 	preempt_enable();
+	owed_assert_nothing("a task ends");
 }
 
 void lazy_mmu_print(void)

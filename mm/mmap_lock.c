@@ -50,6 +50,7 @@ void vma_detach(struct vma *v)
 
 void vma_end_read(struct vma *v)
 {
+	owed_assert_nothing("a fault ends");
 	lockdep_pop(v, LOCK_VMA);
 	if (atomic_dec_and_test(&v->readers) && unlikely(is_marked(v)))
 		wake_up_all(&v->mm->vma_waiters);

@@ -28,6 +28,7 @@ static inline void mmap_read_lock(struct mm *mm) __acquires_shared(&mm->mmap_loc
 
 static inline void mmap_read_unlock(struct mm *mm) __releases_shared(&mm->mmap_lock)
 {
+	owed_assert_nothing("mmap_lock is given back");
 	up_read(&mm->mmap_lock);
 }
 
@@ -44,6 +45,7 @@ static inline void vma_end_write_all(struct mm *mm)
 
 static inline void mmap_write_unlock(struct mm *mm) __releases(&mm->mmap_lock)
 {
+	owed_assert_nothing("mmap_lock is given back");
 	vma_end_write_all(mm);
 	up_write(&mm->mmap_lock);
 }
@@ -51,6 +53,7 @@ static inline void mmap_write_unlock(struct mm *mm) __releases(&mm->mmap_lock)
 static inline void mmap_write_downgrade(struct mm *mm) __releases(&mm->mmap_lock)
 	__acquires_shared(&mm->mmap_lock)
 {
+	owed_assert_nothing("mmap_lock is downgraded");
 	vma_end_write_all(mm);
 	downgrade_write(&mm->mmap_lock);
 }

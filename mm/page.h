@@ -6,6 +6,7 @@
 #include "kernel/atomic.h"
 #include "kernel/spinlock.h"
 #include "mm/addr.h"
+#include "mm/owed.h"
 
 /* What a frame is used for; the audits count them. */
 enum page_kind {
@@ -20,6 +21,8 @@ enum page_kind {
 	PAGE_KERNEL, /* anything else of the kernel's */
 	NR_PAGE_KINDS
 };
+
+#define TABLE_UNLINKED (~0UL)
 
 #define PG_DIRTY BIT(0) /* user pages: a D bit was harvested from an entry that mapped the page */
 /* Page tables: no hypervisor's any more, loads and stores will do. */
@@ -39,14 +42,15 @@ struct page {
 	u8 kind;  /* enum page_kind */
 	u8 level; /* page tables: 1 is a PTE page */
 	u16 pg_flags;
-	union {
-		struct page *next_free;
-		struct mm *table_mm; /* page tables: whose; NULL: the kernel's */
-	};
+	struct page *next_free;
+	struct mm *table_mm; /* page tables: whose; NULL: the kernel's */
 	/* PTE pages: guards their entries, and the rights in the L2 entry that links them. */
 	struct spinlock ptl;
 	/* Audits only, while everything is frozen: mappings found by walking all tables. */
 	u32 audit_mappings;
+	/* Page tables of user address spaces, debug builds: the first address that it covers where
+	 * it is linked, or TABLE_UNLINKED. mm/owed.h */
+	unsigned long covers;
 	/* Page tables: a frame that the backend keeps beside; on Xen, of an L4, user mode's. */
 	u64 backend;
 } __aligned(64);
@@ -100,6 +104,7 @@ static inline void get_page(struct page *page)
 /* Drop a reference to a user page; the last one frees it. */
 static inline void put_page(struct page *page)
 {
+	owed_assert_nothing("a page is put");
 	if (atomic_dec_and_test(&page->refcount))
 		free_page(page);
 }

@@ -5,6 +5,7 @@
 
 #include "kernel/seeded.h"
 #include "mm/lazy_mmu.h"
+#include "mm/owed.h"
 #include "mm/tables.h"
 
 #ifdef CONFIG_DEBUG
@@ -15,6 +16,7 @@ void pte_assert_unlock(void)
 	if (!batch_is_empty())
 		panic("a PTE page is unlocked with updates still queued");
 	preempt_enable();
+	owed_assert_nothing("a PTE page is unlocked");
 }
 
 void ptep_assert_not_queued(const pte_t *ptep)

@@ -165,6 +165,14 @@ static inline pte_t pte_modify(pte_t pte, pgprot_t prot)
 	return frame_pte(pte_frame_bits(pte), modified_bits(pte, prot) & PTE_FLAGS_MASK);
 }
 
+/* True if who knows @old may do what @new, of the same frame, does not permit. */
+static inline bool pte_narrows(pte_t old, pte_t new)
+{
+	return pte_present(old) &&
+	       (!pte_present(new) || (old.v & ~new.v &(_PAGE_RW | _PAGE_USER)) ||
+		(~old.v & new.v &_PAGE_NX));
+}
+
 /* --- upper levels: L4 pgd, L3 pud, L2 pmd --- */
 
 #define DEFINE_TABLE_LEVEL(lvl, LVL)                                                               \

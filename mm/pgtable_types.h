@@ -29,6 +29,8 @@ struct table_change {
 	u64 val;
 };
 
+#define TABLE_CHANGES_MAX 32 /* of one call; more are committed in parts */
+
 #define _PAGE_PRESENT BIT(0)
 #define _PAGE_RW BIT(1)
 #define _PAGE_USER BIT(2)

@@ -33,7 +33,6 @@ static struct page *take_spare(struct shift *s)
 
 	BUG_ON(!table);
 	s->spare = table->next_free;
-	table->table_mm = s->mm;
 	return table;
 }
 

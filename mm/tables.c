@@ -46,6 +46,7 @@ static struct page *table_of(struct page *page, struct mm *mm, u16 flags)
 {
 	page->table_mm = mm;
 	page->pg_flags = flags;
+	page->covers = page->level == 4 ? 0 : TABLE_UNLINKED;
 	spin_lock_init(&page->ptl, LOCK_PTE);
 	return page;
 }
@@ -91,6 +92,7 @@ void table_free(struct page *page)
 {
 	BUG_ON((page->kind != PAGE_TABLE && page->kind != PAGE_KERNEL_TABLE) ||
 	       spin_is_locked(&page->ptl));
+	owed_assert_nothing("a table is freed");
 	/* A PTE page that is plain memory is not the backend's any more. */
 	if (!(pv_owns_tables && (page->pg_flags & PG_PLAIN_TABLE))) {
 		if (page->kind == PAGE_TABLE && table_reserve_keep(page))

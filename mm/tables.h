@@ -9,8 +9,6 @@
 #include "mm/mm.h"
 #include "mm/pgtable_types.h"
 
-#define TABLE_CHANGES_MAX 32 /* more are committed in parts */
-
 struct table_changes {
 	unsigned n;
 	bool upper_only; /* tables_prepare() makes no PTE pages */

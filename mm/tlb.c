@@ -19,6 +19,7 @@
 #include "kernel/trace.h"
 #include "mm/asid.h"
 #include "mm/lazy_mmu.h"
+#include "mm/owed.h"
 #include "mm/page.h"
 
 struct cpu_tlb {
@@ -173,6 +174,7 @@ void tlb_flush_by_call(struct tlb_flush *f)
 			return;
 		smp_call_mask(&cpus, flush_on_this_cpu, f);
 	}
+	owed_settle(f);
 }
 
 u64 tlb_followed_here(const struct mm *mm)
@@ -251,4 +253,5 @@ void tlb_evict_mm(struct mm *mm)
 	smp_call_mask(&mm->tlb.cpus, evict_on_this_cpu, mm);
 	preempt_enable();
 	BUG_ON(cpumask_weight(&mm->tlb.cpus));
+	owed_forget(mm);
 }

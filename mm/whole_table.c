@@ -153,6 +153,7 @@ void pmd_push_down(struct mm *mm, pmd_t *pmd, unsigned long addr)
 
 void table_make_plain(struct page *table)
 {
+	owed_assert_nothing("a table becomes plain memory");
 	pv_unmake_table(page_to_pfn(table));
 	table->pg_flags = PG_PLAIN_TABLE;
 }

@@ -268,24 +268,52 @@ static inline pfn_t mfn_to_pfn(mfn_t m)
 	return (pfn_t){PV_CS_PURE1(mmu.mfn_to_pfn, m.v)};
 }
 
+#ifdef CONFIG_DEBUG
+/*
+ * mm/owed.c: what a change of entries takes from TLBs that know them. Before it is made. @keeps_ad:
+ * A and D bits that are set stay.
+ */
+void owed_ptes(const pte_t *ptep, const pte_t *new, unsigned n, bool keeps_ad);
+/* The same, of links: before and after. */
+void owed_tables_begin(const struct table_change *change, unsigned n);
+void owed_tables_end(const struct table_change *change, unsigned n);
+#else
+static inline void owed_ptes(const pte_t *ptep __unused, const pte_t *new __unused,
+			     unsigned n __unused, bool keeps_ad __unused)
+{
+}
+static inline void owed_tables_begin(const struct table_change *change __unused,
+				     unsigned n __unused)
+{
+}
+static inline void owed_tables_end(const struct table_change *change __unused, unsigned n __unused)
+{
+}
+#endif
+
 static inline void pv_set_pte(pte_t *ptep, pte_t pte)
 {
+	owed_ptes(ptep, &pte, 1, false);
 	PV_CALL2(mmu.set_pte, ptep, pte.v);
 }
 
 static inline pte_t pv_ptep_get_and_clear(pte_t *ptep)
 {
+	owed_ptes(ptep, &(pte_t){0}, 1, false);
 	return (pte_t){PV_CALL1(mmu.ptep_get_and_clear, ptep)};
 }
 
 static inline void pv_modify_ptes(pte_t *ptep, const pte_t *new, unsigned n)
 {
+	owed_ptes(ptep, new, n, true);
 	PV_CALL3(mmu.modify_ptes, ptep, new, n);
 }
 
 static inline void pv_set_tables(const struct table_change *change, unsigned n)
 {
+	owed_tables_begin(change, n);
 	PV_CALL2(mmu.set_tables, change, n);
+	owed_tables_end(change, n);
 }
 
 static inline bool pv_alloc_table(struct mm *mm, pfn_t p, unsigned level)

@@ -15,6 +15,7 @@
 #include "kernel/uaccess.h"
 #include "mm/lazy_mmu.h"
 #include "mm/mmap.h"
+#include "mm/mmap_lock.h"
 #include "mm/mmu_gather.h"
 #include "mm/slab.h"
 #include "mm/tlb.h"
@@ -223,6 +224,64 @@ static void kernel_map_in_section(void) __no_thread_safety
 	kernel_map(KSTACK_AREA, pfn(1), (pgprot_t){_PAGE_KERNEL});
 }
 
+/* --- owed invalidations: mm/owed.h --- */
+
+/* A page is mapped at ADDR, and its PTE page locked. */
+static pte_t *map_locked(struct mm **mm, struct spinlock **ptl) __no_thread_safety
+{
+	struct page *page = alloc_page(PAGE_USER);
+	pte_t *ptep;
+
+	*mm = test_mm_enter();
+	ptep = pte_offset_map_lock(test_pte_page(*mm, ADDR), ADDR, ptl);
+	set_pte_at(*mm, ADDR, ptep, mk_pte(page, vm_page_prot(VM_READ | VM_WRITE)));
+	return ptep;
+}
+
+static void unlock_owed(void) __no_thread_safety
+{
+	struct spinlock *ptl;
+	struct mm *mm;
+	pte_t *ptep = map_locked(&mm, &ptl);
+
+	ptep_modify_prot_commit(mm, ADDR, ptep, pte_wrprotect(ptep_get(ptep)));
+	pte_unmap_unlock(ptep, ptl);
+}
+
+/* The section pays for another page than the one that it clears. */
+static void leave_owed(void) __no_thread_safety
+{
+	struct spinlock *ptl;
+	struct mm *mm;
+	pte_t *ptep = map_locked(&mm, &ptl);
+	lazy_mmu_state_t s = arch_enter_lazy_mmu_mode();
+
+	ptep_get_and_clear(mm, ADDR, ptep);
+	flush_tlb_page(mm, ADDR + PAGE_SIZE);
+	arch_leave_lazy_mmu_mode(s);
+}
+
+static void unlink_owed(void)
+{
+	struct mm *mm = test_mm_enter();
+	pmd_t *pmd = test_pte_page(mm, ADDR);
+
+	mmap_write_lock(mm);
+	spin_lock(&mm->page_table_lock);
+	pv_set_tables(&(struct table_change){pmd, 0}, 1);
+	spin_unlock(&mm->page_table_lock);
+	mmap_write_unlock(mm);
+}
+
+static void put_owed(void) __no_thread_safety
+{
+	struct spinlock *ptl;
+	struct mm *mm;
+	pte_t *ptep = map_locked(&mm, &ptl);
+
+	put_page(pte_page(ptep_get_and_clear(mm, ADDR, ptep)));
+}
+
 /* --- memory --- */
 
 static void free_unflushed(void)
@@ -352,6 +411,10 @@ static const struct {
 	V(lock_at_exit),
 	V(fault_in_section),
 	V(kernel_map_in_section),
+	V(unlock_owed),
+	V(leave_owed),
+	V(unlink_owed),
+	V(put_owed),
 	V(free_unflushed),
 	V(free_twice),
 	V(write_after_free),

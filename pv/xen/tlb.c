@@ -8,6 +8,7 @@
  * meanwhile are flushed too.
  */
 #include "kernel/seeded.h"
+#include "mm/owed.h"
 #include "mm/tlb.h"
 #include "pv/xen/xen.h"
 
@@ -87,6 +88,7 @@ void xen_flush_complete(struct xen_flush *x, long err)
 	if (cpumask_test(&x->cpus, smp_processor_id()))
 		follow(x, generation);
 	flush_latecomers(x);
+	owed_settle(x->f);
 }
 
 static void xen_flush_tlb(struct tlb_flush *f)

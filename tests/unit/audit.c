@@ -9,6 +9,7 @@
 
 #include "kernel/printk.h"
 #include "mm/mmap.h"
+#include "mm/tlb.h"
 #include "mm/vma.h"
 #include "tests/ktest.h"
 #include "tests/unit/test_mm.h"
@@ -31,6 +32,7 @@ static void setup(struct ktest *t)
 
 static void teardown(struct ktest *t)
 {
+	flush_tlb_mm(mm); /* what was planted and taken back */
 	KEXPECT_EQ(t, audit_all(), 0);
 	do_munmap(area, LEN);
 	test_mm_leave(mm);

@@ -489,6 +489,7 @@ static void clear_and_harvest(struct ktest *t) __no_thread_safety
 	ptep_modify_prot_commit(page.mm, ADDR + PAGE_SIZE, page.ptep + 1, pte_wrprotect(old));
 	dirty_meanwhile(t, 1);
 	preempt_enable();
+	flush_tlb_range(page.mm, ADDR, ADDR + 2 * PAGE_SIZE);
 	arch_leave_lazy_mmu_mode(s);
 	KEXPECT(t, pte_none(page.ptep[0]));
 	KEXPECT_EQ(t, pte_dirty(ptep_harvest(page.ptep)), backend_queues());
@@ -512,6 +513,7 @@ static void dirty_before_commit(struct ktest *t) __no_thread_safety
 	}
 	KEXPECT_EQ(t, put_user32(ADDR + PAGE_SIZE, 1), 0);
 	modify_prot_commit_ptes(page.mm, ADDR, page.ptep, new, 2);
+	flush_tlb_range(page.mm, ADDR, ADDR + 2 * PAGE_SIZE);
 	KEXPECT(t, !pte_write(page.ptep[0]) && !pte_dirty(page.ptep[0]));
 	KEXPECT(t, !pte_write(page.ptep[1]) && pte_dirty(page.ptep[1]));
 	for (unsigned i = 0; i < 2; i++)

@@ -13,6 +13,7 @@
 #include "mm/lazy_mmu.h"
 #include "mm/mmap.h"
 #include "mm/mmap_lock.h"
+#include "mm/tlb.h"
 #include "mm/vma.h"
 #include "tests/ktest.h"
 #include "tests/unit/step.h"
@@ -48,6 +49,7 @@ static void set_entry(pte_t pte)
 	pte_t *ptep = pte_offset_map_lock(pmd_find(mm, ADDR), ADDR, &ptl);
 
 	set_pte_at(mm, ADDR, ptep, pte);
+	flush_tlb_page(mm, ADDR);
 	pte_unmap_unlock(ptep, ptl);
 }
 
@@ -104,6 +106,29 @@ static void shared_memory_is_not_reused(struct ktest *t)
 	set_entry(pte_wrprotect(entry()));
 	KEXPECT_EQ(t, counts(t, FAULT_WRITE, CNT_COW_REUSES), 0);
 	KEXPECT(t, pte_write(entry()));
+	leave(t);
+}
+
+/*
+ * mprotect has changed the VMA and not yet the entry, and a fault that gets one right takes another
+ * from it: mprotect finds the entry as it should be then, so the fault flushes.
+ */
+static void what_the_vma_takes_is_flushed(struct ktest *t)
+{
+	struct vma *v;
+	u64 flushes;
+
+	enter(t, RW | PROT_EXEC, MAP_SHARED);
+	set_entry(pte_wrprotect(entry()));
+	mmap_write_lock(mm);
+	v = vma_find(&mm->vmas, ADDR);
+	vma_start_write(v);
+	v->flags = (v->flags & ~VM_ACCESS) | VM_READ | VM_WRITE;
+	mmap_write_unlock(mm);
+	flushes = counter_sum(CNT_TLB_FLUSHES);
+	KEXPECT_EQ(t, counts(t, FAULT_WRITE, CNT_COW_REUSES), 0);
+	KEXPECT(t, pte_write(entry()) && !pte_exec(entry()));
+	KEXPECT_EQ(t, counter_sum(CNT_TLB_FLUSHES), flushes + 1);
 	leave(t);
 }
 
@@ -200,6 +225,7 @@ static const struct ktest_case cases[] = {
 	{"what_is_permitted_is_spurious", what_is_permitted_is_spurious},
 	{"what_the_vma_grants_is_added", what_the_vma_grants_is_added},
 	{"shared_memory_is_not_reused", shared_memory_is_not_reused},
+	{"what_the_vma_takes_is_flushed", what_the_vma_takes_is_flushed},
 	{"the_old_page_keeps_the_dirty_bit", the_old_page_keeps_the_dirty_bit},
 	{"a_copy_costs_as_little_as_may_be", a_copy_costs_as_little_as_may_be},
 	{"a_copy_is_complete_when_it_is_mapped", a_copy_is_complete_when_it_is_mapped},
