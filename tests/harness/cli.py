@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from . import against, bench, bench_report, catalogue, contention, model, mutants, operator_runs, program, replay, trace
+from . import against, bench, bench_report, catalogue, contention, model, mutants, operator_runs, operators, program, replay, trace
 from .bug_files import BugFileError
 from .build import Build, BuildError, make_iso
 from .kvm import choose_accel
@@ -45,6 +45,15 @@ def _number(low: int, high: int):
         return value
     parse.__name__ = f"number from {low} to {high}"
     return parse
+
+
+def _targets_of(text: str) -> list[str]:
+    """What --file of `operators` names: a file, or all of a folder and those below it."""
+    known = operators.targets()
+    files = [file for file in known if file == text or file.startswith(text.rstrip("/") + "/")]
+    if not files:
+        raise argparse.ArgumentTypeError(f"no mutants are made of {text!r}; they are of: {' '.join(known)}")
+    return files
 
 
 def _suites(text: str) -> str:
@@ -335,7 +344,7 @@ def command_model(args: argparse.Namespace) -> int:
 def command_operators(args: argparse.Namespace) -> int:
     """Change the core in one small way after the other and see whether the suites notice."""
     report = _open_report(args.json) if args.json else None
-    rows = operator_runs.table(args.file, args.only, args.sample, args.seed,
+    rows = operator_runs.table([file for files in args.file for file in files], args.only, args.sample, args.seed, args.jobs,
                                lambda text: print(text, flush=True))
     print("\n" + operator_runs.summary(rows))
     if report:
@@ -438,13 +447,15 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--bug", action="append", default=[], metavar="NAME", choices=list(model.bugs()),
                    help="only this one; may be repeated")
     p = command("operators", command_operators)
-    p.add_argument("--file", action="append", default=[], metavar="FILE", choices=operator_runs.TARGETS,
-                   help="only mutants of this one; may be repeated: " + " ".join(operator_runs.TARGETS))
+    p.add_argument("--file", action="append", default=[], metavar="FILE", type=_targets_of,
+                   help="only mutants of this one, or of this folder; may be repeated")
     p.add_argument("--only", action="append", default=[], type=_number(1, 1 << 32), metavar="N",
                    help="only the mutant of this number; may be repeated")
     p.add_argument("--sample", type=_number(1, 1 << 32), metavar="N", help="not more than N of each file")
     p.add_argument("--seed", type=_number(0, (1 << 63) - 1), default=1, metavar="N",
                    help="of the sample (default: %(default)s)")
+    p.add_argument("--jobs", type=_number(1, 64), default=os.cpu_count(), metavar="N",
+                   help="so many side by side (default: one for each core)")
     p.add_argument("--json", metavar="FILE", help="write the rows as JSON")
     command("list", command_list)
     p = command("gdb", command_gdb)

@@ -2,13 +2,17 @@
 something notices it.
 
 Every run is deterministic: a survivor survives again. Mutants that no run can tell from the original
-stand in tests/operators-equivalent.txt, each with the reason."""
+stand in tests/operators-equivalent.txt, each with the reason; of some the compiler itself makes the same code."""
 
 import json
 import random
+import re
+import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from queue import SimpleQueue
 
 from . import catalogue
 from .build import Build, BuildError
@@ -16,7 +20,7 @@ from .catalogue import ROOT
 from .ktap import Output
 from .machine import Config
 from .mutants import complaint, oracle
-from .operators import TARGETS, Mutant, generate
+from .operators import Mutant, of_file, targets
 from .runner import Result, run
 from .tree import Tree
 
@@ -27,7 +31,7 @@ ROUNDS = 4
 # and a host that is slow must not kill a mutant.
 PATIENCE = 40
 LIMIT = 240
-OUTCOMES = ["killed", "refused", "equivalent", "survived"]
+OUTCOMES = ["killed", "refused", "same code", "equivalent", "survived"]
 
 
 class OperatorsError(Exception):
@@ -42,18 +46,35 @@ class Stage:
     cpus: int
     folder: str
     rounds: int | None = None
+    on: str = "qemu"
+    boot: str = "pvh"
 
     def config(self, build: Build) -> Config:
         suites = [s.name for s in catalogue.suites() if s.default and s.folder == self.folder]
-        return Config(build=build, backend=self.backend, cpus=self.cpus, mem=128, suite=",".join(suites),
-                      rounds=self.rounds, icount=SHIFT)
+        return Config(build=build, on=self.on, backend=self.backend, cpus=self.cpus, mem=128, suite=",".join(suites),
+                      rounds=self.rounds, icount=SHIFT, boot=self.boot)
 
 
-STAGES = [Stage("unit", "deferred", 2, "unit"),
-          Stage("stress", "deferred", 4, "stress", ROUNDS),
-          Stage("unit on native", "native", 2, "unit"),
-          Stage("stress on native", "native", 4, "stress", ROUNDS),
-          Stage("unit on shadow", "shadow", 2, "unit")]
+UNIT = Stage("unit", "deferred", 2, "unit")
+STRESS = Stage("stress", "deferred", 4, "stress", ROUNDS)
+NATIVE = [Stage("unit on native", "native", 2, "unit"), Stage("stress on native", "native", 4, "stress", ROUNDS)]
+SHADOW = [Stage("unit on shadow", "shadow", 2, "unit"), Stage("stress on shadow", "shadow", 4, "stress", ROUNDS)]
+XEN = [Stage("unit on Xen", "xen", 2, "unit", on="xen"), Stage("stress on Xen", "xen", 4, "stress", ROUNDS, on="xen")]
+GRUB = Stage("unit by GRUB", "native", 2, "unit", boot="bios")
+
+# By how a file's path begins, the first that fits: the stages that run its code.
+PLANS = [("pv/xen/", XEN),
+         ("pv/soft/shadow", SHADOW),
+         ("pv/soft/", [UNIT, STRESS, *SHADOW]),
+         ("pv/native", NATIVE),
+         ("boot/multiboot2", [GRUB]),
+         ("boot/", [NATIVE[0], GRUB]),
+         ("", [UNIT, STRESS, *NATIVE, SHADOW[0], XEN[0]])]
+
+
+def plan(file: str) -> list[Stage]:
+    """The stages for mutants of @file."""
+    return next(stages for prefix, stages in PLANS if file.startswith(prefix))
 
 
 @dataclass
@@ -66,6 +87,12 @@ class Row:
     by: str = ""      # the stage and the suite that killed it
     said: str = ""    # what was noticed; of an equivalent one, the reason
     seconds: float = 0
+
+
+def host_tested() -> set[str]:
+    """The sources that `make host-test` runs too."""
+    names = re.search(r"^HOST_SRC := (.*)$", (ROOT / "tests/check.mk").read_text(), re.M)
+    return set(names[1].split()) if names else set()
 
 
 class _Noticed(Exception):
@@ -99,11 +126,18 @@ def _judge(tree: Tree, file: str, stages: list[Stage]) -> tuple[str, str, str]:
         tree.build.make()
     except BuildError as error:
         return "refused", tree.build.cc, complaint(error)
+    if tree.is_unchanged():
+        return "same code", tree.build.cc, ""
     try:
         tree.analyse(file)
     except BuildError as error:
         by_rule = "-Wthread-safety" in str(error)
         return ("killed", "thread safety", complaint(error)) if by_rule else ("refused", "clang", complaint(error))
+    if file in host_tested():
+        try:
+            tree.build.make("host-test")
+        except BuildError as error:
+            return "killed", "host tests", complaint(error)
     for stage in stages:
         result = _run(stage, tree.build)
         if result.verdict != "passed":
@@ -111,12 +145,12 @@ def _judge(tree: Tree, file: str, stages: list[Stage]) -> tuple[str, str, str]:
     return "survived", "", ""
 
 
-def examine(tree: Tree, number: int, mutant: Mutant, stages: list[Stage]) -> Row:
-    """Build and run one mutant; the tree is as before afterwards."""
+def examine(tree: Tree, number: int, mutant: Mutant, stages: list[Stage] | None = None) -> Row:
+    """Build and run one mutant, by default through its file's plan; the tree is as before afterwards."""
     source, begin = (ROOT / mutant.file).read_text(), time.monotonic()
     tree.change(mutant.file, mutant.applied(source))
     try:
-        outcome, by, said = _judge(tree, mutant.file, stages)
+        outcome, by, said = _judge(tree, mutant.file, stages or plan(mutant.file))
     finally:
         tree.change(mutant.file, source)
     return Row(number, mutant.file, mutant.identity, outcome, by, said, round(time.monotonic() - begin, 1))
@@ -140,7 +174,7 @@ def choose(mutants: list[Mutant], files: list[str], only: list[int], sample: int
     """Number and mutant; of each file not more than @sample."""
     numbered = [(n, m) for n, m in enumerate(mutants, 1) if not only or n in only]
     chosen = []
-    for file in files or TARGETS:
+    for file in files or targets():
         of_file = [(n, m) for n, m in numbered if m.file == file]
         if sample is not None and sample < len(of_file):
             of_file = sorted(random.Random(f"{seed} {file}").sample(of_file, sample), key=lambda nm: nm[0])
@@ -148,8 +182,8 @@ def choose(mutants: list[Mutant], files: list[str], only: list[int], sample: int
     return chosen
 
 
-def _baseline(tree: Tree, say: Callable[[str], None]) -> None:
-    for stage in STAGES:
+def _baseline(tree: Tree, stages: list[Stage], say: Callable[[str], None]) -> None:
+    for stage in stages:
         begin = time.monotonic()
         result = _run(stage, tree.build)
         if result.verdict != "passed":
@@ -157,21 +191,37 @@ def _baseline(tree: Tree, say: Callable[[str], None]) -> None:
         say(f"without a mutant {stage.name} passes in {time.monotonic() - begin:.1f} s")
 
 
-def table(files: list[str], only: list[int], sample: int | None, seed: int,
+def table(files: list[str], only: list[int], sample: int | None, seed: int, jobs: int,
           say: Callable[[str], None]) -> list[Row]:
-    """Every chosen mutant, a line each as it comes."""
-    mutants = [m for file in TARGETS for m in generate(file, (ROOT / file).read_text())]
+    """Every chosen mutant, a line each as it comes; @jobs at a time, each in a tree of its own."""
+    mutants = [m for file in targets() for m in of_file(file)]
     reasons = equivalents(EQUIVALENTS.read_text(), mutants)
     chosen = choose(mutants, files, only, sample, seed)
-    tree = Tree(ROOT / "build/operators")
-    _baseline(tree, say)
-    rows = []
-    for i, (number, mutant) in enumerate(chosen, 1):
-        reason = reasons.get(mutant.identity)
-        rows.append(Row(number, mutant.file, mutant.identity, "equivalent", "", reason) if reason
-                    else examine(tree, number, mutant, STAGES))
-        say(f"{i}/{len(chosen)} {line(rows[-1])}")
-    return rows
+    trees: SimpleQueue[Tree] = SimpleQueue()
+    for i in range(jobs):
+        trees.put(Tree(ROOT / f"build/operators/{i}"))
+    tree = trees.get()
+    _baseline(tree, list(dict.fromkeys(stage for _, m in chosen for stage in plan(m.file))), say)
+    trees.put(tree)
+    done = 0
+
+    def one(numbered: tuple[int, Mutant]) -> Row:
+        nonlocal done
+        number, mutant = numbered
+        if reason := reasons.get(mutant.identity):
+            row = Row(number, mutant.file, mutant.identity, "equivalent", "", reason)
+        else:
+            own = trees.get()
+            row = examine(own, number, mutant)
+            trees.put(own)
+        with lock:
+            done += 1
+            say(f"{done}/{len(chosen)} {line(row)}")
+        return row
+
+    lock = threading.Lock()
+    with ThreadPoolExecutor(jobs) as pool:
+        return list(pool.map(one, chosen))
 
 
 def line(row: Row) -> str:

@@ -7,21 +7,29 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
-TARGETS = ["mm/lazy_mmu.c", "mm/tlb.c", "mm/mmu_gather.c", "mm/zap.c", "mm/mprotect.c", "mm/mremap.c",
-           "mm/fork.c", "mm/remap.c", "mm/populate.c", "mm/walk.c", "pv/batch.c", "pv/batch.h",
-           "mm/whole_table.c", "mm/whole_table.h", "mm/lazy_mmu.h", "mm/mprotect.h", "mm/shift.c",
-           "mm/mmap_lock.c", "mm/mmap_lock.h", "mm/fault.c", "mm/tables.c"]
+from .catalogue import ROOT
+
+# What only says what happened, or checks, has no behaviour of its own to change.
+_REPORTERS = {"kernel/backtrace.c", "kernel/counters.c", "kernel/counters.h", "kernel/ksyms.h", "kernel/lockdep.c", "kernel/panic.c",
+              "kernel/printk.c", "kernel/seeded.c", "kernel/trace.c", "kernel/vsnprintf.c", "mm/audit.c", "pv/xen/console.c",
+              "pv/xen/witness.c"}
+_FOLDERS = ["mm", "kernel", "pv", "pv/soft", "pv/xen", "boot"]
 
 _COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\])*"', re.S)
 _DIRECTIVE = re.compile(r"^#ifdef CONFIG_BUGS\n.*?^#endif$|^#[^\n]*|\\$", re.S | re.M)
-_FUNCTION = re.compile(r"^(?P<indent>\t?)(?P<head>(?:\w[^;{}]*?)?\b(?P<name>[\w#]+)\([^;{}]*\)[^;{}]*?)\s*\n"
+# No head is longer; without a bound a list of macro calls takes minutes.
+_FUNCTION = re.compile(r"^(?P<indent>\t?)(?P<head>(?:\w[^;{}()]{0,120}?)?\b(?P<name>[\w#]+)\((?:(?!\n\n)[^;{}]){0,400}?\)(?:(?!\n\n)[^;{}]){0,120}?)[ \t\\]*\n"
                        r"(?P=indent)\{", re.M)
 _REPORTS = re.compile(r"assert|print|refused|batch_size")
-_CONTROL = re.compile(r"(if|while|for|switch|for_each_\w+) ?\(")
-_ASIDE = re.compile(r"(?:ASSERT|BUG_ON|(?:static_)?assert\w*|lockdep_\w+|count(?:_\w+)?|trace|per_cpu|printk|panic|"
-                    r"refused|preempt_point)\(|"
+_CONTROL = re.compile(r"(if|while|for|switch|(?:list_)?for_each_\w+) ?\(")
+_LABELS = re.compile(r"\s*(?:(?:else|do)\s+)?(?:(?:case\s[^:?]+|default):\s*)*")
+_ASIDE = re.compile(r"(?:ASSERT|BUG_ON|(?:static_)?assert\w*|lockdep_\w+|count(?:_\w+)?|trace|per_cpu|printk|pr_\w+|panic\w*|"
+                    r"refused|preempt_point)\(|struct \{|"
                     r"(?:return|break|continue|goto)\b|\w[\w# ]* \**\w+(?:\[.*\])?(?:;|,| =)")
+# These write to what their first argument names, and read nothing that their twin writes.
+_SETTERS = re.compile(r"(list_init|wait_queue_init|set_gate|mutex_init|rwsem_init)\(([^,]*)[,)].*;", re.S)
 _CALL = re.compile(r"[\w#]+\(.*\);", re.S)
 _ASSIGNMENT = re.compile(r"([\w.>\[\]-]+) \|?= (?:(?:min|max)\()?[^(]*;")
 _VALUE = re.compile(r"(return |(?:bool )?[\w.>-]+ = )(.*);", re.S)
@@ -104,7 +112,7 @@ class _Scanner:
         return end
 
     def statement(self, at: int, block: int) -> int:
-        at = re.compile(r"\s*(?:(?:else|do)\s+)?").match(self.text, at).end()
+        at = _LABELS.match(self.text, at).end()
         if self.text[at] == "{":
             return self.block(at)
         if m := _CONTROL.match(self.text, at):
@@ -184,7 +192,10 @@ def _drop(f: _Function) -> Iterator[tuple[int, int, str]]:
 
 
 def _commute(one: str, two: str) -> bool:
-    """Plain assignments of two places: the compiler may swap them itself."""
+    """Assignments of two places: the order is nobody's business."""
+    a, b = _SETTERS.fullmatch(one), _SETTERS.fullmatch(two)
+    if a and b:
+        return a[2] != b[2]
     a, b = _ASSIGNMENT.fullmatch(one), _ASSIGNMENT.fullmatch(two)
     return bool(a and b and not _names(two, a[1]) and not _names(one, b[1]))
 
@@ -239,3 +250,16 @@ def generate(file: str, source: str) -> list[Mutant]:
                 seen[key] += 1
                 found.append(Mutant(file, *key, seen[key], start, end, new))
     return found
+
+
+@cache
+def of_file(file: str) -> list[Mutant]:
+    """All mutants of a file of this tree."""
+    return generate(file, (ROOT / file).read_text())
+
+
+@cache
+def targets() -> list[str]:
+    """Every source and header of the kernel that has something to change."""
+    files = [path.relative_to(ROOT).as_posix() for folder in _FOLDERS for path in sorted((ROOT / folder).glob("*.[ch]"))]
+    return [file for file in files if file not in _REPORTERS and of_file(file)]

@@ -56,6 +56,17 @@ class Tree:
         refresh(root, Build())
         self.build = Build(root=root)
         self.build.make()
+        self._code = self._loaded()
+
+    def _loaded(self) -> bytes:
+        """A digest of what the image loads: code and data, without what a debugger reads."""
+        plain = self.build.image.with_suffix(".bin")
+        run_checked("objcopy", "-O", "binary", str(self.build.image), str(plain))
+        return hashlib.sha256(plain.read_bytes()).digest()
+
+    def is_unchanged(self) -> bool:
+        """The compiler has made of the changed tree what it made of the original."""
+        return self._loaded() == self._code
 
     def change(self, file: str, source: str) -> None:
         (self.build.root / file).write_text(source, encoding="utf-8")
