@@ -67,6 +67,11 @@ void smp_prepare(unsigned max)
 		make_trampoline_tables();
 }
 
+unsigned smp_possible_cpus(void)
+{
+	return nr_cpus;
+}
+
 void smp_init_this_cpu(unsigned cpu)
 {
 	*this_cpu_rng() = rng_stream(boot_seed, cpu);

@@ -186,7 +186,7 @@ static void soft_set_tables(const struct table_change *change, unsigned n)
 	local_irq_restore(flags);
 }
 
-bool soft_alloc_table(struct mm *mm, u64 frame, unsigned level)
+static bool soft_alloc_table(struct mm *mm, u64 frame, unsigned level)
 {
 	unsigned long flags = spin_lock_irqsave_unfair(&soft_lock);
 	const char *why = soft_make_table(frame, level, mm == &init_mm);

@@ -14,6 +14,9 @@
  *
  * The guest's invalidations serve the shadow too: it makes them for just the changes that need
  * them.
+ *
+ * A root, the shadow of an L4 table, is made when a CPU loads the table and it has none. So address
+ * spaces that no CPU has loaded need no frame of the pool, and there may be any number of them.
  */
 #include "pv/soft/soft.h"
 
@@ -29,9 +32,25 @@
 
 #define KERNEL_SLOT (PTRS_PER_TABLE / 2)
 #define MAX_REPORTS 8
+/*
+ * A fault needs three frames at most, and each reclaim frees an eighth of the pool, first for the
+ * CPU that made it. One finds nothing only while others are at it.
+ */
+#define RECLAIMS_MAX 1000
 
-/* The guest's L4 table that this CPU has loaded; 0: the kernel's, which has no shadow. */
+/*
+ * The guest's L4 table that this CPU has loaded; 0: the kernel's, which has no shadow. It changes
+ * under soft_lock, after the CPU's CR3.
+ */
 static DEFINE_PER_CPU(u64, loaded_root);
+
+bool shadow_is_loaded(u64 guest)
+{
+	for_each_online_cpu(cpu)
+		if (smp_load_acquire(per_cpu_ptr(loaded_root, cpu)) == guest)
+			return true;
+	return false;
+}
 
 static u64 derive(u64 guest)
 {
@@ -127,38 +146,62 @@ static enum fill fill(struct walk *w) __must_hold(soft_lock)
 	}
 }
 
-static enum fill fill_address(unsigned long addr, unsigned long error)
+/* With the frames of @r, if any, which go back to the pool first. */
+static enum fill fill_address(unsigned long addr, unsigned long error, struct shadow_reclaim *r)
 {
 	u64 root = this_cpu_read(loaded_root);
 	struct walk w = {.addr = addr, .error = error, .guest = root, .rights = ~0UL};
-	enum fill result;
+	enum fill result = FILL_NOTHING_TO_DO;
 
-	if (!root)
-		return FILL_NOTHING_TO_DO;
 	spin_lock_unfair(&soft_lock);
-	w.shadow = soft_table(soft_frames[root].shadow);
-	result = fill(&w);
+	if (r)
+		shadow_pool_put_all(r);
+	if (root) {
+		w.shadow = soft_table(soft_frames[root].shadow);
+		result = fill(&w);
+	}
 	spin_unlock(&soft_lock);
 	return result;
 }
 
-static void reclaim_with_interrupts(void)
+static void reclaim_with_interrupts(struct shadow_reclaim *r)
 {
 	preempt_disable();
 	local_irq_enable();
-	shadow_pool_reclaim();
+	shadow_pool_reclaim(r);
 	local_irq_disable();
 	preempt_enable_no_resched();
+}
+
+/* Apart: the frames take half a KiB of stack. The task stays on this CPU. */
+static __noinline enum fill reclaim_and_fill(unsigned long addr, unsigned long error)
+{
+	struct shadow_reclaim r;
+	enum fill result;
+
+	for (unsigned n = 0; n < RECLAIMS_MAX; n++) {
+		reclaim_with_interrupts(&r);
+		result = fill_address(addr, error, &r);
+		if (result != FILL_NO_FRAME)
+			return result;
+	}
+	shadow_pool_exhausted(addr, RECLAIMS_MAX);
 }
 
 /* The fault's context has interrupts off; a reclaim needs them, and so does its flush. */
 static bool shadow_fix_fault(const struct pt_regs *regs, unsigned long addr)
 {
-	bool may_reclaim = (regs->flags & FLAGS_IF) && !in_interrupt();
-	enum fill result;
+	enum fill result = fill_address(addr, regs->orig_ax, NULL);
 
-	while ((result = fill_address(addr, regs->orig_ax)) == FILL_NO_FRAME && may_reclaim)
-		reclaim_with_interrupts();
+	if (result == FILL_NO_FRAME) {
+		if (!(regs->flags & FLAGS_IF) || in_interrupt())
+			panic_regs(
+				regs, addr,
+				"hypervisor: no frame for the shadow of %#lx, and interrupts are "
+				"off",
+				addr);
+		result = reclaim_and_fill(addr, regs->orig_ax);
+	}
 	if (result == FILL_DONE)
 		count(CNT_SHADOW_FILLS);
 	return result == FILL_DONE;
@@ -166,59 +209,37 @@ static bool shadow_fix_fault(const struct pt_regs *regs, unsigned long addr)
 
 /* --- tables --- */
 
-static u64 get_root(u64 guest)
-{
-	u64 frame = 0;
-
-	preempt_disable();
-	for (unsigned attempt = 0; !frame && attempt < 2; attempt++) {
-		unsigned long flags;
-
-		if (attempt)
-			shadow_pool_reclaim();
-		flags = spin_lock_irqsave_unfair(&soft_lock);
-		frame = shadow_pool_get(guest);
-		spin_unlock_irqrestore(&soft_lock, flags);
-	}
-	preempt_enable();
-	return frame;
-}
-
-/* An L4 table gets its shadow, with the kernel's half, when it is made: it must be loadable. */
-static bool shadow_alloc_table(struct mm *mm, u64 frame, unsigned level)
-{
-	unsigned long flags;
-	u64 root = 0;
-
-	if (level == 4) {
-		root = get_root(frame);
-		if (!root)
-			return false;
-		memcpy(soft_table(root) + KERNEL_SLOT, soft_table(frame) + KERNEL_SLOT,
-		       KERNEL_SLOT * sizeof(u64));
-	}
-	soft_alloc_table(mm, frame, level);
-	flags = spin_lock_irqsave_unfair(&soft_lock);
-	soft_frames[frame].shadow = root;
-	spin_unlock_irqrestore(&soft_lock, flags);
-	return true;
-}
-
 void shadow_forget_table(u64 frame)
 {
-	u64 shadow = soft_frames[frame].shadow;
-
-	soft_frames[frame].shadow = 0;
-	if (shadow)
-		shadow_pool_put(shadow);
+	shadow_pool_drop(frame);
 }
 
-static void shadow_load_pgd(struct mm *mm, u64 pgd, unsigned asid, bool flush) __no_thread_safety
+/* A root has the kernel's half, which never changes. */
+static u64 root_of(u64 pgd) __must_hold(soft_lock)
 {
-	u64 shadow = soft_frames[pgd].shadow;
+	u64 root = soft_frames[pgd].shadow;
 
-	this_cpu_write(loaded_root, shadow ? pgd : 0);
-	native_load_pgd(mm, shadow ? shadow : pgd, asid, flush);
+	if (root)
+		return root;
+	root = shadow_pool_get_root(pgd);
+	memcpy(soft_table(root) + KERNEL_SLOT, soft_table(pgd) + KERNEL_SLOT,
+	       KERNEL_SLOT * sizeof(u64));
+	soft_frames[pgd].shadow = root;
+	return root;
+}
+
+/* Interrupts are off. */
+static void shadow_load_pgd(struct mm *mm, u64 pgd, unsigned asid, bool flush)
+{
+	spin_lock_unfair(&soft_lock);
+	if (soft_frames[pgd].kernel) {
+		native_load_pgd(mm, pgd, asid, flush);
+		smp_store_release(this_cpu_ptr(loaded_root), 0UL);
+	} else {
+		native_load_pgd(mm, root_of(pgd), asid, flush);
+		smp_store_release(this_cpu_ptr(loaded_root), pgd);
+	}
+	spin_unlock(&soft_lock);
 }
 
 /* --- the audit --- */
@@ -274,7 +295,6 @@ void shadow_setup(void)
 	deferred_setup();
 	pv_ops.name = "shadow";
 	pv_ops.mmu.take_over = shadow_take_over;
-	pv_ops.mmu.alloc_table = shadow_alloc_table;
 	pv_ops.mmu.load_pgd = shadow_load_pgd;
 	pv_ops.mmu.fix_fault = shadow_fix_fault;
 }

@@ -4,7 +4,13 @@
  * again.
  *
  * A shadow that is taken is unlinked first, then every CPU forgets what it has walked, and only
- * then the frame can be used again. Shadows of L4 tables may be loaded and are never taken.
+ * then the frame can be used again. A root, the shadow of an L4 table, is taken only while no CPU
+ * has it loaded. Then no CPU reads it, and no flush is needed before its frame is used again: what
+ * TLBs and walk caches hold under its address space names the tables below, which stay.
+ *
+ * Invariant: frames that are free, and roots, are together more than the CPUs that are online. A
+ * CPU that changes its address space has interrupts off and cannot wait for a flush; so among them
+ * it finds one that is free, or a root that no CPU has loaded.
  *
  * Lock: soft_lock.
  */
@@ -14,15 +20,16 @@
 #include "kernel/interrupt.h"
 #include "kernel/irqflags.h"
 #include "kernel/panic.h"
+#include "kernel/smp.h"
 #include "kernel/string.h"
 #include "mm/early.h"
 
 #define POOL_MIN 96	      /* tables: the L4s of all processes of a stress suite, and more */
+#define POOL_CPU_MIN 8	      /* with many CPUs: so many for each */
 #define POOL_FRAMES_EACH 1024 /* and one for so many frames of memory */
-#define RECLAIM_MAX 64
 
 struct pool_entry {
-	bool used;
+	bool used, root;
 	u64 guest;   /* the table that it shadows */
 	u64 *parent; /* the entry that links it, or did; in the window */
 };
@@ -31,6 +38,7 @@ static struct {
 	struct pool_entry *entry;
 	u64 first; /* frame */
 	unsigned size, hand;
+	unsigned nr_free, nr_roots;
 } pool __guarded_by(soft_lock);
 
 static struct pool_entry *entry_of(u64 frame) __must_hold(soft_lock)
@@ -41,11 +49,12 @@ static struct pool_entry *entry_of(u64 frame) __must_hold(soft_lock)
 
 void shadow_pool_init(void)
 {
-	unsigned size = POOL_MIN + early_max_pfn() / POOL_FRAMES_EACH;
+	unsigned size = max((unsigned)POOL_MIN, POOL_CPU_MIN * smp_possible_cpus()) +
+			early_max_pfn() / POOL_FRAMES_EACH;
 	void *frames = early_alloc(size * PAGE_SIZE, PAGE_SIZE);
 
 	spin_lock_unfair(&soft_lock);
-	pool.size = size;
+	pool.size = pool.nr_free = size;
 	pool.first = virt_to_pfn(frames).v;
 	pool.entry = early_alloc(size * sizeof(*pool.entry), sizeof(u64));
 	for (unsigned i = 0; i < size; i++)
@@ -53,23 +62,97 @@ void shadow_pool_init(void)
 	spin_unlock(&soft_lock);
 }
 
+/* The shadow in entry @k is in use; not one that somebody else is reclaiming. */
+static bool is_shadow(unsigned k) __must_hold(soft_lock)
+{
+	const struct pool_entry *e = &pool.entry[k];
+
+	return e->used && soft_frames[e->guest].shadow == pool.first + k;
+}
+
+static bool is_idle_root(unsigned k) __must_hold(soft_lock)
+{
+	return pool.entry[k].root && is_shadow(k) && !shadow_is_loaded(pool.entry[k].guest);
+}
+
+static u64 use_frame(unsigned k, u64 guest, bool root) __must_hold(soft_lock)
+{
+	pool.entry[k] = (struct pool_entry){.used = true, .root = root, .guest = guest};
+	pool.nr_free--;
+	pool.nr_roots += root;
+	memset(soft_table(pool.first + k), 0, PAGE_SIZE);
+	return pool.first + k;
+}
+
+/* The first free frame from the hand on. There is one. */
+static u64 use_free_frame(u64 guest, bool root) __must_hold(soft_lock)
+{
+	for (unsigned i = 0; i < pool.size; i++)
+		if (!pool.entry[(pool.hand + i) % pool.size].used)
+			return use_frame((pool.hand + i) % pool.size, guest, root);
+	panic("hypervisor: none of %u frames is free, of which %u are said to be", pool.size,
+	      pool.nr_free);
+}
+
 u64 shadow_pool_get(u64 guest)
 {
-	for (unsigned i = 0; i < pool.size; i++) {
-		unsigned k = (pool.hand + i) % pool.size;
+	if (!pool.nr_free || pool.nr_free + pool.nr_roots <= cpumask_weight(&cpu_online_mask) + 1)
+		return 0;
+	return use_free_frame(guest, false);
+}
 
-		if (pool.entry[k].used)
-			continue;
-		pool.entry[k] = (struct pool_entry){.used = true, .guest = guest};
-		memset(soft_table(pool.first + k), 0, PAGE_SIZE);
-		return pool.first + k;
-	}
-	return 0;
+/* The shadow in @frame is one no more; the frame is not free yet. */
+static void forget(u64 frame) __must_hold(soft_lock)
+{
+	struct pool_entry *e = entry_of(frame);
+
+	pool.nr_roots -= e->root;
+	soft_frames[e->guest].shadow = 0;
 }
 
 void shadow_pool_put(u64 frame)
 {
-	entry_of(frame)->used = false;
+	struct pool_entry *e = entry_of(frame);
+
+	BUG_ON(!e->used);
+	e->used = false;
+	pool.nr_free++;
+}
+
+void shadow_pool_drop(u64 guest)
+{
+	u64 frame = soft_frames[guest].shadow;
+
+	if (!frame)
+		return;
+	BUG_ON(shadow_is_loaded(guest));
+	forget(frame);
+	shadow_pool_put(frame);
+}
+
+/* Take the root that an address space has which no CPU has loaded. */
+static void take_idle_root(void) __must_hold(soft_lock)
+{
+	for (unsigned i = 0; i < pool.size; i++) {
+		unsigned k = pool.hand++ % pool.size;
+
+		if (!is_idle_root(k))
+			continue;
+		count(CNT_SHADOW_RECLAIMS);
+		forget(pool.first + k);
+		shadow_pool_put(pool.first + k);
+		return;
+	}
+	panic("hypervisor: no frame for a root: of %u frames %u are free and %u are roots, all "
+	      "loaded, with %u CPUs",
+	      pool.size, pool.nr_free, pool.nr_roots, cpumask_weight(&cpu_online_mask));
+}
+
+u64 shadow_pool_get_root(u64 guest)
+{
+	if (!pool.nr_free)
+		take_idle_root();
+	return use_free_frame(guest, true);
 }
 
 void shadow_pool_set_parent(u64 frame, u64 *entry)
@@ -84,26 +167,20 @@ static void detach(u64 frame) __must_hold(soft_lock)
 
 	if (e->parent && soft_frame_of(*e->parent) == frame)
 		WRITE_ONCE(*e->parent, 0);
-	soft_frames[e->guest].shadow = 0;
+	forget(frame);
 }
 
-/* Unlink some, in the order of the hand; how many. */
-static unsigned detach_some(u64 *frames, unsigned max_frames) __must_hold(soft_lock)
+/* Unlink some, in the order of the hand. */
+static void detach_some(struct shadow_reclaim *r, unsigned max_frames) __must_hold(soft_lock)
 {
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < pool.size && n < max_frames; i++) {
+	for (unsigned i = 0; i < pool.size && r->n < max_frames; i++) {
 		unsigned k = pool.hand++ % pool.size;
-		struct pool_entry *e = &pool.entry[k];
 
-		/* One that somebody else is reclaiming is no shadow any more. */
-		if (!e->used || soft_frames[e->guest].level == 4 ||
-		    soft_frames[e->guest].shadow != pool.first + k)
+		if (!is_shadow(k) || (pool.entry[k].root && !is_idle_root(k)))
 			continue;
-		frames[n++] = pool.first + k;
 		detach(pool.first + k);
+		r->frame[r->n++] = pool.first + k;
 	}
-	return n;
 }
 
 static void forget_walks(void *unused __unused)
@@ -111,22 +188,32 @@ static void forget_walks(void *unused __unused)
 	soft_flush_everything();
 }
 
-void shadow_pool_reclaim(void)
+void shadow_pool_reclaim(struct shadow_reclaim *r)
 {
 	unsigned long flags = spin_lock_irqsave_unfair(&soft_lock);
-	u64 frames[RECLAIM_MAX];
-	unsigned n = detach_some(frames, min(pool.size / 8, (unsigned)RECLAIM_MAX));
 
+	r->n = 0;
+	detach_some(r, min(pool.size / 8, (unsigned)SHADOW_RECLAIM_MAX));
 	spin_unlock_irqrestore(&soft_lock, flags);
-	if (!n)
+	if (!r->n)
 		return;
-	count_n(CNT_SHADOW_RECLAIMS, n);
+	count_n(CNT_SHADOW_RECLAIMS, r->n);
 	flags = local_irq_save();
 	soft_flush_everything();
 	local_irq_restore(flags);
 	smp_call_mask(&cpu_online_mask, forget_walks, NULL);
-	flags = spin_lock_irqsave_unfair(&soft_lock);
-	for (unsigned i = 0; i < n; i++)
-		shadow_pool_put(frames[i]);
-	spin_unlock_irqrestore(&soft_lock, flags);
+}
+
+void shadow_pool_put_all(struct shadow_reclaim *r)
+{
+	while (r->n)
+		shadow_pool_put(r->frame[--r->n]);
+}
+
+void shadow_pool_exhausted(unsigned long addr, unsigned reclaims) __no_thread_safety
+{
+	panic("hypervisor: no frame for the shadow of %#lx after %u reclaims: of %u frames %u are "
+	      "free and %u are roots, with %u CPUs",
+	      addr, reclaims, pool.size, pool.nr_free, pool.nr_roots,
+	      cpumask_weight(&cpu_online_mask));
 }

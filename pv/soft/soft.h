@@ -19,8 +19,6 @@
 #include "mm/addr.h"
 #include "mm/pgtable_types.h"
 
-struct mm;
-
 #define SOFT_OWN 7 /* the level of a frame that is the hypervisor's own */
 
 struct soft_frame {
@@ -76,23 +74,41 @@ void soft_flush_everything(void);
 /* Count again what the books say; how often they are wrong, each of which is printed. */
 unsigned soft_frames_audit(void) __must_hold(soft_lock);
 
-/* hypervisor.c: what the shadow backend does too. */
-bool soft_alloc_table(struct mm *mm, u64 frame, unsigned level) __excludes(soft_lock);
-
 /* shadow.c */
 unsigned shadow_audit(void) __must_hold(soft_lock);
 /* The guest's table @frame ceases to be one. */
 void shadow_forget_table(u64 frame) __must_hold(soft_lock);
+/* True if some CPU has the guest's L4 table @guest loaded. */
+bool shadow_is_loaded(u64 guest) __must_hold(soft_lock);
 
 /* shadow_pool.c */
+#define SHADOW_RECLAIM_MAX 64
+
+/* Frames that were taken from their tables, and that no CPU can reach any more. */
+struct shadow_reclaim {
+	unsigned n;
+	u64 frame[SHADOW_RECLAIM_MAX];
+};
+
 void shadow_pool_init(void);
-/* A cleared frame for the shadow of @guest's table; 0: none is left. */
+/* A cleared frame for the shadow of @guest's table, below a root; 0: a reclaim must come first. */
 u64 shadow_pool_get(u64 guest) __must_hold(soft_lock);
+/* The same for an L4 table. There is always one: a root that no CPU has loaded goes for it. */
+u64 shadow_pool_get_root(u64 guest) __must_hold(soft_lock);
 void shadow_pool_put(u64 frame) __must_hold(soft_lock);
+/* @guest's table ceases to be one: its shadow, if any, goes. No CPU can reach it. */
+void shadow_pool_drop(u64 guest) __must_hold(soft_lock);
 /* The entry that links @frame, so that a reclaim finds it. */
 void shadow_pool_set_parent(u64 frame, u64 *entry) __must_hold(soft_lock);
-/* Take frames from tables that were filled long ago. Interrupts on, preemption off. */
-void shadow_pool_reclaim(void) __excludes(soft_lock);
+/*
+ * Take frames, an eighth of the pool at most, from tables that were filled long ago, and from roots
+ * that no CPU has loaded. They are the caller's until it puts them back. Interrupts on, preemption
+ * off.
+ */
+void shadow_pool_reclaim(struct shadow_reclaim *r) __excludes(soft_lock);
+void shadow_pool_put_all(struct shadow_reclaim *r) __must_hold(soft_lock);
+/* Panic: say what the pool holds. */
+void shadow_pool_exhausted(unsigned long addr, unsigned reclaims) __noreturn;
 
 void deferred_setup(void);
 void shadow_setup(void);
