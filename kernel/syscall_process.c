@@ -15,7 +15,7 @@
 
 #define ARCH_SET_FS 0x1002
 #define ARCH_GET_FS 0x1003
-#define RANDOM_MAX (1UL << 20)
+#define RANDOM_CHUNK 256
 #define RANDOM_STREAMS (1UL << 32) /* beyond those of tasks and CPUs */
 #define RLIMIT_STACK 3
 #define NR_RLIMITS 16
@@ -184,14 +184,17 @@ SYSCALL_DEFINE3(getrandom, unsigned long, buf, size_t, n, unsigned int, flags __
 {
 	static u64 stream = RANDOM_STREAMS;
 	struct rng rng = rng_stream(boot_seed, __atomic_fetch_add(&stream, 1, __ATOMIC_RELAXED));
+	u64 chunk[RANDOM_CHUNK / sizeof(u64)];
 	size_t len;
 
-	n = min(n, RANDOM_MAX);
+	n = min(n, MAX_RW_COUNT);
 	for (size_t done = 0; done < n; done += len) {
-		u64 bytes = rng_next(&rng);
-
-		len = min(n - done, sizeof(bytes));
-		if (copy_to_user(buf + done, &bytes, len))
+		if (task_is_ending())
+			return done ? (long)done : -EINTR;
+		len = min(n - done, sizeof(chunk));
+		for (unsigned i = 0; i * sizeof(u64) < len; i++)
+			chunk[i] = rng_next(&rng);
+		if (copy_to_user(buf + done, chunk, len))
 			return done ? (long)done : -EFAULT;
 	}
 	return n;

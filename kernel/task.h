@@ -87,6 +87,12 @@ static inline struct task *get_current(void)
 }
 #define current get_current()
 
+/* The process of the current task ends: what takes long stops. Kernel threads never end so. */
+static inline bool task_is_ending(void)
+{
+	return unlikely(READ_ONCE(current->work) & TASK_WORK_EXIT);
+}
+
 /* The registers of the task's last entry from user mode, at the top of its kernel stack. */
 struct pt_regs *task_user_regs(struct task *t);
 

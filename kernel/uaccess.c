@@ -7,7 +7,7 @@
 #include "kernel/layout.h"
 #include "pv/pv_ops.h"
 
-static bool access_ok(unsigned long addr, size_t n)
+bool access_ok(unsigned long addr, size_t n)
 {
 	return n <= USER_END && addr <= USER_END - n;
 }
@@ -21,7 +21,8 @@ static bool access_ok(unsigned long addr, size_t n)
 			 : "a"(value)                                                              \
 			 : "memory")
 
-static int copy_user(unsigned long dst, unsigned long src, size_t n)
+/* How many bytes are left over; of the word in which a fault comes, all. */
+static __always_inline size_t copy_user_left(unsigned long dst, unsigned long src, size_t n)
 {
 	size_t words = n / 8, rest = n % 8;
 
@@ -30,7 +31,31 @@ static int copy_user(unsigned long dst, unsigned long src, size_t n)
 	if (!words)
 		REP_MAY_FAULT("movsb", dst, src, rest, 0);
 	pv_uaccess_end();
-	return words || rest ? -EFAULT : 0;
+	return words * 8 + rest;
+}
+
+static int copy_user(unsigned long dst, unsigned long src, size_t n)
+{
+	return copy_user_left(dst, src, n) ? -EFAULT : 0;
+}
+
+size_t copy_from_user_partial(void *dst, unsigned long src, size_t n)
+{
+	size_t left, last;
+
+	if (!access_ok(src, n))
+		return 0;
+	left = copy_user_left((unsigned long)dst, src, n);
+	if (!left)
+		return n;
+	last = min(left, 8UL); /* byte by byte, as far as it goes */
+	dst = (char *)dst + (n - left);
+	src += n - left;
+	left -= last;
+	pv_uaccess_begin();
+	REP_MAY_FAULT("movsb", dst, src, last, 0);
+	pv_uaccess_end();
+	return n - left - last;
 }
 
 int copy_from_user(void *dst, unsigned long src, size_t n)
