@@ -118,6 +118,11 @@ static inline void downgrade_write(struct rwsem *s) __releases(s) __acquires_sha
 		rwsem_wake(s);
 }
 
+static inline bool rwsem_has_waiters(const struct rwsem *s)
+{
+	return READ_ONCE(s->state) & RWSEM_WAITERS;
+}
+
 static inline bool rwsem_is_locked(const struct rwsem *s)
 {
 	return READ_ONCE(s->state) & ~RWSEM_WAITERS;

@@ -10,6 +10,7 @@
 
 #include "kernel/errno.h"
 #include "kernel/seeded.h"
+#include "kernel/task.h"
 #include "mm/lazy_mmu.h"
 #include "mm/pgtable.h"
 #include "mm/tables.h"
@@ -185,7 +186,11 @@ static int copy_pte_range(struct vma *src, pmd_t *pmd, unsigned long addr,
 	struct copy *c = arg;
 	struct table_pair p = {c, ALIGN_DOWN(addr, PMD_SIZE), src, pmd, NULL};
 	bool fills = whole_tables_enabled && holds_many(&p);
-	pmd_t *link = tables_prepare_upper(c->to, &c->changes, addr);
+	pmd_t *link;
+
+	if (task_is_ending())
+		return -EINTR;
+	link = tables_prepare_upper(c->to, &c->changes, addr);
 
 	if (link)
 		p.table = fills ? plain_table_alloc(c->to) : table_alloc(c->to, 1);

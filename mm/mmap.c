@@ -2,7 +2,8 @@
  * mmap, munmap, brk, and the VMAs behind them.
  *
  * Locks: mmap_lock for writing while the layout changes. munmap gives it back to readers before it
- * touches the page tables, so that its zap races with faults of the rest of the mm.
+ * touches the page tables, so that its zap races with faults of the rest of the mm. MAP_POPULATE
+ * comes after it, as a reader.
  */
 #include "mm/mmap.h"
 
@@ -255,18 +256,8 @@ static int set_backing(struct vma *v, const struct mmap_frames *frames, unsigned
 	return 0;
 }
 
-static int fill_new(struct vma *v, unsigned long flags)
-{
-	if (v->flags & VM_PFNMAP)
-		return remap_pfn_range(v, v->start, v->end, pfn(v->pgoff));
-	if ((flags & MAP_POPULATE) && (v->flags & VM_ACCESS))
-		populate_range(v, v->start, v->end,
-			       v->flags & VM_WRITE); /* as far as memory goes */
-	return 0;
-}
-
 static long map_locked(struct mm *mm, unsigned long addr, unsigned long len, unsigned long vm_flags,
-		       unsigned long flags, const struct mmap_frames *frames, unsigned long pgoff)
+		       const struct mmap_frames *frames, unsigned long pgoff)
 {
 	struct vma *v;
 	int err;
@@ -282,7 +273,7 @@ static long map_locked(struct mm *mm, unsigned long addr, unsigned long len, uns
 		return err;
 	}
 	mm_insert_vma(mm, v);
-	err = fill_new(v, flags);
+	err = frames ? remap_pfn_range(v, v->start, v->end, pfn(v->pgoff)) : 0;
 	if (err) {
 		unmap_range_locked(mm, addr, addr + len, false);
 		return err;
@@ -309,8 +300,10 @@ long do_mmap(unsigned long addr, unsigned long len, unsigned long prot, unsigned
 	mmap_write_lock(mm);
 	addr = place(mm, addr, len, flags);
 	if ((long)addr > 0)
-		addr = map_locked(mm, addr, len, vm_flags, flags, frames, pgoff);
+		addr = map_locked(mm, addr, len, vm_flags, frames, pgoff);
 	mmap_write_unlock(mm);
+	if ((long)addr > 0 && (flags & MAP_POPULATE) && (vm_flags & VM_ACCESS))
+		mm_populate(mm, addr, addr + len, POPULATE_MAP);
 	return addr;
 }
 
@@ -329,7 +322,7 @@ long do_brk(unsigned long brk)
 
 		if (new_end > old_end)
 			ok = (!next || next->start >= new_end) &&
-			     map_locked(mm, old_end, new_end - old_end, VM_READ | VM_WRITE, 0, NULL,
+			     map_locked(mm, old_end, new_end - old_end, VM_READ | VM_WRITE, NULL,
 					0) > 0;
 		else if (new_end < old_end)
 			ok = !unmap_range_locked(mm, new_end, old_end, false);

@@ -227,12 +227,7 @@ static int advise_vma(struct mmu_gather *tlb, struct vma *v, unsigned long start
 		}
 		return 0;
 	}
-	if (advice != MADV_POPULATE_READ && advice != MADV_POPULATE_WRITE)
-		return 0; /* a hint */
-	if ((v->flags & VM_PFNMAP) ||
-	    !(v->flags & (advice == MADV_POPULATE_WRITE ? VM_WRITE : VM_ACCESS)))
-		return -EINVAL;
-	return populate_range(v, start, end, advice == MADV_POPULATE_WRITE);
+	return 0; /* a hint */
 }
 
 /* Holes do not stop the rest from being advised, but are an error in the end. */
@@ -269,6 +264,10 @@ long do_madvise(unsigned long addr, unsigned long len, int advice)
 		return -EINVAL;
 	if (!user_range_ok(addr, len))
 		return -ENOMEM;
+	if (advice == MADV_POPULATE_READ)
+		return mm_populate(mm, addr, addr + len, POPULATE_READ);
+	if (advice == MADV_POPULATE_WRITE)
+		return mm_populate(mm, addr, addr + len, POPULATE_WRITE);
 	if (drops_tables(mm, addr, addr + len, advice)) {
 		mmap_write_lock(mm);
 		err = advise_range(mm, addr, addr + len, advice, true);

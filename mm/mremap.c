@@ -147,14 +147,19 @@ static int prepare_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, un
 	return prepare_image(vma->mm, m, new_addr, new_addr + len, whole) ? 0 : -ENOMEM;
 }
 
+/* In parts: a bound on the time that page_table_lock is held. */
 static int prepare_tables(struct vma *vma, struct move *m, unsigned long len)
 {
-	int err;
+	int err = 0;
 
-	spin_lock(&vma->mm->page_table_lock);
-	err = walk_pte_ranges(vma, m->old, m->old + len, prepare_pte_range, m);
-	table_changes_commit(&m->changes);
-	spin_unlock(&vma->mm->page_table_lock);
+	for (unsigned long addr = m->old, end = m->old + len, next; addr < end && !err;
+	     addr = next) {
+		next = pud_addr_end(addr, end);
+		spin_lock(&vma->mm->page_table_lock);
+		err = walk_pte_ranges(vma, addr, next, prepare_pte_range, m);
+		table_changes_commit(&m->changes);
+		spin_unlock(&vma->mm->page_table_lock);
+	}
 	return err;
 }
 

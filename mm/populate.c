@@ -1,6 +1,12 @@
 /*
  * populate: new pages for a whole range, in one section for each PTE page. Entries that exist
  * already and do not serve (the zero page where writing is wanted) are the fault handler's.
+ *
+ * A range may have terabytes. So between two chunks of it mmap_lock is given back if anybody waits
+ * for it, and the VMAs are looked at again; and it ends when its process does. What is populated by
+ * then stays, as on Linux.
+ *
+ * Locks: mmap_lock for reading, then the PTE page's.
  */
 #include "mm/populate.h"
 
@@ -8,12 +14,16 @@
 #include "kernel/seeded.h"
 #include "mm/fault.h"
 #include "mm/lazy_mmu.h"
+#include "mm/mmap_lock.h"
 #include "mm/pgtable.h"
 #include "mm/tables.h"
 #include "mm/shmem.h"
+#include "mm/vma.h"
 #include "mm/walk.h"
 #include "mm/whole_table.h"
 #include "mm/zeromap.h"
+
+#define POPULATE_CHUNK (32UL << 20) /* what walk.c makes tables for in one go */
 
 /* @prot: the VMA's. Accessed but clean: the D bit will say whether the page was ever written. */
 static __always_inline pte_t new_entry(struct vma *vma, unsigned long addr, pgprot_t prot)
@@ -123,16 +133,21 @@ static bool is_writable(const struct mm *mm, unsigned long addr)
 	       pte_write(pte_narrow(ptep_get(pte_offset(*pmd, addr)), *pmd));
 }
 
+/* Another thread may drop each page as soon as it is there: so only the end of the process ends it.
+ */
 static int fault_in_writable(struct vma *vma, unsigned long start, unsigned long end)
 {
 	for (unsigned long addr = start; addr < end; addr += PAGE_SIZE)
-		while (!is_writable(vma->mm, addr))
+		while (!is_writable(vma->mm, addr)) {
+			if (task_is_ending())
+				return -EINTR;
 			if (handle_mm_fault(vma, addr, FAULT_WRITE) == FAULT_OOM)
 				return -ENOMEM;
+		}
 	return 0;
 }
 
-int populate_range(struct vma *vma, unsigned long start, unsigned long end, bool write)
+static int populate_range(struct vma *vma, unsigned long start, unsigned long end, bool write)
 {
 	int err = 0;
 
@@ -147,5 +162,70 @@ int populate_range(struct vma *vma, unsigned long start, unsigned long end, bool
 	}
 	if (!err && write)
 		err = fault_in_writable(vma, start, end);
+	return err;
+}
+
+/* A chunk ends where a VMA, or what tables_alloc() links in one call, does. */
+static unsigned long chunk_end(const struct vma *v, unsigned long start, unsigned long end)
+{
+	return min(min(v->end, end), ALIGN_DOWN(start, POPULATE_CHUNK) + POPULATE_CHUNK);
+}
+
+/* Whether @v has the rights that are asked for; MAP_POPULATE takes what there is. */
+static bool may_populate(const struct vma *v, enum populate how)
+{
+	unsigned long needed = how == POPULATE_WRITE ? VM_WRITE : VM_ACCESS;
+
+	return !(v->flags & VM_PFNMAP) && (v->flags & needed);
+}
+
+static int populate_chunk(struct vma *v, unsigned long start, unsigned long end, enum populate how)
+{
+	bool write = how == POPULATE_WRITE || (how == POPULATE_MAP && (v->flags & VM_WRITE));
+
+	return may_populate(v, how) ? populate_range(v, start, end, write) : -EINVAL;
+}
+
+/* Let others have mmap_lock, or the audits their rest, where they wait. -EINTR. */
+static int let_others_in(struct mm *mm) __no_thread_safety
+{
+	if (likely(!READ_ONCE(current->work) && !rwsem_has_waiters(&mm->mmap_lock)))
+		return 0;
+	mmap_read_unlock(mm);
+	if (!task_is_ending())
+		freezer_checkpoint();
+	mmap_read_lock(mm);
+	return task_is_ending() ? -EINTR : 0;
+}
+
+/* Populate from *@start on, within one VMA, and move it on. */
+static int populate_step(struct mm *mm, unsigned long *start, unsigned long end, enum populate how)
+{
+	struct vma *v = vma_find(&mm->vmas, *start);
+	unsigned long addr = *start;
+	int err;
+
+	if (!v || v->start > addr) {
+		*start = v && how == POPULATE_MAP ? min(v->start, end) : end;
+		return how == POPULATE_MAP ? 0 : -ENOMEM;
+	}
+	*start = chunk_end(v, addr, end);
+	err = populate_chunk(v, addr, *start, how);
+	if (err && how == POPULATE_MAP)
+		*start = min(v->end, end); /* a hint: on with the next VMA */
+	return how == POPULATE_MAP ? 0 : err;
+}
+
+int mm_populate(struct mm *mm, unsigned long start, unsigned long end, enum populate how)
+{
+	int err = 0;
+
+	mmap_read_lock(mm);
+	while (start < end && !err) {
+		err = let_others_in(mm);
+		if (!err)
+			err = populate_step(mm, &start, end, how);
+	}
+	mmap_read_unlock(mm);
 	return err;
 }

@@ -9,8 +9,16 @@
  */
 int populate_entries(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end);
 
+enum populate {
+	POPULATE_MAP, /* MAP_POPULATE: with the rights of each VMA; a hint, which cannot fail */
+	POPULATE_READ,
+	POPULATE_WRITE, /* private and writable */
+};
+
 /*
- * Make every page of [start, end) of @vma present; with @write, also private and writable. -ENOMEM:
- * what was filled stays, but for a table that was not complete. mmap_lock held for reading.
+ * Make every page of [start, end) present, VMA by VMA up to the first hole. Takes mmap_lock, and
+ * gives it back now and then. What was filled stays, but for a table that was not complete.
+ * -EINTR: the process ends. Else POPULATE_MAP gives 0, the others Linux's errors: -ENOMEM for a
+ * hole, or want of memory, and -EINVAL where a VMA lacks the right or maps a device.
  */
-int populate_range(struct vma *vma, unsigned long start, unsigned long end, bool write);
+int mm_populate(struct mm *mm, unsigned long start, unsigned long end, enum populate how);

@@ -12,6 +12,8 @@
 #include "mm/walk.h"
 #include "mm/whole_table.h"
 
+#define REMOVED_MAX 512 /* tables in one go: a bound on the time that page_table_lock is held */
+
 struct zap {
 	struct mmu_gather *tlb;
 	unsigned long floor, ceiling; /* nothing else uses what lies between */
@@ -95,7 +97,22 @@ struct free_space {
 	unsigned long floor, ceiling;
 	bool only_whole; /* what goes with its contents; empty tables stay for what comes next */
 	struct table_changes *changes;
+	unsigned removed; /* since page_table_lock was taken */
 };
+
+/*
+ * Between two L2 tables: others may want the lock, and the CPU. Nobody makes tables meanwhile in
+ * the free space, because no VMA lies in it.
+ */
+static void let_others_in(struct free_space *f) __no_thread_safety
+{
+	if (f->removed < REMOVED_MAX)
+		return;
+	table_changes_commit(f->changes);
+	spin_unlock(&f->tlb->mm->page_table_lock);
+	spin_lock(&f->tlb->mm->page_table_lock);
+	f->removed = 0;
+}
 
 static bool may_go(const struct free_space *f, unsigned long addr, unsigned long size,
 		   const struct page *table)
@@ -123,6 +140,7 @@ static bool may_go(const struct free_space *f, unsigned long addr, unsigned long
 				continue;                                                          \
 			table_change(f->changes, entry, 0);                                        \
 			tlb_remove_table(f->tlb, addr, table);                                     \
+			f->removed++;                                                              \
 		}                                                                                  \
 	}
 
@@ -135,6 +153,7 @@ DEFINE_FREE_RANGE(pmd, PMD, free_below_pmd)
 static void free_below_pud(struct free_space *f, pud_t e, unsigned long addr, unsigned long end)
 {
 	free_pmd_range(f, pmd_offset(e, addr), addr, end);
+	let_others_in(f);
 }
 DEFINE_FREE_RANGE(pud, PUD, free_below_pud)
 
