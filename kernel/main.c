@@ -118,7 +118,6 @@ static enum shutdown_reason run_init(void)
 	if (pid < 0)
 		return SHUTDOWN_FAILED;
 	status = process_wait(pid);
-	console_fresh_line();
 	if (STATUS_SIGNAL(status))
 		pr_info("init: %s was ended by signal %d\n", argv[0], STATUS_SIGNAL(status));
 	else

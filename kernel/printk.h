@@ -14,16 +14,19 @@
  */
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list args);
 int snprintf(char *buf, size_t size, const char *fmt, ...) __printf(3, 4);
+/* The same, but control characters of the arguments of %s and %c become question marks. */
+int vsnprintf_line(char *buf, size_t size, const char *fmt, va_list args);
 
 void vprintk(const char *fmt, va_list args);
 void printk(const char *fmt, ...) __printf(1, 2);
-/* Raw bytes, for user writes; @n of them, in one piece. */
-void console_write(const char *s, size_t n);
-/* End the line that a user write has left open, if one has. */
-void console_fresh_line(void);
+/* @n bytes of ring 3, marked as such, in one piece. */
+void console_write_user(const char *s, size_t n);
 
 /* From now on @out gets the bytes; first what was printed before there was a console. */
-void console_open(void (*out)(const char *s, size_t n));
+typedef void (*console_out_t)(const char *s, size_t n);
+void console_open(console_out_t out);
+/* For tests, while nobody else prints: @out gets the bytes; who got them before is returned. */
+console_out_t console_redirect(console_out_t out);
 
 /* Diagnostics are KTAP comments, so that the test output stays parseable. */
 #define pr_info(fmt, ...) printk("# " fmt, ##__VA_ARGS__)

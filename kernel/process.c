@@ -330,7 +330,8 @@ void kill_current_process(const struct pt_regs *regs, int signal, const char *wh
 			  unsigned long addr)
 {
 	count(CNT_KILLED_TASKS);
-	pr_info("%s (pid %d tid %d): killed by signal %d: %s at %#lx, ip %#lx sp %#lx error %#lx\n",
+	pr_info("task %s (pid %d tid %d): killed by signal %d: %s at %#lx, ip %#lx sp %#lx error "
+		"%#lx\n",
 		current->name, current->process->pid, current->tid, signal, why, addr, regs->ip,
 		regs->sp, regs->orig_ax);
 	do_exit_group(STATUS_SIGNALLED(signal));

@@ -44,8 +44,8 @@ static void deliver(void)
 	if (!due)
 		return;
 	sig = __builtin_ctzll(due) + 1;
-	pr_info("%s (pid %d tid %d): ended by signal %d, which it sent to itself\n", current->name,
-		current->process->pid, current->tid, sig);
+	pr_info("task %s (pid %d tid %d): ended by signal %d, which it sent to itself\n",
+		current->name, current->process->pid, current->tid, sig);
 	do_exit_group(STATUS_SIGNALLED(sig));
 }
 

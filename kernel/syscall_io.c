@@ -34,7 +34,7 @@ static long write_bytes(unsigned long buf, size_t n)
 			return done ? (long)done : -EINTR;
 		len = min(n - done, sizeof(chunk));
 		got = copy_from_user_partial(chunk, buf + done, len);
-		console_write(chunk, got);
+		console_write_user(chunk, got);
 		if (got < len)
 			return done + got ? (long)(done + got) : -EFAULT;
 	}

@@ -69,6 +69,6 @@ long unsupported(int error, const char *reason, ...)
 	vsnprintf(text, sizeof(text), reason, args);
 	va_end(args);
 	if (first_time(text))
-		pr_info("%s: %s (%s)\n", current->name, text, error_name(error));
+		pr_info("task %s: %s (%s)\n", current->name, text, error_name(error));
 	return -error;
 }

@@ -7,6 +7,7 @@
 struct out {
 	char *buf;
 	size_t size, len;
+	bool one_line; /* strings lose their control characters */
 };
 
 struct spec {
@@ -21,6 +22,11 @@ static void put(struct out *o, char c)
 	o->len++;
 }
 
+static bool is_control(char c)
+{
+	return (unsigned char)c < ' ' || c == 0x7f;
+}
+
 static void put_padded(struct out *o, const char *s, size_t n, const struct spec *sp)
 {
 	size_t pad = sp->width > 0 && (size_t)sp->width > n ? sp->width - n : 0;
@@ -28,7 +34,7 @@ static void put_padded(struct out *o, const char *s, size_t n, const struct spec
 	for (size_t i = 0; !sp->left && i < pad; i++)
 		put(o, ' ');
 	for (size_t i = 0; i < n; i++)
-		put(o, s[i]);
+		put(o, o->one_line && is_control(s[i]) ? '?' : s[i]);
 	for (size_t i = 0; sp->left && i < pad; i++)
 		put(o, ' ');
 }
@@ -144,9 +150,9 @@ static void put_conversion(struct out *o, char conv, struct spec *sp, va_list *a
 	}
 }
 
-int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap)
+static int format(char *buf, size_t size, const char *fmt, va_list ap, bool one_line)
 {
-	struct out o = {buf, size, 0};
+	struct out o = {buf, size, 0, one_line};
 	va_list args;
 
 	va_copy(args, ap);
@@ -166,6 +172,16 @@ int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap)
 	if (size)
 		buf[min(o.len, size - 1)] = 0;
 	return o.len;
+}
+
+int vsnprintf(char *buf, size_t size, const char *fmt, va_list args)
+{
+	return format(buf, size, fmt, args, false);
+}
+
+int vsnprintf_line(char *buf, size_t size, const char *fmt, va_list args)
+{
+	return format(buf, size, fmt, args, true);
 }
 
 int snprintf(char *buf, size_t size, const char *fmt, ...)

@@ -175,7 +175,7 @@ def command_run(args: argparse.Namespace) -> int:
         return _run_seeds(args)
     report = _open_report(args.json) if args.json else None
     config = _config(args, _to_stderr)
-    printer = Printer()
+    printer = Printer(suites=not config.program)
     result = run(config, printer.line)
     printer.close()
     print("\n" + summary(result))
@@ -210,11 +210,11 @@ def command_trace(args: argparse.Namespace) -> int:
     report = _open_report(args.output)
     args.append = f"{args.append} trace=on".strip()
     config = _config(args, _to_stderr)
-    result = run(config, (printer := Printer()).line)
+    result = run(config, (printer := Printer(suites=not config.program)).line)
     printer.close()
     with report:
-        report.write(trace.as_json(result.output.lines))
-    events = len(trace.parse(result.output.lines))
+        report.write(trace.as_json(result.output.kernel_lines))
+    events = len(trace.parse(result.output.kernel_lines))
     if not events:
         raise trace.TraceError(f"the run ({result.verdict}) recorded no events: only debug builds do")
     print(f"\n{events:,} events are in {args.output}: open it in https://ui.perfetto.dev or chrome://tracing")

@@ -1,7 +1,16 @@
-"""Reading the kernel's output: KTAP, counters and the verdict line."""
+"""Reading the console: the kernel's KTAP, counters and verdict line, and what programs print.
 
+A line that begins with a mark is a program's (kernel/printk.c); everything else is the kernel's word, or
+that of Xen and the firmware. Nothing here looks for the former in the latter or the other way round."""
+
+import codecs
 import re
 from dataclasses import dataclass, field
+
+# Behind it a line of a program; or a part of one, whose line goes on in the next.
+LINE_MARK, PART_MARK = "| ", "|+"
+# The programs of the suites say how far they are; what else says so only shows on the status line.
+PROGRESS = "# progress "
 
 _RESULT = re.compile(r"^(not )?ok (\d+) (\S+)(.*)$")
 _PROGRAM_END = re.compile(r"^# init: .* (exited with status \d+|was ended by signal \d+)$")
@@ -30,10 +39,44 @@ class SuiteResult:
         return "passed" if self.ok and not self.failed else "failed"
 
 
+def decode(line: bytes, returns: int = 1) -> str:
+    """A line of the console as it came, but for up to @returns carriage returns at its end, which terminals
+    on its way have added; bytes that are no UTF-8 survive in it."""
+    for _ in range(returns):
+        line = line.removesuffix(b"\r")
+    return line.decode("utf-8", "surrogateescape")
+
+
+def _bytes(raw: str) -> bytes:
+    return raw.encode("utf-8", "surrogateescape")
+
+
+class ProgramText:
+    """The text of the programs, out of the console's marked lines. A character may lie in two parts."""
+
+    def __init__(self) -> None:
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def take(self, raw: str) -> tuple[str, bool] | None:
+        """What the line @raw adds, and whether that ends the program's line; None: it is the kernel's."""
+        if not raw.startswith((LINE_MARK, PART_MARK)):
+            return None
+        whole = raw.startswith(LINE_MARK)
+        return self.decoder.decode(_bytes(raw[len(LINE_MARK):]), final=whole), whole
+
+
+def kernel_text(raw: str) -> str:
+    """A line of the kernel, fit to be printed."""
+    return raw if raw.isascii() else _bytes(raw).decode("utf-8", "replace")
+
+
 @dataclass
 class Output:
-    """All that a run has said so far."""
-    lines: list[str] = field(default_factory=list)
+    """All that a run has said so far. A program's line that the kernel interrupts stands where it began."""
+    lines: list[str] = field(default_factory=list)  # the kernel's and the programs', as a reader wants them
+    kernel_lines: list[str] = field(default_factory=list)
+    program_lines: list[str] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)  # with the marks
     suites: list[SuiteResult] = field(default_factory=list)
     planned: int = -1
     counters: dict[str, int] = field(default_factory=dict)
@@ -44,13 +87,34 @@ class Output:
     progress: str | None = None  # the last progress line
     program_end: str = ""        # of a run of one program: how it ended
 
-    def feed(self, line: str) -> None:
-        """Take one line, without its end."""
-        self.lines.append(line)
+    def __post_init__(self) -> None:
+        self._program, self._open = ProgramText(), -1  # where in lines the open line of a program is
+
+    def feed(self, raw: str) -> None:
+        """Take one line of the console, without its end."""
+        self.raw.append(raw)
+        if (part := self._program.take(raw)) is not None:
+            self._feed_program(*part)
+        else:
+            self.kernel_lines.append(kernel_text(raw))
+            self.lines.append(self.kernel_lines[-1])
+            self._feed_kernel(self.kernel_lines[-1])
+
+    def _feed_program(self, text: str, whole: bool) -> None:
+        if self._open < 0:
+            self._open = len(self.lines)
+            self.lines.append("")
+            self.program_lines.append("")
+        self.program_lines[-1] += text
+        self.lines[self._open] = line = self.program_lines[-1]
+        if whole:
+            self._open = -1
+        if whole and line.startswith(PROGRESS):
+            self.progress = line[len(PROGRESS):]
+
+    def _feed_kernel(self, line: str) -> None:
         words = line.split()
-        if line.startswith("# progress "):
-            self.progress = line[len("# progress "):]
-        elif line.startswith("# counter ") and len(words) == 4 and words[3].isdigit():
+        if line.startswith("# counter ") and len(words) == 4 and words[3].isdigit():
             self.counters[words[2]] = int(words[3])
         elif line.startswith("# batch ") and len(words) == 4 and words[3].isdigit():
             self.histogram[words[2]] = int(words[3])

@@ -55,15 +55,12 @@ def _config(build: Build, backend: str, suites: str, seed: int, bug: str) -> Con
 
 
 def oracle(result: Result) -> str:
-    """The line that says what was noticed."""
-    for line in result.output.lines:
-        if line.startswith("# panic: "):
-            return line[len("# panic: "):]
-        if m := re.match(r"\s*# FAIL (.*)", line):
-            return m[1]
-        if m := re.match(r"    # (tests/.*)", line):
-            return m[1]
-    return result.verdict
+    """The line that says what was noticed: a panic, what a suite's program says, a case that failed."""
+    said = result.output
+    found = [m[1] for lines, pattern in ((said.kernel_lines, r"# panic: (.*)"), (said.program_lines, r"\s*# FAIL (.*)"),
+                                         (said.kernel_lines, r"    # (tests/.*)"))
+             for line in lines if (m := re.match(pattern, line))]
+    return found[0] if found else result.verdict
 
 
 def complaint(error: BuildError) -> str:

@@ -4,10 +4,13 @@ import re
 import shlex
 from pathlib import Path
 
+from .ktap import LINE_MARK, PART_MARK
+
+_FRONT_DOORS = re.compile(r"^replay: \./pteron (run .*\S)$", re.M)
 _LINE = re.compile(r'\./pteron (run [^"\n]*[^"\s])')
 # Where every failure goes through: panics, failed cases of the suites in the kernel, and what a program
 # in ring 3 says of a page. Hardware breakpoints, because the image is not in memory yet.
-GDB_COMMANDS = [*(f"hbreak {where}" for where in ("vpanic", "ktest_fail", "sys_page_history")), "continue"]
+GDB_COMMANDS = [*(f"hbreak {where}" for where in ("vpanic", "ktest_fail", "__x64_sys_page_history")), "continue"]
 
 
 class NoReplay(Exception):
@@ -15,10 +18,14 @@ class NoReplay(Exception):
 
 
 def find(text: str, path: Path) -> str:
-    """The one replay line in @text or, if @path is a file, in that file, as `./pteron run ...`."""
+    """The replay line in @text or, if @path is a file, in that file, as `./pteron run ...`. The front door says
+    it last, when no program can say anything more; else there must be just one, that no program printed."""
     where = "the text"
     if path.is_file():
         text, where = path.read_text(encoding="utf-8", errors="replace"), str(path)
+    if last := _FRONT_DOORS.findall(text):
+        return f"./pteron {last[-1]}"
+    text = "\n".join(line for line in text.split("\n") if not line.startswith((LINE_MARK, PART_MARK)))
     lines = list(dict.fromkeys(m[1] for m in _LINE.finditer(text)))
     if not lines:
         raise NoReplay(f"{where} holds no replay line: one says ./pteron run and the options of the run")

@@ -3,26 +3,42 @@
 import shlex
 import sys
 
-from .ktap import Output
+from .ktap import PROGRESS, Output, ProgramText, kernel_text
 from .runner import Result
 
 
 class Printer:
-    """Prints the kernel's lines; progress goes to one line of its own where there is a terminal."""
+    """Prints the kernel's lines, and those of programs without their marks. The progress that the programs
+    of suites report goes to one line of its own where there is a terminal."""
 
-    def __init__(self, stream=sys.stdout):
+    def __init__(self, suites: bool = True, stream=sys.stdout):
         self.stream = stream
-        self.tty = stream.isatty()
+        self.status = suites and stream.isatty()
         self.shown = False
+        self.program = ProgramText()
+        self.open = False  # the last line printed is a part of a program's
 
-    def line(self, line: str, output: Output) -> None:
-        if line.startswith(("# counter ", "# batch ", "# trace ")):
-            return
-        if line.startswith("# progress ") and self.tty:
+    def line(self, raw: str, output: Output) -> None:
+        """Take one line of the console, which @output has got."""
+        if (part := self.program.take(raw)) is not None:
+            self._program_text(*part, output)
+        elif not raw.startswith(("# counter ", "# batch ", "# trace ")):
+            self._end_line()
+            print(kernel_text(raw), file=self.stream, flush=True)
+
+    def _program_text(self, text: str, whole: bool, output: Output) -> None:
+        if self.status and not self.open and text.startswith(PROGRESS):
             self._status(self._describe(output))
             return
         self._clear()
-        print(line, file=self.stream, flush=True)
+        print(text, end="\n" if whole else "", file=self.stream, flush=True)
+        self.open = not whole
+
+    def _end_line(self) -> None:
+        self._clear()
+        if self.open:
+            print(file=self.stream)
+        self.open = False
 
     @staticmethod
     def _describe(output: Output) -> str:
@@ -47,7 +63,7 @@ class Printer:
             self.shown = False
 
     def close(self) -> None:
-        self._clear()
+        self._end_line()
         self.stream.flush()
 
 

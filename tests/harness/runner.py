@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .ktap import Output
+from .ktap import Output, decode
 from .machine import Config, drop_scratch, make_scratch, qemu_command
 
 # config.patience: seconds without a line of output after which a run counts as hung. The stress programs
@@ -83,8 +83,9 @@ def _die_with_parent() -> None:
 class _Lines:
     """Lines of a pipe, with a limit on how long to wait for bytes."""
 
-    def __init__(self, pipe):
+    def __init__(self, pipe, returns: int = 1):
         self.fd = pipe.fileno()
+        self.returns = returns
         self.buffer = b""
         self.selector = selectors.DefaultSelector()
         self.selector.register(pipe, selectors.EVENT_READ)
@@ -96,13 +97,9 @@ class _Lines:
         data = os.read(self.fd, 65536)
         if not data:
             rest, self.buffer = self.buffer, b""
-            return [self._decode(rest)] if rest else None
+            return [decode(rest, self.returns)] if rest else None
         *lines, self.buffer = (self.buffer + data).split(b"\n")
-        return [self._decode(line) for line in lines]
-
-    @staticmethod
-    def _decode(line: bytes) -> str:
-        return line.decode("utf-8", "replace").rstrip("\r")
+        return [decode(line, self.returns) for line in lines]
 
 
 def _examine(scratch: Path, lines: _Lines, take: Callable[[str], None]) -> str:
@@ -161,7 +158,7 @@ def run_seeds(config: Config, seeds: list[int]) -> list[Result]:
         return [run(replace(config, seed=seed)) for seed in seeds]
     boot = run(replace(config, seeds=tuple(seeds)))
     results = []
-    for seed, (lines, reason) in zip(seeds, _split(boot.output.lines)):
+    for seed, (lines, reason) in zip(seeds, _split(boot.output.raw)):
         output = Output()
         for line in lines:
             output.feed(line)
@@ -173,7 +170,7 @@ def run_seeds(config: Config, seeds: list[int]) -> list[Result]:
 
 def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
         patience: float | None = None) -> Result:
-    """Boot what @config says and follow it to its end. @on_line sees each line as it comes; @patience:
+    """Boot what @config says and follow it to its end. @on_line sees each line as it comes, marks and all; @patience:
     instead of the configuration's."""
     output = Output()
     scratch = make_scratch()
@@ -187,7 +184,7 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
         with subprocess.Popen(qemu_command(config, scratch), stdout=subprocess.PIPE,
                               stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
                               preexec_fn=_die_with_parent) as qemu:
-            lines = _Lines(qemu.stdout)
+            lines = _Lines(qemu.stdout, 3 if config.on == "xl" else 1)  # there Linux's terminal adds some
             state = ""
             try:
                 ended = _follow(lines, take, patience or config.patience)

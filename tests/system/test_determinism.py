@@ -73,7 +73,7 @@ def test_failure_shows_the_page_and_replays(on, backend, tmp_path):
 
 def test_replay_with_gdb_stops_at_the_failure():
     done = pteron("replay", "--gdb", "--gdb-arg=-batch", failing().replay())
-    assert re.search(r"hit Breakpoint \d+, sys_page_history", done.stdout), done.stdout
+    assert re.search(r"hit Breakpoint \d+, __x64_sys_page_history", done.stdout), done.stdout
 
 
 @pytest.mark.parametrize("text,said", [("nothing here", "holds no replay line"),
