@@ -13,36 +13,16 @@
 #include "kernel/traps.h"
 #include "mm/early.h"
 
-#define MSR_EFER 0xc0000080
-#define MSR_STAR 0xc0000081
-#define MSR_LSTAR 0xc0000082
-#define MSR_SYSCALL_MASK 0xc0000084
-#define MSR_GS_BASE 0xc0000101
-#define EFER_SCE BIT(0)
-#define EFER_NXE BIT(11)
-#define CR4_PGE BIT(7)
-#define CR4_UMIP BIT(11)
-#define CR4_FSGSBASE BIT(16)
-#define CR4_PCIDE BIT(17)
-#define CR4_SMEP BIT(20)
-#define CR4_SMAP BIT(21)
-/* Cleared by SYSCALL: TF, IF, DF, IOPL, NT, AC. */
-#define SYSCALL_FLAGS (BIT(8) | BIT(9) | BIT(10) | BIT(12) | BIT(13) | BIT(14) | BIT(18))
-
-#define IST_STACK_SIZE 4096
-
-struct tss {
-	u32 reserved0;
-	u64 sp[3];
-	u64 reserved1;
-	u64 ist[7];
-	u64 reserved2;
-	u16 reserved3, iomap_base;
-} __packed;
+/* Cleared by SYSCALL: all that a program can set. */
+#define SYSCALL_FLAGS                                                                              \
+	(FLAGS_STATUS | FLAGS_TF | FLAGS_IF | FLAGS_DF | FLAGS_IOPL | FLAGS_NT | FLAGS_RF |        \
+	 FLAGS_AC | FLAGS_ID)
+#define ARCH_CAP_RDCL_NO BIT(0)
 
 /* entry.asm has the offset of sp[0]. */
 static_assert(offsetof(struct tss, sp) == 4, "TSS_SP0");
-static_assert(offsetof(struct pv_ops, cpu.uaccess_end) == 8 * 6, "PV_CPU_UACCESS_END in entry.asm");
+static_assert(offsetof(struct pv_ops, cpu.enter_kernel) == 8 * 7,
+	      "PV_CPU_ENTER_KERNEL in entry.asm");
 
 struct cpu_features cpu_features;
 DEFINE_PER_CPU(struct tss, cpu_tss);
@@ -50,8 +30,6 @@ DEFINE_PER_CPU(u64, syscall_user_sp);
 static DEFINE_PER_CPU(u64, cpu_gdt[7]);
 static u8 boot_ist_stacks[NR_IST][IST_STACK_SIZE] __aligned(IST_STACK_SIZE);
 static u8 (*ist_stacks[MAX_CPUS])[IST_STACK_SIZE] = {boot_ist_stacks};
-
-void syscall_entry(void);
 
 static bool wanted(const char *disable, const char *name)
 {
@@ -61,6 +39,36 @@ static bool wanted(const char *disable, const char *name)
 		if (!strncmp(disable, name, n) && (disable[n] == ',' || !disable[n]))
 			return false;
 	return true;
+}
+
+static bool is_amd(const char *vendor)
+{
+	return !strcmp(vendor, "AuthenticAMD") || !strcmp(vendor, "HygonGenuine");
+}
+
+/* The CPU says, or its maker does, that faulting loads give nothing away (Meltdown). */
+static bool is_meltdown_safe(const char *vendor, const struct cpuid_regs *l7)
+{
+	return is_amd(vendor) ||
+	       ((l7->edx & BIT(29)) && (rdmsr(MSR_ARCH_CAPABILITIES) & ARCH_CAP_RDCL_NO));
+}
+
+/*
+ * Spectre v1 and swapgs (CVE-2019-1125): a wrong guess about where an exception comes from runs the
+ * kernel with the user's GS base. That is harmless where the base can be no kernel address, and
+ * SMAP keeps the guess from reading user memory. Linux decides by the same facts (its
+ * spectre_v1_select_mitigation()).
+ */
+static bool needs_swapgs_fence(const struct cpu_features *f, const struct cpuid_regs *l7)
+{
+	return f->fsgsbase || !f->smap || !is_meltdown_safe(f->vendor, l7);
+}
+
+/* AMD APM vol. 2, 11.4.4; CPUID 8000_0008 EBX[2] tells newer ones (CVE-2006-1056). */
+static bool has_fxsave_leak(const char *vendor)
+{
+	return is_amd(vendor) &&
+	       (cpuid(0x80000000, 0).eax < 0x80000008 || !(cpuid(0x80000008, 0).ebx & BIT(2)));
 }
 
 void cpu_detect(const char *disable)
@@ -77,15 +85,18 @@ void cpu_detect(const char *disable)
 	f->smep = (l7.ebx & BIT(7)) && wanted(disable, "smep");
 	f->smap = (l7.ebx & BIT(20)) && wanted(disable, "smap");
 	f->umip = (l7.ecx & BIT(2)) && wanted(disable, "umip");
+	f->swapgs_fence = wanted(disable, "swapgs_fence") && needs_swapgs_fence(f, &l7);
+	f->fxsave_leak = has_fxsave_leak(f->vendor);
 }
 
 void cpu_report(void)
 {
 	const struct cpu_features *f = &cpu_features;
 
-	pr_info("cpu: %s%s%s%s%s%s%s\n", f->vendor, f->smep ? " smep" : "", f->smap ? " smap" : "",
-		f->umip ? " umip" : "", f->fsgsbase ? " fsgsbase" : "", f->pcid ? " pcid" : "",
-		f->x2apic ? " x2apic" : "");
+	pr_info("cpu: %s%s%s%s%s%s%s%s\n", f->vendor, f->smep ? " smep" : "",
+		f->smap ? " smap" : "", f->umip ? " umip" : "", f->fsgsbase ? " fsgsbase" : "",
+		f->pcid ? " pcid" : "", f->x2apic ? " x2apic" : "",
+		f->swapgs_fence ? " swapgs_fence" : "");
 }
 
 static void load_gdt(u64 *gdt)
@@ -126,7 +137,9 @@ static void init_gdt_tss(unsigned cpu)
 		tss->ist[i] = (u64)(top - 16);
 	}
 	load_gdt(gdt);
-	__asm__ volatile("ltr %w0" : : "r"(5 * 8));
+	__asm__ volatile("ltr %w0" : : "r"(TSS_SELECTOR));
+	/* After a reset there is one at address 0, which is user memory. */
+	__asm__ volatile("lldt %w0" : : "r"(0));
 }
 
 static void init_features(void)
@@ -140,6 +153,9 @@ static void init_features(void)
 	cr4 |= f->fsgsbase ? CR4_FSGSBASE : 0;
 	cr4 |= f->pcid ? CR4_PCIDE : 0;
 	write_cr4(cr4);
+	/* What a loader may have left on: no breakpoints, and no SYSENTER. */
+	write_dr7(DR7_NONE);
+	wrmsr(MSR_SYSENTER_CS, 0);
 }
 
 static void init_syscall(void)

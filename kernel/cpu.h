@@ -9,6 +9,38 @@
 #define KERNEL_DS 0x10
 #define USER_DS 0x1b
 #define USER_CS 0x23
+#define TSS_SELECTOR 0x28
+
+#define MSR_ARCH_CAPABILITIES 0x10a
+#define MSR_SYSENTER_CS 0x174
+#define MSR_EFER 0xc0000080
+#define MSR_STAR 0xc0000081
+#define MSR_LSTAR 0xc0000082
+#define MSR_SYSCALL_MASK 0xc0000084
+#define MSR_FS_BASE 0xc0000100
+#define MSR_GS_BASE 0xc0000101
+#define MSR_KERNEL_GS_BASE 0xc0000102
+#define EFER_SCE BIT(0)
+#define EFER_NXE BIT(11)
+#define CR4_PGE BIT(7)
+#define CR4_UMIP BIT(11)
+#define CR4_FSGSBASE BIT(16)
+#define CR4_PCIDE BIT(17)
+#define CR4_OSXSAVE BIT(18)
+#define CR4_SMEP BIT(20)
+#define CR4_SMAP BIT(21)
+#define DR7_NONE 0x400
+
+#define IST_STACK_SIZE 4096
+
+struct tss {
+	u32 reserved0;
+	u64 sp[3];
+	u64 reserved1;
+	u64 ist[7];
+	u64 reserved2;
+	u16 reserved3, iomap_base;
+} __packed;
 
 /* Slots of the interrupt stack table: exceptions that come on a stack of their own. */
 enum ist { IST_NMI = 1, IST_DF, IST_MC, IST_DB, NR_IST = IST_DB };
@@ -16,6 +48,8 @@ enum ist { IST_NMI = 1, IST_DF, IST_MC, IST_DB, NR_IST = IST_DB };
 /* Features that Pteron uses where the CPU has them; set once by cpu_detect(). */
 struct cpu_features {
 	bool smep, smap, umip, fsgsbase, pcid, x2apic;
+	bool swapgs_fence; /* a guess about swapgs may go wrong: entries end speculation */
+	bool fxsave_leak;  /* FXSAVE and FXRSTOR leave out the x87 instruction and data pointers */
 	char vendor[13];
 };
 extern struct cpu_features cpu_features;
@@ -34,3 +68,6 @@ void cpu_set_sp0(unsigned long sp);
 void cpu_report(void);
 
 DECLARE_PER_CPU(u64, syscall_user_sp);
+DECLARE_PER_CPU(struct tss, cpu_tss);
+
+void syscall_entry(void); /* entry.asm */

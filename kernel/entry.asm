@@ -4,6 +4,11 @@
 ; entries from user mode swap it in. Debug exception, NMI, double fault and machine check come on stacks
 ; of their own at any moment, also before the swap, so they load GS base from the top of that stack.
 ; (A debug exception too: `mov ss` in user mode delays one into the first instruction of the kernel.)
+;
+; What the user controls stays at the door (kernel/doors.h): SYSCALL clears the flags that SYSCALL_FLAGS
+; names, exceptions clear TF and NT, and each entry clears DF here and AC in PV_CPU_ENTER_KERNEL. That also
+; ends speculation, behind the point where the ways with and without swapgs meet: whichever was guessed
+; wrongly, no load by GS follows it.
 
 default rel
 
@@ -20,7 +25,7 @@ MSR_GS_BASE     equ 0xc0000101
 PT_REGS_SIZE    equ 21 * 8
 TSS_SP0         equ 4
 IST_STACK_SIZE  equ 4096
-PV_CPU_UACCESS_END equ 8 * 6            ; kernel/entry_check.c asserts these offsets
+PV_CPU_ENTER_KERNEL equ 8 * 7           ; kernel/cpu.c asserts these offsets
 
 ; A recorded call site of the pv table, for the patching of pv/patch.c.
 %macro PV_CALL 1
@@ -63,7 +68,7 @@ trap_entry:
         swapgs
 .kernel:
         cld
-        PV_CALL PV_CPU_UACCESS_END
+        PV_CALL PV_CPU_ENTER_KERNEL
         mov     esi, edi
         mov     rdi, rsp
         xor     ebp, ebp
@@ -105,7 +110,7 @@ ist_entry:
         mov     rdi, rsp
         mov     ecx, PT_REGS_SIZE / 8
         rep movsq
-        PV_CALL PV_CPU_UACCESS_END
+        PV_CALL PV_CPU_ENTER_KERNEL
         mov     esi, r13d
         mov     rdi, rsp
         xor     ebp, ebp
@@ -123,7 +128,7 @@ ist_entry:
         shr     rdx, 32
         wrmsr
         cld
-        PV_CALL PV_CPU_UACCESS_END
+        PV_CALL PV_CPU_ENTER_KERNEL
         mov     esi, r13d
         mov     rdi, rsp
         mov     rbp, [rsp + PT_REGS_BP]

@@ -18,8 +18,6 @@
 #include "mm/mmap.h"
 
 #define STACK_TOP 0x00007ffffffde000UL
-#define MXCSR_DEFAULT 0x1f80
-#define FCW_DEFAULT 0x037f
 #define USER_HZ 100
 #define AUXV_WORDS 30
 
@@ -193,14 +191,6 @@ static int build_stack(const struct exec_args *args, const struct file *f, unsig
 	return 0;
 }
 
-static void reset_fpu(void)
-{
-	u32 mxcsr = MXCSR_DEFAULT;
-	u16 fcw = FCW_DEFAULT;
-
-	__asm__ volatile("fninit; fldcw %0; ldmxcsr %1" : : "m"(fcw), "m"(mxcsr));
-}
-
 int exec_load(const struct exec_args *args, struct pt_regs *regs)
 {
 	struct file f;
@@ -221,7 +211,6 @@ int exec_load(const struct exec_args *args, struct pt_regs *regs)
 	if (err)
 		return err;
 	current->mm->brk_start = current->mm->brk = ALIGN_UP(end, PAGE_SIZE);
-	reset_fpu();
 	*regs = (struct pt_regs){
 		.ip = ((const Elf64_Ehdr *)f.data)->e_entry,
 		.sp = sp,

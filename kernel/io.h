@@ -59,6 +59,7 @@ static inline u64 rdtsc(void)
 DEFINE_CR_ACCESSORS(cr0)
 DEFINE_CR_ACCESSORS(cr3)
 DEFINE_CR_ACCESSORS(cr4)
+DEFINE_CR_ACCESSORS(dr7)
 
 struct cpuid_regs {
 	u32 eax, ebx, ecx, edx;

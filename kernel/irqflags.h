@@ -5,8 +5,18 @@
 
 #include "pv/pv_ops.h"
 
+/* RFLAGS: AMD APM vol. 2, 3.1.6. */
+/* CF, PF, AF, ZF, SF, OF. */
+#define FLAGS_STATUS (BIT(0) | BIT(2) | BIT(4) | BIT(6) | BIT(7) | BIT(11))
 #define FLAGS_TF BIT(8)
 #define FLAGS_IF BIT(9)
+#define FLAGS_DF BIT(10)
+#define FLAGS_IOPL (BIT(12) | BIT(13))
+#define FLAGS_NT BIT(14)
+#define FLAGS_RF BIT(16)
+#define FLAGS_VM BIT(17)
+#define FLAGS_AC BIT(18)
+#define FLAGS_ID BIT(21)
 
 static inline unsigned long local_save_flags(void)
 {

@@ -3,6 +3,7 @@
  * not permitted. mm/fault.c does the rest.
  */
 #include "kernel/counters.h"
+#include "kernel/cpu.h"
 #include "kernel/irqflags.h"
 #include "kernel/layout.h"
 #include "kernel/panic.h"
@@ -120,12 +121,26 @@ static void check_progress(const struct pt_regs *regs, unsigned long addr)
 static void check_progress(const struct pt_regs *regs __unused, unsigned long addr __unused) {}
 #endif
 
+/*
+ * The CPU went to memory on its own account for an instruction of user mode, as QEMU does for the
+ * frame of an iretq. SMAP keeps it out whatever the entry says, so that nothing could be served.
+ */
+static void refuse_implicit(const struct pt_regs *regs, unsigned long addr)
+{
+	local_irq_enable();
+	kill_current_process(regs, SIGSEGV, "supervisor access from user mode", addr);
+}
+
 void do_page_fault(struct pt_regs *regs, unsigned long addr)
 {
 	unsigned long error = regs->orig_ax;
 	struct mm *mm = current->mm;
 	enum fault_result result;
 
+	if (unlikely(!(error & PF_USER)) && user_mode(regs) && cpu_features.smap) {
+		refuse_implicit(regs, addr);
+		return;
+	}
 	if (addr <= USER_END && pv_fix_fault(regs, addr))
 		return;
 	if (unlikely(addr > USER_END || (error & PF_RSVD))) {

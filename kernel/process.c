@@ -91,15 +91,18 @@ static void copy_user_state(struct task *t, const struct pt_regs *regs,
 	struct pt_regs *child = task_user_regs(t);
 	unsigned long flags = local_irq_save();
 
-	pv_save_user_bases(current);
-	__asm__ volatile("fxsaveq %0" : "=m"(t->fpu));
+	pv_save_user_segments(current);
+	fpu_save(&t->fpu);
 	local_irq_restore(flags);
 	*child = *regs;
 	child->ax = 0;
 	if (args->stack)
 		child->sp = args->stack;
-	t->fs_base = args->flags & CLONE_SETTLS ? args->tls : current->fs_base;
+	t->selectors = current->selectors;
+	t->fs_base = current->fs_base;
 	t->gs_base = current->gs_base;
+	if (args->flags & CLONE_SETTLS)
+		set_fs_base(t, args->tls);
 	t->sig_blocked = current->sig_blocked;
 	t->cpus_allowed = current->cpus_allowed;
 	t->cpu = smp_processor_id();
@@ -209,7 +212,7 @@ int process_spawn(const char *const argv[])
 		return -ENOMEM;
 	}
 	t->mm = mm;
-	__asm__ volatile("fxsaveq %0" : "=m"(t->fpu)); /* whatever it is, exec resets it */
+	t->fpu = fpu_initial;
 	pid = t->tid;
 	attach(t, p, &kernel_process);
 	wake_up_new_task(t);

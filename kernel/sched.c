@@ -8,6 +8,7 @@
 #include "kernel/sched.h"
 
 #include "kernel/counters.h"
+#include "kernel/doors.h"
 #include "kernel/errno.h"
 #include "kernel/interrupt.h"
 #include "kernel/panic.h"
@@ -328,9 +329,9 @@ void sched_task_start(struct task *prev)
 static void fpu_switch(struct task *prev, struct task *next)
 {
 	if (prev->process)
-		__asm__ volatile("fxsaveq %0" : "=m"(prev->fpu));
+		fpu_save(&prev->fpu);
 	if (next->process)
-		__asm__ volatile("fxrstorq %0" : : "m"(next->fpu));
+		fpu_load(&next->fpu);
 }
 
 static void switch_to(struct rq *rq, struct task *prev, struct task *next, int migrate_to)
@@ -341,14 +342,15 @@ static void switch_to(struct rq *rq, struct task *prev, struct task *next, int m
 		cpumask_clear(&idle_mask, smp_processor_id());
 		arm_tick();
 	}
+	assert_kernel_flags();
 	rq->curr = next;
 	next->on_cpu = true;
 	if (prev->process)
-		pv_save_user_bases(prev);
+		pv_save_user_segments(prev);
 	switch_mm(next->mm);
 	fpu_switch(prev, next);
 	if (next->process)
-		pv_load_user_bases(next);
+		pv_load_user_segments(next);
 	pv_load_sp0(next->stack + KSTACK_SIZE);
 	lockdep_release(&rq->lock); /* finish_switch() takes it over, as the next task */
 	this_cpu_write(current_task, next);

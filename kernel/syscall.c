@@ -43,6 +43,7 @@ void syscall_dispatch(struct pt_regs *regs, int nr)
 {
 	unsigned index = nr;
 
+	assert_entered(regs, true);
 	count(CNT_SYSCALLS);
 	if (likely(index < NR_SYSCALLS && table[index]))
 		regs->ax = table[index](regs);

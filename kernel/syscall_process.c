@@ -13,13 +13,19 @@
 #include "kernel/uaccess.h"
 #include "pv/pv_ops.h"
 
+#define ARCH_SET_GS 0x1001
 #define ARCH_SET_FS 0x1002
 #define ARCH_GET_FS 0x1003
+#define ARCH_GET_GS 0x1004
 #define RANDOM_CHUNK 256
 #define RANDOM_STREAMS (1UL << 32) /* beyond those of tasks and CPUs */
 #define RLIMIT_STACK 3
 #define NR_RLIMITS 16
 #define RLIM_INFINITY (~0UL)
+
+struct user_bases {
+	unsigned long fs, gs;
+};
 
 SYSCALL_DEFINE0(sched_yield)
 {
@@ -106,34 +112,46 @@ SYSCALL_DEFINE3(sched_getaffinity, int, tid, unsigned int, len, unsigned long, m
 	return do_sched_getaffinity(tid, len, mask);
 }
 
-/* Saving and loading use swapgs, between which no interrupt may come. */
-static unsigned long exchange_fs_base(bool set, unsigned long base)
+/* The bases as they are in the CPU, before @set, if any, changes one of them. */
+static struct user_bases exchange_bases(void (*set)(struct task *t, unsigned long base),
+					unsigned long base)
 {
-	unsigned long flags = local_irq_save(), old;
+	unsigned long flags = local_irq_save();
+	struct user_bases old;
 
-	pv_save_user_bases(current);
-	old = current->fs_base;
+	pv_save_user_segments(current);
+	old = (struct user_bases){current->fs_base, current->gs_base};
 	if (set) {
-		current->fs_base = base;
-		pv_load_user_bases(current);
+		set(current, base);
+		pv_load_user_segments(current);
 	}
 	local_irq_restore(flags);
 	return old;
 }
 
+static long set_base(void (*set)(struct task *t, unsigned long base), unsigned long base)
+{
+	if (base >= USER_END)
+		return -EPERM;
+	exchange_bases(set, base);
+	return 0;
+}
+
 SYSCALL_DEFINE2(arch_prctl, int, option, unsigned long, addr)
 {
-	unsigned long base;
+	struct user_bases bases;
 
 	switch (option) {
 	case ARCH_GET_FS:
-		base = exchange_fs_base(false, 0);
-		return copy_to_user(addr, &base, sizeof(base));
+		bases = exchange_bases(NULL, 0);
+		return copy_to_user(addr, &bases.fs, sizeof(bases.fs));
+	case ARCH_GET_GS:
+		bases = exchange_bases(NULL, 0);
+		return copy_to_user(addr, &bases.gs, sizeof(bases.gs));
 	case ARCH_SET_FS:
-		if (addr >= USER_END)
-			return -EPERM;
-		exchange_fs_base(true, addr);
-		return 0;
+		return set_base(set_fs_base, addr);
+	case ARCH_SET_GS:
+		return set_base(set_gs_base, addr);
 	default:
 		return -EINVAL;
 	}

@@ -5,8 +5,10 @@
 #pragma once
 
 #include "kernel/cpumask.h"
+#include "kernel/fpu.h"
 #include "kernel/list.h"
 #include "kernel/lockdep.h"
+#include "kernel/segments.h"
 #include "mm/lazy_mmu_types.h"
 #include "mm/owed.h"
 
@@ -39,7 +41,8 @@ struct task {
 	struct vma *fault_vma[FAULT_VMAS]; /* of the last faults, by address: mm/mmap_lock.h */
 	struct mm *mm;			   /* NULL for kernel threads */
 	struct process *process;
-	unsigned long fs_base, gs_base; /* of user mode, while not running */
+	union selectors selectors;	/* of user mode, while not running */
+	unsigned long fs_base, gs_base; /* the same */
 	unsigned long clear_child_tid;	/* user address; 0: none */
 	u64 sig_blocked, sig_pending;	/* bit n - 1: signal n; kernel/signal.c */
 	struct held_locks held;
@@ -70,7 +73,7 @@ struct task {
 	/* Under the lock of the process. */
 	struct list_head thread_node;
 
-	u8 fpu[512] __aligned(16); /* FXSAVE image; user tasks only */
+	struct fpu_image fpu; /* user tasks only, while not running */
 };
 
 #define TASK_WORK_EXIT BIT(0)	/* the process is exiting */
@@ -91,6 +94,20 @@ static inline struct task *get_current(void)
 static inline bool task_is_ending(void)
 {
 	return unlikely(READ_ONCE(current->work) & TASK_WORK_EXIT);
+}
+
+/* A base that is set by itself goes with a null selector, or the next load of the selector ends it.
+ */
+static inline void set_fs_base(struct task *t, unsigned long base)
+{
+	t->selectors.fs = 0;
+	t->fs_base = base;
+}
+
+static inline void set_gs_base(struct task *t, unsigned long base)
+{
+	t->selectors.gs = 0;
+	t->gs_base = base;
 }
 
 /* The registers of the task's last entry from user mode, at the top of its kernel stack. */

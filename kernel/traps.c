@@ -94,11 +94,11 @@ bool fixup_exception(struct pt_regs *regs)
 	return false;
 }
 
-/* The signal that Linux sends. */
-static int signal_of(unsigned vector)
+int trap_signal(unsigned vector)
 {
 	switch (vector) {
 	case TRAP_DE:
+	case TRAP_COPROC:
 	case TRAP_MF:
 	case TRAP_XM:
 		return SIGFPE;
@@ -107,6 +107,11 @@ static int signal_of(unsigned vector)
 		return SIGTRAP;
 	case TRAP_UD:
 		return SIGILL;
+	case TRAP_NP:
+	case TRAP_SS:
+	case TRAP_AC:
+	case TRAP_MC:
+		return SIGBUS;
 	default:
 		return SIGSEGV;
 	}
@@ -118,7 +123,7 @@ static void do_exception(struct pt_regs *regs, unsigned vector)
 
 	if (user_mode(regs)) {
 		local_irq_enable();
-		kill_current_process(regs, signal_of(vector), name, regs->ip);
+		kill_current_process(regs, trap_signal(vector), name, regs->ip);
 		return;
 	}
 	if (vector == TRAP_GP && fixup_exception(regs))
@@ -206,6 +211,7 @@ static void do_interrupt(const struct pt_regs *regs, unsigned vector)
 
 void trap_dispatch(struct pt_regs *regs, unsigned vector)
 {
+	assert_entered(regs, false);
 	if (vector >= NR_TRAPS)
 		do_interrupt(regs, vector);
 	else if (vector == TRAP_PF)

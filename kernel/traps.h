@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "kernel/doors.h"
 #include "kernel/irqflags.h"
 #include "kernel/panic.h"
 #include "kernel/preempt.h"
@@ -16,9 +17,13 @@ enum trap {
 	TRAP_BP = 3,
 	TRAP_UD = 6,
 	TRAP_DF = 8,
+	TRAP_COPROC = 9,
+	TRAP_NP = 11,
+	TRAP_SS = 12,
 	TRAP_GP = 13,
 	TRAP_PF = 14,
 	TRAP_MF = 16,
+	TRAP_AC = 17,
 	TRAP_MC = 18,
 	TRAP_XM = 19,
 	NR_TRAPS = 32,
@@ -30,6 +35,9 @@ enum trap {
 #define PF_USER BIT(2)
 #define PF_RSVD BIT(3)
 #define PF_INSTR BIT(4)
+
+/* The signal that ends a program which raises exception @vector, as on Linux. */
+int trap_signal(unsigned vector);
 
 /* Called by the entries; @vector as above, or an interrupt's. */
 void trap_dispatch(struct pt_regs *regs, unsigned vector);
@@ -51,6 +59,7 @@ static inline void prepare_user_mode(struct pt_regs *regs)
 	if (unlikely(has_exit_work()))
 		run_exit_work(regs);
 	ASSERT(preempt_count() == 0 && !current->lazy_mmu);
+	assert_leaving(regs);
 }
 /* The same, for the entries in assembly. */
 void exit_to_user_mode(struct pt_regs *regs);

@@ -16,6 +16,7 @@
 #include "kernel/io.h"
 #include "kernel/panic.h"
 #include "kernel/preempt.h"
+#include "kernel/segments.h"
 #include "kernel/task.h"
 #include "mm/addr.h"
 #include "mm/tlb.h"
@@ -23,8 +24,6 @@
 
 #define CR0_WP BIT(16)
 #define CR3_NOFLUSH BIT(63)
-#define MSR_FS_BASE 0xc0000100
-#define MSR_KERNEL_GS_BASE 0xc0000102
 
 void task_enter_user(struct pt_regs *regs); /* entry.asm */
 
@@ -61,6 +60,16 @@ __callee_save void native_clac(void)
 	__asm__ volatile("clac" ::: "memory");
 }
 
+__callee_save void native_lfence(void)
+{
+	__asm__ volatile("lfence" ::: "memory");
+}
+
+__callee_save void native_clac_lfence(void)
+{
+	__asm__ volatile("clac; lfence" ::: "memory");
+}
+
 __callee_save void native_nop(void) {}
 
 static void native_load_sp0(unsigned long sp)
@@ -68,8 +77,9 @@ static void native_load_sp0(unsigned long sp)
 	cpu_set_sp0(sp);
 }
 
-static void native_save_user_bases(struct task *t)
+static void native_save_user_segments(struct task *t)
 {
+	t->selectors = read_selectors();
 	if (cpu_features.fsgsbase) {
 		__asm__ volatile("rdfsbase %0" : "=r"(t->fs_base));
 		/* While in the kernel, the user's GS base is the one that swapgs holds. */
@@ -80,8 +90,17 @@ static void native_save_user_bases(struct task *t)
 	}
 }
 
-static void native_load_user_bases(const struct task *t)
+/* A selector that is loaded brings a base of its own; GS may bring it for the user's alone. */
+static __noinline void load_selectors(const union selectors *s)
 {
+	load_ds_es_fs(s);
+	__asm__ volatile("swapgs; mov %0, %%gs; swapgs" : : "r"((u32)s->gs) : "memory");
+}
+
+static void native_load_user_segments(const struct task *t)
+{
+	if (unlikely(read_selectors().all != t->selectors.all))
+		load_selectors(&t->selectors);
 	if (cpu_features.fsgsbase) {
 		__asm__ volatile("wrfsbase %0" : : "r"(t->fs_base));
 		__asm__ volatile("swapgs; wrgsbase %0; swapgs" : : "r"(t->gs_base));
@@ -236,9 +255,10 @@ struct pv_ops pv_ops = {
 		{
 			.uaccess_begin = native_nop,
 			.uaccess_end = native_nop,
+			.enter_kernel = native_nop,
 			.load_sp0 = native_load_sp0,
-			.save_user_bases = native_save_user_bases,
-			.load_user_bases = native_load_user_bases,
+			.save_user_segments = native_save_user_segments,
+			.load_user_segments = native_load_user_segments,
 			.enter_user = task_enter_user,
 			.text_writable = native_text_writable,
 		},
@@ -283,7 +303,13 @@ struct pv_ops pv_ops = {
 
 void native_setup(void)
 {
-	if (!cpu_features.smap)
+	const struct cpu_features *f = &cpu_features;
+
+	if (f->swapgs_fence)
+		pv_ops.cpu.enter_kernel = f->smap ? native_clac_lfence : native_lfence;
+	else if (f->smap)
+		pv_ops.cpu.enter_kernel = native_clac;
+	if (!f->smap)
 		return;
 	pv_ops.cpu.uaccess_begin = native_stac;
 	pv_ops.cpu.uaccess_end = native_clac;

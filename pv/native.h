@@ -9,6 +9,8 @@ __callee_save void native_irq_enable(void);
 void native_safe_halt(void);
 __callee_save void native_stac(void);
 __callee_save void native_clac(void);
+__callee_save void native_lfence(void);
+__callee_save void native_clac_lfence(void);
 __callee_save void native_nop(void);
 __callee_save unsigned long native_read_cr2(void);
 __callee_save u64 native_identity(u64 frame);

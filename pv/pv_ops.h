@@ -31,10 +31,15 @@ struct pv_irq_ops {
 struct pv_cpu_ops {
 	void (*uaccess_begin)(void) __callee_save; /* open user memory to the kernel (SMAP) */
 	void (*uaccess_end)(void) __callee_save;
+	/* First in an entry to the kernel: close user memory, end speculation over swapgs. */
+	void (*enter_kernel)(void) __callee_save;
 	void (*load_sp0)(unsigned long sp); /* the stack for entries from user mode */
-	/* The FS and GS bases of user mode, between the CPU and a task that leaves or gets it. */
-	void (*save_user_bases)(struct task *t);
-	void (*load_user_bases)(const struct task *t);
+	/*
+	 * The data segments of user mode, selectors and the bases of FS and GS, between the CPU and
+	 * a task that leaves or gets it. Interrupts off.
+	 */
+	void (*save_user_segments)(struct task *t);
+	void (*load_user_segments)(const struct task *t);
 	/* The first way to user mode of a new task; does not return. */
 	void (*enter_user)(struct pt_regs *regs);
 	/* Around the patching of the kernel's text. Called through the table, before it is patched.
@@ -223,14 +228,14 @@ static inline void pv_load_sp0(unsigned long sp)
 	PV_CALL1(cpu.load_sp0, sp);
 }
 
-static inline void pv_save_user_bases(struct task *t)
+static inline void pv_save_user_segments(struct task *t)
 {
-	PV_CALL1(cpu.save_user_bases, t);
+	PV_CALL1(cpu.save_user_segments, t);
 }
 
-static inline void pv_load_user_bases(const struct task *t)
+static inline void pv_load_user_segments(const struct task *t)
 {
-	PV_CALL1(cpu.load_user_bases, t);
+	PV_CALL1(cpu.load_user_segments, t);
 }
 
 static inline void pv_enter_user(struct pt_regs *regs)

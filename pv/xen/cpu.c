@@ -99,11 +99,30 @@ static void xen_load_sp0(unsigned long sp)
 	xen_check("stack_switch", hypercall(__HYPERVISOR_stack_switch, FLAT_KERNEL_SS, sp, 0, 0));
 }
 
-/* Without FSGSBASE user mode cannot change its bases: the task's copy is always right. */
-static void xen_save_user_bases(struct task *t __unused) {}
-
-static void xen_load_user_bases(const struct task *t)
+/*
+ * Without FSGSBASE user mode changes its bases by loading selectors alone. Those that are not null
+ * bring base 0, as all segments that it can load; with a null one the task's copy is right, as on
+ * Linux (its save_base_legacy()).
+ */
+static void xen_save_user_segments(struct task *t)
 {
+	t->selectors = read_selectors();
+	if (t->selectors.fs > SELECTOR_NULL_MAX)
+		t->fs_base = 0;
+	if (t->selectors.gs > SELECTOR_NULL_MAX)
+		t->gs_base = 0;
+}
+
+static __noinline void load_selectors(const union selectors *s)
+{
+	load_ds_es_fs(s);
+	xen_check("the GS selector", xen_set_segment_base(SEGBASE_GS_USER_SEL, s->gs));
+}
+
+static void xen_load_user_segments(const struct task *t)
+{
+	if (unlikely(read_selectors().all != t->selectors.all))
+		load_selectors(&t->selectors);
 	xen_check("the FS base", xen_set_segment_base(SEGBASE_FS, t->fs_base));
 	xen_check("the GS base", xen_set_segment_base(SEGBASE_GS_USER, t->gs_base));
 }
@@ -149,8 +168,8 @@ static void fill_pv_ops(void)
 {
 	pv_ops.name = "xen";
 	pv_ops.cpu.load_sp0 = xen_load_sp0;
-	pv_ops.cpu.save_user_bases = xen_save_user_bases;
-	pv_ops.cpu.load_user_bases = xen_load_user_bases;
+	pv_ops.cpu.save_user_segments = xen_save_user_segments;
+	pv_ops.cpu.load_user_segments = xen_load_user_segments;
 	pv_ops.cpu.enter_user = xen_enter_user;
 	pv_ops.cpu.text_writable = xen_text_writable;
 	pv_ops.mmu.read_cr2 = xen_read_cr2;
@@ -286,7 +305,7 @@ void xen_entry_c(struct start_info *si)
 	percpu_init_boot_cpu();
 	set_traps();
 	fill_boot_info();
-	cpu_detect("smep,smap,umip,fsgsbase,pcid,x2apic");
+	cpu_detect("smep,smap,umip,fsgsbase,pcid,x2apic,swapgs_fence");
 	boot_parse_params();
 	boot_report();
 	cpu_report();

@@ -2,6 +2,7 @@
 ;
 ; Xen enters with rcx and r11 pushed on top of the usual frame, on the kernel stack, with the kernel's
 ; GS base, and leaves masking of events to flags in shared memory. The way back is the iret hypercall.
+; Of the user's flags Xen clears TF, NT, RF and AC (its create_bounce_frame); DF is ours to clear.
 ; Sources: Xen's public/elfnote.h and public/arch-x86/xen-x86_64.h (struct iret_context).
 
 default rel
@@ -127,6 +128,7 @@ xen_syscall_callback:
         push    rax
         push    rdi
         PUSH_REGS
+        cld                             ; natively SYSCALL does it
         xor     ebp, ebp
         mov     rdi, rsp
         mov     rsi, rax

@@ -169,6 +169,7 @@ void xen_upcall(struct pt_regs *regs)
 {
 	struct vcpu_info *v = this_cpu_read(vcpu);
 
+	assert_entered(regs, false);
 	while (v->evtchn_upcall_pending) {
 		u64 words;
 

@@ -26,6 +26,9 @@ static const struct {
 	{&pv_ops.mmu.read_cr2, native_read_cr2, 3, {0x0f, 0x20, 0xd0}},
 	{&pv_ops.cpu.uaccess_begin, native_stac, 3, {0x0f, 0x01, 0xcb}},
 	{&pv_ops.cpu.uaccess_end, native_clac, 3, {0x0f, 0x01, 0xca}},
+	{&pv_ops.cpu.enter_kernel, native_clac, 3, {0x0f, 0x01, 0xca}},
+	{&pv_ops.cpu.enter_kernel, native_lfence, 3, {0x0f, 0xae, 0xe8}},
+	{&pv_ops.cpu.enter_kernel, native_clac_lfence, 6, {0x0f, 0x01, 0xca, 0x0f, 0xae, 0xe8}},
 };
 
 static bool is_call(const struct pv_site *s)

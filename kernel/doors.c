@@ -1,0 +1,61 @@
+/*
+ * The assertions of the doors; see doors.h. No locks: registers of this CPU.
+ */
+#include "kernel/doors.h"
+
+#include "kernel/cpu.h"
+#include "kernel/irqflags.h"
+#include "kernel/layout.h"
+#include "kernel/panic.h"
+#include "kernel/preempt.h"
+#include "kernel/ptregs.h"
+#include "kernel/task.h"
+
+#ifdef CONFIG_DEBUG
+
+/* Of the CPU, on Xen, too, where interrupts are masked elsewhere. */
+static unsigned long read_flags(void)
+{
+	unsigned long flags;
+
+	__asm__ volatile("pushfq; popq %0" : "=r"(flags) : : "memory");
+	return flags;
+}
+
+void assert_kernel_flags(void)
+{
+	unsigned long flags = read_flags();
+
+	ASSERT(!(flags & FLAGS_DF));
+	ASSERT(!(flags & (FLAGS_NT | FLAGS_IOPL | FLAGS_VM)));
+	/* Without SMAP nobody clears it at an exception, and in ring 0 it means nothing. */
+	ASSERT(!(flags & FLAGS_AC) || !cpu_features.smap);
+}
+
+static void assert_own_gs_base(void)
+{
+	preempt_disable();
+	ASSERT(this_cpu_read(this_cpu_offset) == percpu_offset[smp_processor_id()]);
+	preempt_enable_no_resched();
+}
+
+void assert_entered(const struct pt_regs *regs, bool irqs_on)
+{
+	assert_kernel_flags();
+	ASSERT(!(read_flags() & FLAGS_TF));
+	ASSERT(irqs_disabled() == !irqs_on);
+	assert_own_gs_base();
+	ASSERT(!user_mode(regs) || regs == task_user_regs(current));
+}
+
+void assert_leaving(const struct pt_regs *regs)
+{
+	assert_kernel_flags();
+	ASSERT(irqs_disabled());
+	ASSERT(regs == task_user_regs(current));
+	ASSERT((regs->cs & 3) == 3 && (regs->ss & 3) == 3);
+	ASSERT((regs->flags & FLAGS_IF) && !(regs->flags & (FLAGS_IOPL | FLAGS_VM)));
+	ASSERT(regs->ip <= USER_END);
+}
+
+#endif
