@@ -19,7 +19,8 @@
 
 #define STACK_TOP 0x00007ffffffde000UL
 #define USER_HZ 100
-#define AUXV_WORDS 30
+#define AUXV_WORDS 32
+#define HWCAP2_FSGSBASE BIT(1)
 
 KMEM_CACHE(exec_args_cache, struct exec_args);
 
@@ -141,6 +142,7 @@ static unsigned fill_auxv(unsigned long *w, const struct file *f, unsigned long 
 	const Elf64_Ehdr *eh = f->data;
 	const unsigned long auxv[AUXV_WORDS] = {
 		AT_HWCAP,  cpuid(1, 0).edx,
+		AT_HWCAP2, cpu_features.fsgsbase ? HWCAP2_FSGSBASE : 0,
 		AT_PAGESZ, PAGE_SIZE,
 		AT_CLKTCK, USER_HZ,
 		AT_PHDR,   phdr_address(f),

@@ -134,10 +134,14 @@ xen_syscall_callback:
         mov     rsi, rax
         call    syscall_dispatch
         LOAD_SYSCALL_REGS
-        ; From here on a struct iret_context: rax, r11, rcx, flags. User mode finds what rsi and rdi
-        ; were in r11 and rcx: of those it expects nothing.
+        ; From here on a struct iret_context: rax, r11, rcx, flags. What SYSCALL leaves in rcx and r11,
+        ; they hold again.
+        mov     rcx, [rsp + PT_REGS_IP]
+        mov     r11, [rsp + PT_REGS_FLAGS]
         add     rsp, PT_REGS_DX
         mov     [rsp], rax
+        mov     [rsp + 8], r11
+        mov     [rsp + 2 * 8], rcx
         mov     qword [rsp + 3 * 8], 0
         mov     eax, HYPERVISOR_IRET
         syscall

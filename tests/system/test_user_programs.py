@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 PROGRAMS = ["syscalls", "fault", "mprotect", "zap", "mremap", "fork", "remap", "spurious", "mix", "usertable", "sparse", "stare", "tables",
-            "dirty", "sequences"]
+            "dirty", "sequences", "doors"]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -120,6 +120,17 @@ void program_main(void);
 /* Progress in @done of work.rounds; at most 20 lines of it. */
 void progress(u64 done);
 
+/* The registers at the first instruction; regs: rax rbx rcx rdx rsi rdi rbp r8 to r15. */
+struct start_state {
+	u64 regs[15], flags;
+	u16 selectors[4]; /* ds es fs gs */
+	u64 unused;
+	u8 fpu[512]; /* FXSAVE's image */
+} __aligned(16);
+extern struct start_state start_state;
+/* The value of entry @type of the auxiliary vector; 0 if there is none. */
+unsigned long start_auxv(unsigned long type);
+
 /* --- threads --- */
 
 #define MAX_THREADS 128
