@@ -11,7 +11,9 @@
 #define EAGAIN 11
 #define ENOMEM 12
 #define EFAULT 14
+#define EACCES 13
 #define EEXIST 17
+#define ENODEV 19
 #define EINVAL 22
 #define ENOTTY 25
 #define ESPIPE 29

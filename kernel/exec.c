@@ -16,8 +16,13 @@
 #include "kernel/string.h"
 #include "kernel/uaccess.h"
 #include "mm/mmap.h"
+#include "mm/vma.h"
 
 #define STACK_TOP 0x00007ffffffde000UL
+/* Mapped at the start, as by Linux; the rest comes with faults. */
+#define STACK_FIRST_SIZE (132UL << 10)
+/* Segments keep their distance from where the stack may grow by default. */
+#define STACK_ROOM (STACK_LIMIT_DEFAULT + STACK_GUARD_GAP)
 #define USER_HZ 100
 #define AUXV_WORDS 32
 #define HWCAP2_FSGSBASE BIT(1)
@@ -72,8 +77,8 @@ static const char *check_segment(const struct file *f, const Elf64_Phdr *ph)
 		return "has a segment with more bytes in the file than in memory";
 	if (ph->p_offset > f->size || ph->p_filesz > f->size - ph->p_offset)
 		return "has a segment that lies outside of the file";
-	if (ph->p_vaddr >= STACK_TOP - USER_STACK_SIZE ||
-	    ph->p_memsz > STACK_TOP - USER_STACK_SIZE - ph->p_vaddr)
+	if (ph->p_vaddr >= STACK_TOP - STACK_ROOM ||
+	    ph->p_memsz > STACK_TOP - STACK_ROOM - ph->p_vaddr)
 		return "has a segment that lies outside of user memory";
 	return NULL;
 }
@@ -182,8 +187,8 @@ static int build_stack(const struct exec_args *args, const struct file *f, unsig
 	w[n++] = 0;
 	n += fill_auxv(w + n, f, random, text);
 	sp = (text - n * sizeof(w[0])) & ~15UL;
-	ret = do_mmap(STACK_TOP - USER_STACK_SIZE, USER_STACK_SIZE, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, NULL, 0);
+	ret = do_mmap(STACK_TOP - STACK_FIRST_SIZE, STACK_FIRST_SIZE, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_FIXED_NOREPLACE, NULL, 0);
 	if (ret < 0)
 		return ret;
 	*spp = sp;

@@ -4,7 +4,6 @@
 #include "kernel/ptregs.h"
 #include "mm/slab.h"
 
-#define USER_STACK_SIZE (8UL << 20)
 #define EXEC_ARGS_MAX 32
 #define EXEC_TEXT_MAX 768
 

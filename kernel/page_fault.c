@@ -14,6 +14,7 @@
 #include "mm/kstack.h"
 #include "mm/mmap_lock.h"
 #include "mm/pgtable.h"
+#include "mm/stack.h"
 #include "mm/tables.h"
 #include "mm/vma.h"
 
@@ -47,7 +48,9 @@ static enum fault_result fault_by_mmap_lock(struct mm *mm, unsigned long addr, u
 	count(CNT_MMAP_LOCK_FAULTS);
 	mmap_read_lock(mm);
 	vma = vma_find(&mm->vmas, addr);
-	if (vma && vma->start <= addr) {
+	if (vma && unlikely(vma->start > addr))
+		vma = stack_grow(mm, addr);
+	if (vma) {
 		result = vma_fault(vma, addr, error, 0);
 		vma_remember(vma, addr);
 	}
@@ -179,6 +182,9 @@ void do_page_fault(struct pt_regs *regs, unsigned long addr)
 		fail_user_copy(regs, addr);
 	else if (result == FAULT_OOM)
 		kill_current_process(regs, SIGKILL, "out of memory in a fault", addr);
+	else if (result == FAULT_BUS)
+		kill_current_process(regs, SIGBUS, "access beyond the end of a shared object",
+				     addr);
 	else
 		kill_current_process(regs, SIGSEGV, "access without a mapping or right", addr);
 }

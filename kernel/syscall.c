@@ -9,6 +9,7 @@
 #include "kernel/errno.h"
 #include "kernel/task.h"
 #include "kernel/traps.h"
+#include "kernel/unsupported.h"
 
 /* A call that nothing defines is a weak reference to nothing. */
 #define SYSCALL(nr, name) __typeof__(__x64_sys_##name) __x64_sys_##name __attribute__((weak));

@@ -10,19 +10,12 @@
 
 #include "kernel/ptregs.h"
 
-struct task;
-
 /*
  * By entry.asm; interrupts are on. The result goes to regs->ax. On return all is done that comes
  * before user mode, and interrupts are off. As on Linux, of the number 32 bits count.
  */
 void syscall_dispatch(struct pt_regs *regs, int nr);
 
-/*
- * Refuse something that Linux has and Pteron has not: returns -@error. The reason, which begins
- * with the name of the call, is printed once with the name of the program.
- */
-long unsupported(int error, const char *reason, ...) __printf(2, 3);
 /* The name of call @nr, or "?". */
 const char *syscall_name(unsigned nr);
 

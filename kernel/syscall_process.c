@@ -11,6 +11,7 @@
 #include "kernel/signal.h"
 #include "kernel/syscall.h"
 #include "kernel/uaccess.h"
+#include "mm/mmap.h"
 #include "pv/pv_ops.h"
 
 #define ARCH_SET_GS 0x1001
@@ -186,7 +187,8 @@ SYSCALL_DEFINE3(tgkill, int, pid, int, tid, int, sig)
 /* Nothing is limited but the stack of the first thread; no limit can be changed. */
 SYSCALL_DEFINE4(prlimit64, int, pid, unsigned int, resource, unsigned long, new, unsigned long, old)
 {
-	u64 max = resource == RLIMIT_STACK ? USER_STACK_SIZE : RLIM_INFINITY, limit[2] = {max, max};
+	u64 max = resource == RLIMIT_STACK ? STACK_LIMIT_DEFAULT : RLIM_INFINITY,
+	    limit[2] = {max, max};
 
 	if (resource >= NR_RLIMITS)
 		return -EINVAL;

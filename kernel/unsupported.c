@@ -5,9 +5,10 @@
  * What was said is remembered by a hash of the text, in a table that never forgets; when that is
  * full, nothing more is said. No locks: a slot is taken by one compare-and-exchange.
  */
+#include "kernel/unsupported.h"
+
 #include "kernel/errno.h"
 #include "kernel/printk.h"
-#include "kernel/syscall.h"
 #include "kernel/task.h"
 
 #define NR_SAID 256

@@ -128,9 +128,12 @@ static enum fault_result anonymous_fault(const struct fault *f)
 static enum fault_result shared_fault(const struct fault *f)
 {
 	const struct vma *vma = f->vma;
-	struct page *page =
-		shmem_get_page(vma->shmem, vma->pgoff + ((f->addr - vma->start) >> PAGE_SHIFT));
+	unsigned long index = vma->pgoff + ((f->addr - vma->start) >> PAGE_SHIFT);
+	struct page *page;
 
+	if (unlikely(index >= shmem_pages(vma->shmem)))
+		return FAULT_BUS;
+	page = shmem_get_page(vma->shmem, index);
 	if (!page)
 		return FAULT_OOM;
 	if (!install(f, mk_pte(page, vm_page_prot(vma->flags))))

@@ -9,6 +9,7 @@ enum fault_result {
 	FAULT_OK,    /* the access may be tried again; it may fault again, for another reason */
 	FAULT_SEGV,  /* no VMA, or none that permits the access */
 	FAULT_OOM,   /* no memory */
+	FAULT_BUS,   /* the object that is mapped has no such page */
 	FAULT_RETRY, /* with FAULT_VMA_LOCK only: mmap_lock is needed; nothing was done */
 };
 

@@ -45,6 +45,12 @@ struct table_pair {
 	struct page *table;
 };
 
+/* MADV_DONTFORK and MADV_WIPEONFORK: the child gets none of these pages. */
+static bool is_left_out(const struct vma *v)
+{
+	return v->flags & (VM_DONTCOPY | VM_WIPEONFORK);
+}
+
 /* The part of @v that lies in the block, as indices of entries. */
 static unsigned first_index(const struct table_pair *p, const struct vma *v)
 {
@@ -114,6 +120,8 @@ static void fill_table(const struct table_pair *p)
 		unsigned i = first_index(p, v), end = end_index(p, v);
 		bool cow = !(v->flags & VM_SHARED);
 
+		if (is_left_out(v))
+			continue;
 		if (cow)
 			protect_table(p, v->mm);
 		for (; (i = pte_next_used_line(from, i, end)) < end; i = pte_line_end(i, end))
@@ -152,6 +160,8 @@ static void copy_vma(const struct table_pair *p, const struct vma *v, pte_t *fro
 	unsigned first = first_index(p, v), end = end_index(p, v);
 	bool cow = !(v->flags & VM_SHARED), protects = false;
 
+	if (is_left_out(v))
+		return;
 	for (unsigned i = first; (i = pte_next_used_line(from, i, end)) < end;
 	     i = pte_line_end(i, end))
 		protects |= copy_entries(p, v->mm, from, to, i, pte_line_end(i, end), cow);
@@ -215,7 +225,8 @@ int copy_page_tables(struct mm *dst, struct mm *src)
 	c.done = 0;
 	table_changes_init(&c.changes);
 	for (struct vma *v = src->vmas.first; v && !err; v = v->next)
-		err = walk_pte_ranges(v, max(v->start, c.done), v->end, copy_pte_range, &c);
+		if (!is_left_out(v))
+			err = walk_pte_ranges(v, max(v->start, c.done), v->end, copy_pte_range, &c);
 	table_changes_commit(&c.changes);
 	return err;
 }

@@ -8,6 +8,9 @@
 /* Where mmap and mremap look for a place. */
 #define MMAP_CEILING 0x00007f0000000000UL
 #define MMAP_FLOOR 0x10000UL
+/* The same for MAP_32BIT, as on Linux: addresses of 31 bits. */
+#define MMAP_32BIT_FLOOR 0x40000000UL
+#define MMAP_32BIT_CEILING 0x80000000UL
 
 void mm_insert_vma(struct mm *mm, struct vma *v);
 void mm_remove_vma(struct mm *mm, struct vma *v);
@@ -20,6 +23,14 @@ void merge_around(struct mm *mm, unsigned long start, unsigned long end);
  * return. -ENOMEM: nothing has changed.
  */
 int unmap_range_locked(struct mm *mm, unsigned long start, unsigned long end, bool downgrade);
+/*
+ * Where @len bytes, not 0 and at most USER_END, can be mapped: at @addr with MAP_FIXED or
+ * MAP_FIXED_NOREPLACE in MAP_* @flags, else there if it is free. Or -EINVAL, -ENOMEM, -EPERM,
+ * -EEXIST.
+ */
+long mmap_place(struct mm *mm, unsigned long addr, unsigned long len, unsigned long flags);
+/* True if RLIMIT_AS lets @len bytes more be mapped. */
+bool mm_may_grow(const struct mm *mm, unsigned long len);
 /* Page-aligned, not empty, within the user half. */
 bool user_range_ok(unsigned long addr, unsigned long len);
 unsigned long prot_to_vm_flags(unsigned long prot);

@@ -51,6 +51,8 @@ struct mm *mm_alloc(void)
 	atomic_set(&mm->users, 1);
 	rwsem_init(&mm->mmap_lock);
 	wait_queue_init(&mm->vma_waiters);
+	mm->stack_limit = STACK_LIMIT_DEFAULT;
+	mm->address_limit = ~0UL;
 	mm->lock_seq = 1; /* a new VMA has mark 0 */
 	spin_lock_init(&mm->page_table_lock, LOCK_PAGE_TABLE);
 	tlb_init_mm(mm);
@@ -97,6 +99,8 @@ static bool copy_layout(struct mm *child, struct mm *mm)
 	for (v = mm->vmas.first; v; v = v->next) {
 		if (!seeded(BUG_FORK_RACES_FAULTS))
 			vma_start_write(v);
+		if (v->flags & VM_DONTCOPY)
+			continue;
 		copy = vma_clone(v, child, v->start, v->end);
 		if (!copy)
 			return false;
@@ -116,6 +120,8 @@ struct mm *mm_fork(struct mm *mm)
 	ok = copy_layout(child, mm);
 	child->brk_start = mm->brk_start;
 	child->brk = mm->brk;
+	child->stack_limit = READ_ONCE(mm->stack_limit);
+	child->address_limit = READ_ONCE(mm->address_limit);
 	mmap_write_unlock(mm);
 	if (!ok) {
 		mm_put(child);

@@ -20,7 +20,10 @@ struct shmem;
 #define VM_EXEC BIT(2)
 #define VM_ACCESS (VM_READ | VM_WRITE | VM_EXEC)
 #define VM_SHARED BIT(3)
-#define VM_PFNMAP BIT(4) /* maps fixed frames; no struct page is counted */
+#define VM_PFNMAP BIT(4)     /* maps fixed frames; no struct page is counted */
+#define VM_GROWSDOWN BIT(5)  /* a stack: private memory that a fault below it extends */
+#define VM_DONTCOPY BIT(6)   /* fork leaves it out */
+#define VM_WIPEONFORK BIT(7) /* of private memory fork copies the VMA and no page */
 
 struct vma {
 	unsigned long start, end; /* [start, end), page aligned */
@@ -57,6 +60,9 @@ struct mm {
 	u64 lock_seq; /* the mark of VMAs that change now */
 	unsigned long brk_start, brk;
 	unsigned long mapped_pages; /* in VMAs */
+	/* Written at any time. */
+	unsigned long stack_limit;   /* RLIMIT_STACK: bytes of a VM_GROWSDOWN */
+	unsigned long address_limit; /* RLIMIT_AS: bytes in VMAs */
 
 	/* mm_list_lock */
 	struct list_head node;

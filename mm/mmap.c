@@ -10,6 +10,7 @@
 #include "kernel/errno.h"
 #include "kernel/string.h"
 #include "mm/layout_internal.h"
+#include "mm/mmap_flags.h"
 #include "mm/mmap_lock.h"
 #include "mm/populate.h"
 #include "mm/remap.h"
@@ -69,6 +70,11 @@ void mm_remove_vma(struct mm *mm, struct vma *v)
 {
 	vma_remove(&mm->vmas, v);
 	mm->mapped_pages -= (v->end - v->start) >> PAGE_SHIFT;
+}
+
+bool mm_may_grow(const struct mm *mm, unsigned long len)
+{
+	return mm->mapped_pages + (len >> PAGE_SHIFT) <= READ_ONCE(mm->address_limit) >> PAGE_SHIFT;
 }
 
 /* Split the VMA that @addr lies strictly inside, if any. -ENOMEM; else nothing observable changes.
@@ -211,28 +217,46 @@ long do_munmap(unsigned long addr, unsigned long len) __no_thread_safety
 	return err;
 }
 
-/* Choose the address; negative: error. */
-static long place(struct mm *mm, unsigned long addr, unsigned long len, unsigned long flags)
+/* Exactly @addr, where nothing keeps a distance from a stack. */
+static long place_fixed(const struct mm *mm, unsigned long addr, unsigned long len,
+			unsigned long flags)
 {
 	const struct vma *next;
 
-	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
-		if (addr & ~PAGE_MASK)
-			return -EINVAL;
-		if (!user_range_ok(addr, len))
-			return -ENOMEM;
-		if (addr < MMAP_FLOOR)
-			return -EPERM;
-		next = vma_find(&mm->vmas, addr);
-		if ((flags & MAP_FIXED_NOREPLACE) && next && next->start < addr + len)
-			return -EEXIST;
-		return addr;
-	}
-	addr &= PAGE_MASK;
+	if (addr > USER_END - len)
+		return -ENOMEM;
+	if (addr & ~PAGE_MASK)
+		return -EINVAL;
+	if (addr < MMAP_FLOOR)
+		return -EPERM;
 	next = vma_find(&mm->vmas, addr);
-	if (addr >= MMAP_FLOOR && user_range_ok(addr, len) && (!next || next->start >= addr + len))
+	if ((flags & MAP_FIXED_NOREPLACE) && next && next->start < addr + len)
+		return -EEXIST;
+	return addr;
+}
+
+/* Whether @addr, a hint, can be had. */
+static bool hint_is_free(const struct mm *mm, unsigned long addr, unsigned long len,
+			 unsigned long end)
+{
+	const struct vma *next = vma_find(&mm->vmas, addr);
+
+	return len <= end && addr <= end - len && (!next || vma_start_gap(next) >= addr + len);
+}
+
+long mmap_place(struct mm *mm, unsigned long addr, unsigned long len, unsigned long flags)
+{
+	bool low = flags & MAP_32BIT;
+
+	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))
+		return place_fixed(mm, addr, len, flags);
+	addr &= PAGE_MASK;
+	if (addr)
+		addr = max(addr, MMAP_FLOOR);
+	if (addr && hint_is_free(mm, addr, len, low ? MMAP_32BIT_CEILING : USER_END))
 		return addr;
-	addr = vma_find_gap(&mm->vmas, len, MMAP_FLOOR, MMAP_CEILING);
+	addr = low ? vma_find_gap(&mm->vmas, len, MMAP_32BIT_FLOOR, MMAP_32BIT_CEILING)
+		   : vma_find_gap(&mm->vmas, len, MMAP_FLOOR, MMAP_CEILING);
 	return addr ? (long)addr : -ENOMEM;
 }
 
@@ -249,11 +273,21 @@ static int set_backing(struct vma *v, const struct mmap_frames *frames, unsigned
 	} else if (v->flags & VM_SHARED) {
 		if (pages > SHMEM_MAX_PAGES)
 			return -ENOMEM;
-		v->shmem = shmem_create();
+		v->shmem = shmem_create(pages);
 		if (!v->shmem)
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+/* How much of the range is mapped, and will not be when something else takes its place. */
+static unsigned long covered_bytes(const struct mm *mm, unsigned long start, unsigned long end)
+{
+	unsigned long n = 0;
+
+	for (const struct vma *v = vma_find(&mm->vmas, start); v && v->start < end; v = v->next)
+		n += min(v->end, end) - max(v->start, start);
+	return n;
 }
 
 static long map_locked(struct mm *mm, unsigned long addr, unsigned long len, unsigned long vm_flags,
@@ -262,6 +296,8 @@ static long map_locked(struct mm *mm, unsigned long addr, unsigned long len, uns
 	struct vma *v;
 	int err;
 
+	if (!mm_may_grow(mm, len) && !mm_may_grow(mm, len - covered_bytes(mm, addr, addr + len)))
+		return -ENOMEM;
 	v = vma_alloc(mm, addr, addr + len, vm_flags);
 	if (!v)
 		return -ENOMEM;
@@ -287,22 +323,23 @@ long do_mmap(unsigned long addr, unsigned long len, unsigned long prot, unsigned
 {
 	struct mm *mm = current->mm;
 	unsigned long vm_flags = prot_to_vm_flags(prot);
+	long err;
 
 	if (!len)
 		return -EINVAL;
 	if (len > USER_END)
 		return -ENOMEM;
-	if (!(flags & MAP_SHARED) == !(flags & MAP_PRIVATE) || (frames && !(flags & MAP_SHARED)))
-		return -EINVAL;
-	if (flags & MAP_SHARED)
-		vm_flags |= VM_SHARED;
 	len = ALIGN_UP(len, PAGE_SIZE);
 	mmap_write_lock(mm);
-	addr = place(mm, addr, len, flags);
-	if ((long)addr > 0)
-		addr = map_locked(mm, addr, len, vm_flags, frames, pgoff);
+	addr = mmap_place(mm, addr, len, flags);
+	if ((long)addr > 0) {
+		err = mmap_vm_flags(flags, frames, &vm_flags);
+		addr = err ? (unsigned long)err
+			   : (unsigned long)map_locked(mm, addr, len, vm_flags, frames, pgoff);
+	}
 	mmap_write_unlock(mm);
-	if ((long)addr > 0 && (flags & MAP_POPULATE) && (vm_flags & VM_ACCESS))
+	/* Nothing is ever paged out, so locked memory is that which is there. */
+	if ((long)addr > 0 && (flags & (MAP_POPULATE | MAP_LOCKED)) && (vm_flags & VM_ACCESS))
 		mm_populate(mm, addr, addr + len, POPULATE_MAP);
 	return addr;
 }
@@ -321,7 +358,7 @@ long do_brk(unsigned long brk)
 		bool ok = true;
 
 		if (new_end > old_end)
-			ok = (!next || next->start >= new_end) &&
+			ok = (!next || vma_start_gap(next) >= new_end + PAGE_SIZE) &&
 			     map_locked(mm, old_end, new_end - old_end, VM_READ | VM_WRITE, NULL,
 					0) > 0;
 		else if (new_end < old_end)

@@ -147,12 +147,29 @@ static int fault_in_writable(struct vma *vma, unsigned long start, unsigned long
 	return 0;
 }
 
+/* Where a mapping of @vma goes beyond the end of its object, at most @end. */
+static unsigned long end_of_object(const struct vma *vma, unsigned long end)
+{
+	unsigned long pages = vma->shmem ? shmem_pages(vma->shmem) : ~0UL;
+
+	if (pages <= vma->pgoff)
+		return vma->start;
+	if (pages - vma->pgoff >= (end - vma->start) >> PAGE_SHIFT)
+		return end;
+	return vma->start + ((pages - vma->pgoff) << PAGE_SHIFT);
+}
+
 static int populate_range(struct vma *vma, unsigned long start, unsigned long end, bool write)
 {
+	const unsigned long limit = end_of_object(vma, end);
 	int err = 0;
 
 	if (vma->flags & VM_PFNMAP)
 		return 0;
+	if (limit < end) {
+		err = limit > start ? populate_range(vma, start, limit, write) : 0;
+		return err ? err : -EFAULT;
+	}
 	if (!write && !vma->shmem)
 		return zeromap_page_range(vma, start, end);
 	for (unsigned long addr = start, next; addr < end && !err; addr = next) {

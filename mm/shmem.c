@@ -13,6 +13,7 @@
 
 struct shmem {
 	atomic_t refs;
+	unsigned long pages; /* fixed */
 	struct spinlock lock;
 	void **root; /* lock */
 	struct list_head node;
@@ -22,13 +23,14 @@ static KMEM_CACHE(shmem_cache, struct shmem);
 static DEFINE_SPINLOCK(objects_lock, LOCK_MM_LIST);
 static LIST_HEAD(objects);
 
-struct shmem *shmem_create(void)
+struct shmem *shmem_create(unsigned long pages)
 {
 	struct shmem *s = kmem_cache_zalloc(&shmem_cache);
 
 	if (!s)
 		return NULL;
 	atomic_set(&s->refs, 1);
+	s->pages = pages;
 	spin_lock_init(&s->lock, LOCK_SHMEM);
 	spin_lock(&objects_lock);
 	list_add(&s->node, &objects);
@@ -39,6 +41,11 @@ struct shmem *shmem_create(void)
 void shmem_get(struct shmem *s)
 {
 	atomic_inc(&s->refs);
+}
+
+unsigned long shmem_pages(const struct shmem *s)
+{
+	return s->pages;
 }
 
 static void **new_node(void)
@@ -66,7 +73,7 @@ struct page *shmem_get_page(struct shmem *s, unsigned long index)
 	struct page *page = NULL;
 	void **slot;
 
-	BUG_ON(index >= SHMEM_MAX_PAGES);
+	BUG_ON(index >= s->pages);
 	spin_lock(&s->lock);
 	slot = find_slot(s, index);
 	if (slot) {

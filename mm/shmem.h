@@ -8,9 +8,11 @@
 
 struct shmem;
 
-/* An object of at most SHMEM_MAX_PAGES pages, with one reference; NULL: no memory. */
+/* An object of @pages, at most SHMEM_MAX_PAGES, with one reference; NULL: no memory. */
 #define SHMEM_MAX_PAGES (512UL * 512 * 512)
-struct shmem *shmem_create(void);
+struct shmem *shmem_create(unsigned long pages);
+/* How many pages it has. A mapping may reach beyond: an access there is SIGBUS. */
+unsigned long shmem_pages(const struct shmem *s);
 void shmem_get(struct shmem *s);
 void shmem_put(struct shmem *s);
 /*

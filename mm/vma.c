@@ -136,7 +136,7 @@ unsigned long vma_find_gap(const struct vma_set *s, unsigned long len, unsigned 
 	for (; len <= ceiling && ceiling - len >= floor; v = v->prev) {
 		if (!v || v->end <= ceiling - len)
 			return ceiling - len;
-		ceiling = v->start;
+		ceiling = min(ceiling, vma_start_gap(v));
 	}
 	return 0;
 }

@@ -5,7 +5,8 @@ import subprocess
 import pytest
 
 PROGRAMS = ["syscalls", "fault", "mprotect", "zap", "mremap", "fork", "remap", "spurious", "mix", "usertable", "sparse", "stare", "tables",
-            "dirty", "sequences", "doors"]
+            "dirty", "sequences", "doors",
+            "stack"]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
