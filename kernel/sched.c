@@ -54,6 +54,20 @@ void preempt_point_hit(void)
 }
 #endif
 
+static void arm_tick(u64 now)
+{
+	u64 q = sched_tuning.quantum_us * 1000ULL;
+
+	if (q)
+		timer_set_tick(now + q / 2 + rng_below(this_cpu_rng(), q), now);
+}
+
+static void begin_ticks(void *unused __unused)
+{
+	if (!current->is_idle)
+		arm_tick(clock_ns());
+}
+
 void sched_tune(struct sched_tuning tuning)
 {
 	bool begins = !sched_tuning.quantum_us && tuning.quantum_us;
@@ -62,9 +76,11 @@ void sched_tune(struct sched_tuning tuning)
 #ifdef CONFIG_DEBUG
 	WRITE_ONCE(preempt_points, tuning.point_permille || tuning.pause_permille);
 #endif
-	if (begins)
-		for_each_online_cpu(cpu)
-			pv_send_ipi(cpu, VECTOR_TIMER);
+	if (begins) {
+		preempt_disable();
+		smp_call_mask(&cpu_online_mask, begin_ticks, NULL);
+		preempt_enable();
+	}
 }
 
 /* switch.asm: saves what the ABI preserves, changes stacks, returns the task that was left. */
@@ -74,14 +90,6 @@ void sched_task_start(struct task *prev);
 static struct rq *rq_of(unsigned cpu)
 {
 	return per_cpu_ptr(runqueue, cpu);
-}
-
-static void arm_tick(void)
-{
-	u64 q = sched_tuning.quantum_us * 1000ULL;
-
-	if (q)
-		pv_set_timer(q / 2 + rng_below(this_cpu_rng(), q));
 }
 
 static void enqueue(struct rq *rq, struct task *t, bool first) __must_hold(rq->lock)
@@ -340,7 +348,9 @@ static void switch_to(struct rq *rq, struct task *prev, struct task *next, int m
 	trace_switch(next);
 	if (prev->is_idle) {
 		cpumask_clear(&idle_mask, smp_processor_id());
-		arm_tick();
+		arm_tick(clock_ns());
+	} else if (next->is_idle) {
+		timer_stop_tick();
 	}
 	assert_kernel_flags();
 	rq->curr = next;
@@ -460,13 +470,15 @@ void preempt_schedule_irq(void)
 
 void sched_tick(void)
 {
+	u64 now = clock_ns();
+
 	count(CNT_TIMER_TICKS);
-	timeouts_run();
-	if (current->is_idle || !sched_tuning.quantum_us)
-		return;
-	arm_tick();
-	if (sched_has_runnable() || sched_tuning.migrate_permille)
-		set_need_resched();
+	if (timeouts_run(now) && !current->is_idle && sched_tuning.quantum_us) {
+		arm_tick(now);
+		if (sched_has_runnable() || sched_tuning.migrate_permille)
+			set_need_resched();
+	}
+	timer_rearm(now);
 }
 
 void sched_ipi(void)
@@ -529,6 +541,7 @@ void sched_init_cpu(unsigned cpu)
 
 	spin_lock_init(&rq->lock, LOCK_RQ);
 	list_init(&rq->queue);
+	timeouts_init_cpu(cpu);
 }
 
 void cpu_idle(void)
@@ -538,12 +551,10 @@ void cpu_idle(void)
 	for (;;) {
 		cpumask_set(&idle_mask, cpu);
 		local_irq_disable();
-		if (!need_resched() && !sched_has_runnable()) {
-			timeouts_arm();
+		if (!need_resched() && !sched_has_runnable())
 			safe_halt();
-		} else {
+		else
 			local_irq_enable();
-		}
 		cpumask_clear(&idle_mask, cpu);
 		schedule_loop(false);
 	}

@@ -10,10 +10,9 @@
 #include "kernel/panic.h"
 #include "kernel/smp.h"
 #include "kernel/string.h"
+#include "kernel/timeout.h"
 #include "kernel/wait.h"
 #include "tests/ktest.h"
-
-#define NO_TICK_NS 3600000000000UL
 
 enum runner { WAITER = 1, BUSY };
 
@@ -50,9 +49,18 @@ static void keep_cpu_busy(void *arg __unused)
 		cpu_relax();
 }
 
+/* The one that is armed still, on this CPU: what its interrupt finds is no tick. */
+static void stop_tick(void)
+{
+	unsigned long flags = local_irq_save();
+
+	timer_stop_tick();
+	local_irq_restore(flags);
+}
+
 static void wait_for_lock(void *arg __unused)
 {
-	pv_set_timer(NO_TICK_NS); /* instead of the tick that is armed still */
+	stop_tick();
 	spin_lock_preemptible(&ptl, 0);
 	smp_store_release(&scene.has_lock, true);
 	spin_unlock_preemptible(&ptl);
@@ -61,7 +69,7 @@ static void wait_for_lock(void *arg __unused)
 /* As if a timer interrupt came, each time, before it sleeps. */
 static void be_preempted_before_sleep(void *arg __unused)
 {
-	pv_set_timer(NO_TICK_NS);
+	stop_tick();
 	atomic_inc(&scene.there);
 	while (!smp_load_acquire(&scene.given)) {
 		set_current_state(TASK_BLOCKED);
