@@ -28,7 +28,7 @@
 	X(LOCK_PAGE_ALLOC,  70, NEVER, "the list of free pages")                                   \
 	X(LOCK_WAIT,        75, NEVER, "a wait queue")                                             \
 	X(LOCK_TEST,        78, NEVER, "locks of the lock tests")                                  \
-	X(LOCK_TIMEOUT,     79, ALSO, "the tasks that sleep until a time")                         \
+	X(LOCK_TIMEOUT,     79, ALSO, "the sleepers of a CPU")                         \
 	X(LOCK_RQ,          80, ALSO, "a run queue")                                               \
 	X(LOCK_TEST_IRQ,    85, ALSO, "locks of the lock tests, taken in interrupts")              \
 	X(LOCK_HYPERVISOR,  87, ALSO, "the books of the software hypervisor")                      \

@@ -10,9 +10,9 @@
  * Interrupts stay off for a bounded time: a heap costs O(log n), and an interrupt wakes at most
  * TIMEOUTS_AT_ONCE sleepers; the next one follows at once for the others.
  *
- * Lock: each queue's own guards its heap. Other CPUs take it only to remove a sleeper that was woken
- * elsewhere before its time. Whoever has slept takes it before its node goes out of scope, so a
- * node and its task are there as long as timeouts_run() needs them.
+ * Lock: each queue's own guards its heap. Other CPUs take it only to remove a sleeper that was
+ * woken elsewhere before its time. Whoever has slept takes it before its node goes out of scope, so
+ * a node and its task are there as long as timeouts_run() needs them.
  */
 #include "kernel/timeout.h"
 

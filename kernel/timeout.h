@@ -28,8 +28,8 @@ void timer_set_tick(u64 when, u64 now);
 /* None is. The timer may still come when it would have been, and is then no tick. */
 void timer_stop_tick(void);
 /*
- * In the timer interrupt: wake at most TIMEOUTS_AT_ONCE of the sleepers that are due; whether a tick
- * was due too. Then timer_set_tick() may set the next one, and timer_rearm() comes last.
+ * In the timer interrupt: wake at most TIMEOUTS_AT_ONCE of the sleepers that are due; whether a
+ * tick was due too. Then timer_set_tick() may set the next one, and timer_rearm() comes last.
  */
 bool timeouts_run(u64 now);
 /* Let the timer come again, for what is due next. */
