@@ -1,0 +1,364 @@
+/*
+ * Every instruction boundary of one side of a protocol; see encounter.h.
+ *
+ * Three tasks. The case's own watches: it shares CPU 0 with the stepped side, as what else there is
+ * to run, or CPU 1 with the other side. It, or the other side, sees to it that the other side comes
+ * when the stepped one waits for it ahead of its boundary, and that nobody waits for ever. While
+ * the case's task watches on CPU 0 it forbids preemption: an interrupt that
+ * switched to the stepped side would lose the flag TF on its way. It comes back by a switch of its
+ * own, which keeps the flag.
+ */
+#include "tests/unit/encounter.h"
+
+#include "kernel/clock.h"
+#include "kernel/counters.h"
+#include "kernel/irqflags.h"
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "kernel/sched.h"
+#include "kernel/traps.h"
+#include "tests/unit/step.h"
+
+/* For an answer that the stepped side's CPU has to help with, when it goes on. */
+#define SPINS_AT_BOUNDARY 1000
+/* Until who has found a lock taken sleeps, or halts. */
+#define SPINS_TO_SLEEP (2 * SPINS_BEFORE_SLEEP)
+/* Without a change on either side; a loaded host may keep a CPU away for long. */
+#define QUIET_ROUNDS 2000
+#define QUIET_NS 5000000000UL
+#define TRIES 20 /* of a pass whose steps an interrupt has ended */
+
+static struct {
+	const struct encounter *e;
+	struct task *stepped, *other;
+	unsigned target;   /* the boundary at which the other side comes */
+	unsigned boundary; /* boundaries so far */
+	unsigned long ip;  /* of the target */
+	bool stepping, reached, steps_lost;
+	bool over; /* both have done what they do; they may end */
+	bool stepped_ended, other_ready, other_ended;
+	unsigned asked, answered;	      /* how often the other side shall come, has come */
+	unsigned at_once, waited, unfinished; /* what it did at the boundaries */
+} pass;
+
+struct task *encounter_stepped_task(void)
+{
+	return pass.stepped;
+}
+
+struct task *encounter_other_task(void)
+{
+	return pass.other;
+}
+
+static void call(void (*fn)(void))
+{
+	if (fn)
+		fn();
+}
+
+/* --- the boundary --- */
+
+static void ask_other(void)
+{
+	__atomic_add_fetch(&pass.asked, 1, __ATOMIC_SEQ_CST);
+}
+
+static bool other_has_answered(void)
+{
+	return smp_load_acquire(&pass.answered) == READ_ONCE(pass.asked);
+}
+
+/* Asleep: off its run queue, and off its CPU. */
+static bool is_at_rest(const struct task *t)
+{
+	return READ_ONCE(t->state) != TASK_RUNNING && !READ_ONCE(t->on_rq) && !READ_ONCE(t->on_cpu);
+}
+
+/* Through, asleep, or long enough in front of a lock to sleep or halt. */
+static bool other_is_as_far_as_it_comes(u64 contended)
+{
+	static unsigned since;
+
+	if (counter_sum(CNT_LOCK_CONTENDED) == contended)
+		since = 0;
+	else
+		since++;
+	return other_has_answered() || is_at_rest(pass.other) || since > SPINS_TO_SLEEP;
+}
+
+static void count_outcome(u64 contended)
+{
+	if (other_has_answered())
+		pass.at_once++;
+	else if (is_at_rest(pass.other) || counter_sum(CNT_LOCK_CONTENDED) != contended)
+		pass.waited++;
+	else
+		pass.unfinished++;
+}
+
+/* Until the other side is through, or waits for this one. Interrupts come if @open. */
+static void meet(bool open)
+{
+	u64 contended = counter_sum(CNT_LOCK_CONTENDED);
+
+	ask_other();
+	preempt_disable();
+	if (open)
+		local_irq_enable();
+	for (unsigned i = 0; i < SPINS_AT_BOUNDARY; i++) {
+		if (other_is_as_far_as_it_comes(contended))
+			break;
+		cpu_relax();
+	}
+	if (open)
+		local_irq_disable();
+	preempt_enable_no_resched();
+	count_outcome(contended);
+}
+
+/* A boundary is the stepped task's, or its CPU's that it has left idle. */
+static bool is_stepped_here(void)
+{
+	return READ_ONCE(pass.stepping) &&
+	       (current == pass.stepped ||
+		(pass.e->cpu_is_idle && current->is_idle && smp_processor_id() == 0));
+}
+
+static void after_instruction(struct pt_regs *regs)
+{
+	if (!is_stepped_here() || pass.boundary++ != pass.target)
+		return;
+	pass.ip = regs->ip;
+	regs->flags &= ~FLAGS_TF;
+	pass.reached = true;
+	meet(regs->flags & FLAGS_IF);
+}
+
+/* --- what both sides' CPUs look at, while they have nothing else to do --- */
+
+struct quiet {
+	unsigned boundary, asked, answered, rounds;
+	enum task_state stepped, other;
+	u64 since;
+};
+
+/* Nothing has changed for long. */
+static bool is_quiet(struct quiet *q)
+{
+	if (q->boundary != READ_ONCE(pass.boundary) || q->asked != READ_ONCE(pass.asked) ||
+	    q->answered != READ_ONCE(pass.answered) ||
+	    q->stepped != READ_ONCE(pass.stepped->state) ||
+	    q->other != READ_ONCE(pass.other->state))
+		*q = (struct quiet){
+			.boundary = READ_ONCE(pass.boundary),
+			.asked = READ_ONCE(pass.asked),
+			.answered = READ_ONCE(pass.answered),
+			.stepped = READ_ONCE(pass.stepped->state),
+			.other = READ_ONCE(pass.other->state),
+			.since = clock_ns(),
+		};
+	return ++q->rounds > QUIET_ROUNDS;
+}
+
+static void __noreturn panic_asleep(const char *side, const struct task *t, const char *how)
+{
+	panic("%s: the %s side (tid %d) %s for ever: the other came at boundary %u, ip %#lx",
+	      pass.e->name, side, t->tid, how, pass.reached ? pass.target : 0,
+	      pass.reached ? pass.ip : 0);
+}
+
+/* A side that sleeps, or waits, with nobody left to end it. */
+static void check_progress(struct quiet *q)
+{
+	bool quiet = is_quiet(q), late = quiet && clock_ns() - q->since > QUIET_NS;
+
+	if (!smp_load_acquire(&pass.stepped_ended) && other_has_answered()) {
+		bool asleep = is_at_rest(pass.stepped);
+
+		if (!READ_ONCE(pass.asked) && (asleep || quiet))
+			ask_other();
+		else if (asleep && !smp_load_acquire(&pass.stepped_ended))
+			panic_asleep("stepped", pass.stepped, "sleeps");
+		else if (late)
+			panic_asleep("stepped", pass.stepped, "waits");
+	} else if (smp_load_acquire(&pass.stepped_ended) && !other_has_answered()) {
+		if (is_at_rest(pass.other) && !other_has_answered())
+			panic_asleep("other", pass.other, "sleeps");
+		else if (late)
+			panic_asleep("other", pass.other, "waits");
+	}
+}
+
+/* --- the two sides --- */
+
+static bool step_flag(void)
+{
+	unsigned long flags;
+
+	__asm__ volatile("pushfq; popq %0" : "=r"(flags) : : "memory");
+	return flags & FLAGS_TF;
+}
+
+static void await_end(void)
+{
+	while (!smp_load_acquire(&pass.over))
+		let_others_run();
+}
+
+static void stepped_main(void *arg __unused)
+{
+	call(pass.e->before);
+	WRITE_ONCE(pass.stepping, true);
+	step_begin();
+	pass.e->stepped();
+	pass.steps_lost = !step_flag() && !pass.reached;
+	WRITE_ONCE(pass.stepping, false);
+	step_end();
+	call(pass.e->after);
+	smp_store_release(&pass.stepped_ended, true);
+	await_end();
+}
+
+/* With whatever it holds. */
+static void give_way(void)
+{
+	if (preempt_count() == 0)
+		sched_yield_in_lock();
+	cpu_relax();
+}
+
+static void other_main(void *arg __unused)
+{
+	struct quiet q = {0};
+
+	call(pass.e->other_before);
+	smp_store_release(&pass.other_ready, true);
+	while (!smp_load_acquire(&pass.stepped_ended) || !other_has_answered()) {
+		if (other_has_answered()) {
+			check_progress(&q);
+			give_way();
+			continue;
+		}
+		pass.e->other();
+		smp_store_release(&pass.answered, pass.answered + 1);
+	}
+	call(pass.e->other_after);
+	smp_store_release(&pass.other_ended, true);
+	await_end();
+}
+
+/* --- the case's task --- */
+
+static bool both_have_ended(void)
+{
+	return smp_load_acquire(&pass.stepped_ended) && smp_load_acquire(&pass.other_ended);
+}
+
+static void watch(void)
+{
+	struct quiet q = {0};
+
+	while (!both_have_ended()) {
+		check_progress(&q);
+		if (pass.e->cpu_is_idle) {
+			let_others_run();
+			continue;
+		}
+		preempt_disable();
+		for (unsigned i = 0; i < 4 && !sched_has_runnable(); i++)
+			cpu_relax();
+		preempt_enable_no_resched();
+		sched_yield_in_lock();
+	}
+}
+
+static struct task *start_on(unsigned cpu, const char *name, void (*fn)(void *arg))
+{
+	struct task *t = task_create(name, fn, NULL);
+
+	BUG_ON(!t);
+	t->cpus_allowed = cpumask_of(cpu);
+	return t;
+}
+
+static void one_pass(struct ktest *t)
+{
+	const unsigned tasks = task_count();
+
+	call(pass.e->prepare);
+	pass.boundary = pass.asked = pass.answered = 0;
+	pass.ip = 0;
+	pass.reached = pass.steps_lost = pass.over = false;
+	pass.stepped_ended = pass.other_ready = pass.other_ended = false;
+	pass.stepped = start_on(0, "stepped", stepped_main);
+	pass.other = start_on(1, "other", other_main);
+	wake_up_new_task(pass.other);
+	while (!smp_load_acquire(&pass.other_ready))
+		let_others_run();
+	wake_up_new_task(pass.stepped);
+	watch();
+	step_end(); /* of a task that has ended in its steps */
+	smp_store_release(&pass.over, true);
+	await_tasks(tasks);
+	if (pass.e->check)
+		pass.e->check(t);
+	if (t->failures)
+		printk("    # %s: the other side came at boundary %u, ip %#lx\n", pass.e->name,
+		       pass.target, pass.ip);
+}
+
+/* An interrupt has ended the halt, and the steps. What follows is the same where nobody halts. */
+static bool has_halted(void)
+{
+	return pass.e->cpu_is_idle && pass.asked;
+}
+
+/* False: the pass ended before its boundary. */
+static bool pass_reaches(struct ktest *t, unsigned target)
+{
+	pass.target = target;
+	for (unsigned i = 0; i < TRIES && !t->failures; i++) {
+		one_pass(t);
+		if (pass.reached)
+			return true;
+		if (!pass.steps_lost || has_halted())
+			return false;
+	}
+	KEXPECT(t, !"an interrupt always ends the steps: boundaries are left out");
+	return false;
+}
+
+static void all_passes(struct ktest *t)
+{
+	unsigned n = 0;
+
+	pass.at_once = pass.waited = pass.unfinished = 0;
+	while (pass_reaches(t, n) && !t->failures)
+		n++;
+	printk("    # %s: %u boundaries: the other side went through at %u, waited at %u, "
+	       "was on its way at %u\n",
+	       pass.e->name, n, pass.at_once, pass.waited, pass.unfinished);
+	KEXPECT_EQ(t, pass.at_once + pass.waited + pass.unfinished, n);
+	KEXPECT(t, n > 0);
+}
+
+void encounter_run(struct ktest *t, const struct encounter *e)
+{
+	const cpumask_t watcher = cpumask_of(e->cpu_is_idle ? 1 : 0), everywhere = cpu_online_mask;
+	const struct sched_tuning tuning = sched_tuning;
+
+	if (cpumask_weight(&cpu_online_mask) < 2) {
+		ktest_skip(t, "the other side needs a CPU of its own");
+		return;
+	}
+	pass.e = e;
+	BUG_ON(sched_setaffinity(current, &watcher));
+	sched_tune((struct sched_tuning){.quantum_us = 0});
+	clock_delay_ns(2000UL * tuning.quantum_us); /* what is armed comes */
+	set_step_hook(after_instruction);
+	all_passes(t);
+	set_step_hook(NULL);
+	sched_tune(tuning);
+	BUG_ON(sched_setaffinity(current, &everywhere));
+}

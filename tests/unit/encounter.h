@@ -1,0 +1,47 @@
+/*
+ * Two sides of a protocol, and every instruction at which they can meet.
+ *
+ * One side runs single-stepped on CPU 0. At its k-th instruction boundary the other side's whole
+ * operation runs on CPU 1, and the stepped side goes on when that has ended, or waits for it. k
+ * goes through all boundaries until a pass ends before the k-th: none is left out, those with
+ * interrupts off and those inside the scheduler included. No ticks come.
+ *
+ * So a wake-up that is lost stays lost: if a side sleeps when there is nobody left who would wake
+ * it, the kernel panics and says which side, and at which boundary the two met.
+ */
+#pragma once
+
+#include "tests/ktest.h"
+
+/*
+ * All functions but @stepped and @other may be NULL. @stepped and @other have tasks of their own in
+ * each pass; whatever a lock or a reference belongs to goes from one function of a side to the
+ * next.
+ */
+struct encounter {
+	const char *name;
+	void (*prepare)(void); /* before both, by the case's task */
+
+	void (*before)(void);  /* the stepped side, ahead of the steps */
+	void (*stepped)(void); /* single-stepped; may sleep until the other side comes */
+	void (*after)(void);
+
+	void (*other_before)(void); /* ends before the stepped side begins */
+	void (*other)(
+		void); /* comes at the boundary, and earlier if the stepped side waits for it */
+	void (*other_after)(void);
+
+	void (*check)(struct ktest *t); /* after both, by the case's task */
+
+	/*
+	 * CPU 0 has nothing else to do, so that it halts where the stepped side waits; its idle
+	 * task is stepped, too. Else the case's task is there, and a waiter for a lock sleeps.
+	 */
+	bool cpu_is_idle;
+};
+
+/* All passes of @e. */
+void encounter_run(struct ktest *t, const struct encounter *e);
+/* The tasks of this pass: for what one side does to the other. */
+struct task *encounter_stepped_task(void);
+struct task *encounter_other_task(void);

@@ -1,0 +1,140 @@
+/*
+ * Suite `race-futex`: a futex wait, and a wake at each of its instruction boundaries.
+ *
+ * The waker changes the word first. Oracle: who was queued by then is woken, once, and says 0; who
+ * was not finds the new word and says EAGAIN; so wakes and woken waiters are equal in number.
+ * Nobody sleeps on, and at the end nobody waits.
+ */
+#include "kernel/errno.h"
+#include "kernel/futex.h"
+#include "kernel/timeout.h"
+#include "kernel/uaccess.h"
+#include "mm/mmap.h"
+#include "mm/shmem.h"
+#include "tests/ktest.h"
+#include "tests/unit/encounter.h"
+#include "tests/unit/test_mm.h"
+
+#define ADDR 0x40000000UL
+#define WORD ADDR
+#define SECOND_WORD (ADDR + 256)
+#define ALL 100
+
+static struct {
+	struct mm *mm;
+	long result; /* of the wait */
+	long woken;  /* by the wakes, of either word */
+	long moved;  /* by the requeue */
+} scene;
+
+static void prepare(void)
+{
+	scene.result = 1;
+	scene.woken = scene.moved = 0;
+	BUG_ON(put_user32(WORD, 0) || put_user32(SECOND_WORD, 0));
+}
+
+static void enter_mm(void)
+{
+	mm_use(scene.mm);
+}
+
+static void leave_mm(void)
+{
+	mm_use(NULL);
+}
+
+static void wait(void)
+{
+	scene.result = futex_wait(WORD, 0, FOREVER);
+}
+
+static void change_and_wake(void)
+{
+	BUG_ON(put_user32(WORD, 1));
+	scene.woken += futex_wake(WORD, 1);
+}
+
+/* As pthread_cond_broadcast() did: to the second word, and from there at once. */
+static void change_and_requeue(void)
+{
+	BUG_ON(put_user32(WORD, 1));
+	scene.moved += futex_requeue(WORD, 0, SECOND_WORD, ALL);
+	scene.woken += futex_wake(SECOND_WORD, 1);
+}
+
+static void expect_one_answer(struct ktest *t)
+{
+	KEXPECT_EQ(t, scene.result, scene.woken ? 0 : -EAGAIN);
+	KEXPECT(t, scene.woken <= 1);
+	KEXPECT_EQ(t, futex_wake(WORD, ALL), 0);
+	KEXPECT_EQ(t, futex_wake(SECOND_WORD, ALL), 0);
+}
+
+static void expect_woken_where_it_went(struct ktest *t)
+{
+	expect_one_answer(t);
+	KEXPECT_EQ(t, scene.moved, scene.woken);
+}
+
+/* A word of @flags memory. */
+static void run(struct ktest *t, struct encounter e, unsigned long flags)
+{
+	e.prepare = prepare;
+	e.before = e.other_before = enter_mm;
+	e.after = e.other_after = leave_mm;
+	e.stepped = wait;
+	scene.mm = test_mm_enter();
+	KEXPECT_EQ(t,
+		   do_mmap(ADDR, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			   flags | MAP_ANONYMOUS | MAP_FIXED, NULL, 0),
+		   ADDR);
+	encounter_run(t, &e);
+	test_mm_leave(scene.mm);
+}
+
+static void wake_private(struct ktest *t)
+{
+	run(t,
+	    (struct encounter){.name = "futex wait and wake",
+			       .other = change_and_wake,
+			       .check = expect_one_answer},
+	    MAP_PRIVATE);
+}
+
+static void wake_shared(struct ktest *t)
+{
+	run(t,
+	    (struct encounter){.name = "wait and wake in shared memory",
+			       .other = change_and_wake,
+			       .check = expect_one_answer},
+	    MAP_SHARED);
+}
+
+static void requeue(struct ktest *t)
+{
+	run(t,
+	    (struct encounter){.name = "futex wait and requeue",
+			       .other = change_and_requeue,
+			       .check = expect_woken_where_it_went},
+	    MAP_PRIVATE);
+}
+
+static void wake_idle(struct ktest *t)
+{
+	run(t,
+	    (struct encounter){.name = "futex wait of an idle CPU",
+			       .other = change_and_wake,
+			       .check = expect_one_answer,
+			       .cpu_is_idle = true},
+	    MAP_PRIVATE);
+}
+
+static const struct ktest_case cases[] = {
+	{"wake", wake_private},
+	{"wake_shared", wake_shared},
+	{"requeue", requeue},
+	{"wake_idle", wake_idle},
+};
+KTEST_SUITE(race_futex_suite, "race-futex", "a futex wait, and a wake at each instruction of it",
+	    true, cases);
