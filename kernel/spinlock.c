@@ -40,6 +40,9 @@ static struct bucket {
 	[0 ... NR_BUCKETS - 1] = {.lock = SPINLOCK_INIT(LOCK_WAIT)},
 };
 
+#ifdef CONFIG_DEBUG
+unsigned spins_before_sleep = SPINS_BEFORE_SLEEP;
+#endif
 static DEFINE_PER_CPU(u64, contended[NR_LOCK_CLASSES]);
 
 void count_contended(enum lock_class class)
@@ -73,7 +76,7 @@ static bool owner_is_off_cpu(const struct spinlock *l)
 
 static bool spin_a_while(const struct spinlock *l, u16 ticket)
 {
-	for (unsigned i = 0; i < SPINS_BEFORE_SLEEP; i++) {
+	for (unsigned i = 0; i < spins_before_sleep; i++) {
 		if (smp_load_acquire(&l->head) == ticket)
 			return true;
 		if (i % SPINS_BETWEEN_LOOKS == 0 && owner_is_off_cpu(l))

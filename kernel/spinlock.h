@@ -45,8 +45,16 @@ struct __capability("spinlock") spinlock
 #define DEFINE_SPINLOCK(name, lock_class) struct spinlock name = SPINLOCK_INIT(lock_class)
 
 #define TICKET_ONE 0x10000u
-/* Looks at any kind of lock before its waiter, or its CPU, sleeps: most holds are shorter. */
+/*
+ * Looks at any kind of lock before its waiter, or its CPU, sleeps: most holds are shorter. In debug
+ * builds a variable, which tests that step through a wait make small.
+ */
 #define SPINS_BEFORE_SLEEP 64
+#ifdef CONFIG_DEBUG
+extern unsigned spins_before_sleep;
+#else
+#define spins_before_sleep SPINS_BEFORE_SLEEP
+#endif
 
 /* Count an acquisition of a lock of @class, of whatever kind, that has to wait. */
 void count_contended(enum lock_class class);

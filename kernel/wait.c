@@ -102,7 +102,7 @@ void rwsem_wake(struct rwsem *s)
 /* To sleep and be woken costs more than most holders need. */
 static bool spin_a_while(struct rwsem *s, bool write)
 {
-	for (unsigned i = 0; i < SPINS_BEFORE_SLEEP; i++) {
+	for (unsigned i = 0; i < spins_before_sleep; i++) {
 		u64 old = READ_ONCE(s->state);
 
 		if (old & RWSEM_WAITERS)

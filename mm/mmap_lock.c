@@ -22,7 +22,7 @@ static void wait_for_readers(struct vma *v)
 	if (!atomic_read(&v->readers) || seeded(BUG_VMA_NO_WAIT))
 		return;
 	count_contended(LOCK_VMA);
-	for (unsigned i = 0; i < SPINS_BEFORE_SLEEP && atomic_read(&v->readers); i++)
+	for (unsigned i = 0; i < spins_before_sleep && atomic_read(&v->readers); i++)
 		cpu_relax();
 	wait_event(&v->mm->vma_waiters, !atomic_read(&v->readers));
 }

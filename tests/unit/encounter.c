@@ -7,6 +7,9 @@
  * the case's task watches on CPU 0 it forbids preemption: an interrupt that
  * switched to the stepped side would lose the flag TF on its way. It comes back by a switch of its
  * own, which keeps the flag.
+ *
+ * A first pass notes all boundaries. The others begin to step at the last one ahead of theirs whose
+ * instruction comes for the first time there: a breakpoint finds it.
  */
 #include "tests/unit/encounter.h"
 
@@ -21,20 +24,30 @@
 
 /* For an answer that the stepped side's CPU has to help with, when it goes on. */
 #define SPINS_AT_BOUNDARY 1000
-/* Until who has found a lock taken sleeps, or halts. */
-#define SPINS_TO_SLEEP (2 * SPINS_BEFORE_SLEEP)
+/* Of who has found a lock taken. More would be the same instructions again. */
+#define FEW_SPINS 2
+/* Until it sleeps, or halts. */
+#define SPINS_TO_SLEEP 32
 /* Without a change on either side; a loaded host may keep a CPU away for long. */
 #define QUIET_ROUNDS 2000
 #define QUIET_NS 5000000000UL
 #define TRIES 20 /* of a pass whose steps an interrupt has ended */
 
+#define MAX_BOUNDARIES 4096
+static struct {
+	unsigned n;
+	unsigned long ip[MAX_BOUNDARIES];
+	bool comes_first[MAX_BOUNDARIES]; /* an instruction that has not been seen before */
+} way;
+
 static struct {
 	const struct encounter *e;
 	struct task *stepped, *other;
 	unsigned target;   /* the boundary at which the other side comes */
+	unsigned first;	   /* the boundary at which the steps begin; 0: they begin at once */
 	unsigned boundary; /* boundaries so far */
 	unsigned long ip;  /* of the target */
-	bool stepping, reached, steps_lost;
+	bool noting, stepping, reached, steps_lost;
 	bool over; /* both have done what they do; they may end */
 	bool stepped_ended, other_ready, other_ended;
 	unsigned asked, answered;	      /* how often the other side shall come, has come */
@@ -125,9 +138,32 @@ static bool is_stepped_here(void)
 		(pass.e->cpu_is_idle && current->is_idle && smp_processor_id() == 0));
 }
 
-static void after_instruction(struct pt_regs *regs)
+static void note(unsigned long ip)
 {
-	if (!is_stepped_here() || pass.boundary++ != pass.target)
+	if (way.n < MAX_BOUNDARIES)
+		way.ip[way.n++] = ip;
+}
+
+/* The breakpoint: the steps begin. */
+static void begin_steps(struct pt_regs *regs)
+{
+	break_nowhere();
+	pass.boundary = pass.first;
+	pass.first = 0;
+	regs->flags |= FLAGS_TF;
+}
+
+static void at_boundary(struct pt_regs *regs)
+{
+	if (!is_stepped_here()) {
+		regs->flags |= FLAGS_RF; /* somebody else's breakpoint */
+		return;
+	}
+	if (pass.first)
+		begin_steps(regs);
+	if (pass.noting)
+		note(regs->ip);
+	if (pass.boundary++ != pass.target)
 		return;
 	pass.ip = regs->ip;
 	regs->flags &= ~FLAGS_TF;
@@ -168,25 +204,35 @@ static void __noreturn panic_asleep(const char *side, const struct task *t, cons
 	      pass.reached ? pass.ip : 0);
 }
 
-/* A side that sleeps, or waits, with nobody left to end it. */
+/* The stepped side waits ahead of its boundary: the other comes for the first time. */
+static void let_other_come(void)
+{
+	unsigned never = 0;
+
+	try_cmpxchg(&pass.asked, &never, 1);
+}
+
+/* A side that sleeps, or waits, with nobody left to end it. Two tasks may look at once. */
 static void check_progress(struct quiet *q)
 {
 	bool quiet = is_quiet(q), late = quiet && clock_ns() - q->since > QUIET_NS;
+	bool came = READ_ONCE(pass.asked), answered = other_has_answered();
+	bool ended = smp_load_acquire(&pass.stepped_ended);
 
-	if (!smp_load_acquire(&pass.stepped_ended) && other_has_answered()) {
-		bool asleep = is_at_rest(pass.stepped);
+	if (!ended && answered) {
+		bool asleep = is_at_rest(pass.stepped) && !smp_load_acquire(&pass.stepped_ended);
 
-		if (!READ_ONCE(pass.asked) && (asleep || quiet))
-			ask_other();
-		else if (asleep && !smp_load_acquire(&pass.stepped_ended))
+		if (!came && (asleep || quiet))
+			let_other_come();
+		else if (came && asleep)
 			panic_asleep("stepped", pass.stepped, "sleeps");
-		else if (late)
+		else if (came && late)
 			panic_asleep("stepped", pass.stepped, "waits");
-	} else if (smp_load_acquire(&pass.stepped_ended) && !other_has_answered()) {
-		if (is_at_rest(pass.other) && !other_has_answered())
-			panic_asleep("other", pass.other, "sleeps");
-		else if (late)
-			panic_asleep("other", pass.other, "waits");
+	} else if (ended && !answered) {
+		bool asleep = is_at_rest(pass.other) && !other_has_answered();
+
+		if (asleep || late)
+			panic_asleep("other", pass.other, asleep ? "sleeps" : "waits");
 	}
 }
 
@@ -210,7 +256,10 @@ static void stepped_main(void *arg __unused)
 {
 	call(pass.e->before);
 	WRITE_ONCE(pass.stepping, true);
-	step_begin();
+	if (pass.first)
+		break_at(way.ip[pass.first]);
+	else
+		step_begin();
 	pass.e->stepped();
 	pass.steps_lost = !step_flag() && !pass.reached;
 	WRITE_ONCE(pass.stepping, false);
@@ -298,7 +347,8 @@ static void one_pass(struct ktest *t)
 		let_others_run();
 	wake_up_new_task(pass.stepped);
 	watch();
-	step_end(); /* of a task that has ended in its steps */
+	step_end(); /* of a task that has ended in its steps, or ahead of them */
+	break_nowhere();
 	smp_store_release(&pass.over, true);
 	await_tasks(tasks);
 	if (pass.e->check)
@@ -314,11 +364,22 @@ static bool has_halted(void)
 	return pass.e->cpu_is_idle && pass.asked;
 }
 
+/* Where a pass to @target begins to step. */
+static unsigned first_step(unsigned target)
+{
+	unsigned i = min(target, way.n - 1);
+
+	while (i && !way.comes_first[i])
+		i--;
+	return i;
+}
+
 /* False: the pass ended before its boundary. */
 static bool pass_reaches(struct ktest *t, unsigned target)
 {
 	pass.target = target;
 	for (unsigned i = 0; i < TRIES && !t->failures; i++) {
+		pass.first = i ? 0 : first_step(target);
 		one_pass(t);
 		if (pass.reached)
 			return true;
@@ -329,18 +390,43 @@ static bool pass_reaches(struct ktest *t, unsigned target)
 	return false;
 }
 
+static void note_the_way(struct ktest *t)
+{
+	way.n = 0;
+	pass.noting = true;
+	pass.target = ~0u;
+	pass.first = 0;
+	one_pass(t);
+	pass.noting = false;
+	for (unsigned i = 0; i < way.n; i++) {
+		unsigned j = 0;
+
+		while (way.ip[j] != way.ip[i])
+			j++;
+		way.comes_first[i] = j == i;
+	}
+	KEXPECT(t, way.n > 0 && way.n < MAX_BOUNDARIES);
+}
+
 static void all_passes(struct ktest *t)
 {
 	unsigned n = 0;
 
+	note_the_way(t);
 	pass.at_once = pass.waited = pass.unfinished = 0;
-	while (pass_reaches(t, n) && !t->failures)
+	while (!t->failures && pass_reaches(t, n))
 		n++;
 	printk("    # %s: %u boundaries: the other side went through at %u, waited at %u, "
 	       "was on its way at %u\n",
 	       pass.e->name, n, pass.at_once, pass.waited, pass.unfinished);
 	KEXPECT_EQ(t, pass.at_once + pass.waited + pass.unfinished, n);
-	KEXPECT(t, n > 0);
+}
+
+static void set_spins_before_sleep(unsigned n __unused)
+{
+#ifdef CONFIG_DEBUG
+	WRITE_ONCE(spins_before_sleep, n);
+#endif
 }
 
 void encounter_run(struct ktest *t, const struct encounter *e)
@@ -356,9 +442,11 @@ void encounter_run(struct ktest *t, const struct encounter *e)
 	BUG_ON(sched_setaffinity(current, &watcher));
 	sched_tune((struct sched_tuning){.quantum_us = 0});
 	clock_delay_ns(2000UL * tuning.quantum_us); /* what is armed comes */
-	set_step_hook(after_instruction);
+	set_spins_before_sleep(FEW_SPINS);
+	set_step_hook(at_boundary);
 	all_passes(t);
 	set_step_hook(NULL);
+	set_spins_before_sleep(SPINS_BEFORE_SLEEP);
 	sched_tune(tuning);
 	BUG_ON(sched_setaffinity(current, &everywhere));
 }

@@ -10,7 +10,6 @@
 #include "kernel/timeout.h"
 #include "kernel/uaccess.h"
 #include "mm/mmap.h"
-#include "mm/shmem.h"
 #include "tests/ktest.h"
 #include "tests/unit/encounter.h"
 #include "tests/unit/test_mm.h"
@@ -77,8 +76,7 @@ static void expect_woken_where_it_went(struct ktest *t)
 	KEXPECT_EQ(t, scene.moved, scene.woken);
 }
 
-/* A word of @flags memory. */
-static void run(struct ktest *t, struct encounter e, unsigned long flags)
+static void run(struct ktest *t, struct encounter e)
 {
 	e.prepare = prepare;
 	e.before = e.other_before = enter_mm;
@@ -87,7 +85,7 @@ static void run(struct ktest *t, struct encounter e, unsigned long flags)
 	scene.mm = test_mm_enter();
 	KEXPECT_EQ(t,
 		   do_mmap(ADDR, PAGE_SIZE, PROT_READ | PROT_WRITE,
-			   flags | MAP_ANONYMOUS | MAP_FIXED, NULL, 0),
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0),
 		   ADDR);
 	encounter_run(t, &e);
 	test_mm_leave(scene.mm);
@@ -95,44 +93,28 @@ static void run(struct ktest *t, struct encounter e, unsigned long flags)
 
 static void wake_private(struct ktest *t)
 {
-	run(t,
-	    (struct encounter){.name = "futex wait and wake",
-			       .other = change_and_wake,
-			       .check = expect_one_answer},
-	    MAP_PRIVATE);
-}
-
-static void wake_shared(struct ktest *t)
-{
-	run(t,
-	    (struct encounter){.name = "wait and wake in shared memory",
-			       .other = change_and_wake,
-			       .check = expect_one_answer},
-	    MAP_SHARED);
+	run(t, (struct encounter){.name = "futex wait and wake",
+				  .other = change_and_wake,
+				  .check = expect_one_answer});
 }
 
 static void requeue(struct ktest *t)
 {
-	run(t,
-	    (struct encounter){.name = "futex wait and requeue",
-			       .other = change_and_requeue,
-			       .check = expect_woken_where_it_went},
-	    MAP_PRIVATE);
+	run(t, (struct encounter){.name = "futex wait and requeue",
+				  .other = change_and_requeue,
+				  .check = expect_woken_where_it_went});
 }
 
 static void wake_idle(struct ktest *t)
 {
-	run(t,
-	    (struct encounter){.name = "futex wait of an idle CPU",
-			       .other = change_and_wake,
-			       .check = expect_one_answer,
-			       .cpu_is_idle = true},
-	    MAP_PRIVATE);
+	run(t, (struct encounter){.name = "futex wait of an idle CPU",
+				  .other = change_and_wake,
+				  .check = expect_one_answer,
+				  .cpu_is_idle = true});
 }
 
 static const struct ktest_case cases[] = {
 	{"wake", wake_private},
-	{"wake_shared", wake_shared},
 	{"requeue", requeue},
 	{"wake_idle", wake_idle},
 };
