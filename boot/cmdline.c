@@ -96,6 +96,11 @@ static bool set_tables(const char *v)
 	return set_switch(&boot_params.tables, v);
 }
 
+static bool set_turns(const char *v)
+{
+	return set_switch(&boot_params.turns, v);
+}
+
 static bool set_neighbours(const char *v)
 {
 	return set_switch(&boot_params.neighbours, v);
@@ -183,6 +188,7 @@ static const struct param {
 	{"lazy", "on or off", set_lazy},
 	{"tables", "on or off", set_tables},
 	{"neighbours", "on or off", set_neighbours},
+	{"turns", "on or off", set_turns},
 	{"witness", "on or off", set_witness},
 	{"trace", "on or off", set_trace},
 	{"disable", "CPU features separated by commas: smep smap umip fsgsbase pcid x2apic",

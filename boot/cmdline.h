@@ -18,6 +18,7 @@ struct boot_params {
 	unsigned maxcpus;
 	bool lazy;
 	bool tables;	   /* whole tables at once: mm/whole_table.h */
+	bool turns;	   /* the machine runs one CPU at a time, as QEMU does under -icount */
 	bool neighbours;   /* faults that go on populate ahead: mm/fault.h */
 	bool witness;	   /* a debug Xen counts too */
 	bool trace;	   /* print all that is recorded (kernel/trace.h) at the end */

@@ -95,6 +95,8 @@ class Config:
                  f"lazy={self.lazy}"]
         if self.tables != "on":
             words.append(f"tables={self.tables}")
+        if self.icount is not None:
+            words.append("turns=on")
         if self.rounds:
             words.append(f"rounds={self.rounds}")
         if self.append:

@@ -4,7 +4,9 @@
  * One side runs single-stepped on CPU 0. At its k-th instruction boundary the other side's whole
  * operation runs on CPU 1, and the stepped side goes on when that has ended, or waits for it. k
  * goes through all boundaries until a pass ends before the k-th: none is left out, those with
- * interrupts off and those inside the scheduler included. No ticks come.
+ * interrupts off and those inside the scheduler included. No ticks come. QEMU must run all CPUs in
+ * one thread, as with -icount: where they really race a boundary is no point of the other side's
+ * time, and the case is skipped.
  *
  * So a wake-up that is lost stays lost: if a side sleeps when there is nobody left who would wake
  * it, the kernel panics and says which side, and at which boundary the two met.

@@ -6,11 +6,11 @@
  */
 #pragma once
 
+#include "kernel/cpu.h"
 #include "kernel/irqflags.h"
 
 #define FLAGS_RF BIT(16)
-#define DR7_NONE 0x400UL
-#define DR7_EXECUTE_0 (DR7_NONE | 1)
+#define DR7_EXECUTE_0 (DR7_NONE | 1UL)
 
 /* On this CPU; one at a time. */
 static __always_inline void break_at(unsigned long ip)
@@ -21,7 +21,7 @@ static __always_inline void break_at(unsigned long ip)
 
 static __always_inline void break_nowhere(void)
 {
-	__asm__ volatile("mov %0, %%dr7" : : "r"(DR7_NONE) : "memory");
+	__asm__ volatile("mov %0, %%dr7" : : "r"((unsigned long)DR7_NONE) : "memory");
 }
 
 static __always_inline void step_begin(void)
