@@ -1,6 +1,6 @@
 /*
- * Futexes. A futex in private memory is known by its mm and address, one in shared memory by the
- * object and the offset, so that processes find each other.
+ * Futexes. One that the call declares private, or in private memory, is known by its mm and
+ * address, one in shared memory by the object and the offset, so that processes find each other.
  *
  * Locks: each hash bucket's own guards its waiters; of two, that at the lower address is taken
  * first. A waiter's bucket and key change under the locks of both buckets. User memory is read
@@ -28,11 +28,13 @@ struct futex_key {
 	struct shmem *shmem;
 	unsigned long offset;
 };
+#define KEY_SHARED 1 /* in the offset of a futex that is not private: words are aligned */
 
 struct futex_waiter {
 	struct futex_key key;
 	struct bucket *bucket;
 	struct task *task;
+	u32 bitset;
 	bool woken;
 	struct list_head node;
 };
@@ -43,23 +45,37 @@ struct bucket {
 };
 static struct bucket buckets[NR_BUCKETS];
 
-static int get_key(unsigned long addr, struct futex_key *key)
+/* Private memory that nobody can write is no place to wait at, Linux says. */
+static bool serves(const struct vma *v, unsigned long addr)
+{
+	return v && v->start <= addr && (v->flags & (v->shmem ? VM_ACCESS : VM_WRITE));
+}
+
+static int get_key(struct futex f, struct futex_key *key)
 {
 	struct mm *mm = current->mm;
+	unsigned long addr = f.addr;
 	const struct vma *v;
 	int err = 0;
 
 	if (addr & 3)
 		return -EINVAL;
+	if (!access_ok(addr, sizeof(u32)))
+		return -EFAULT;
+	if (f.private) {
+		*key = (struct futex_key){mm, NULL, addr};
+		return 0;
+	}
 	mmap_read_lock(mm);
 	v = vma_find(&mm->vmas, addr);
-	if (!v || v->start > addr)
+	if (!serves(v, addr))
 		err = -EFAULT;
 	else if (v->shmem)
 		*key = (struct futex_key){v->shmem, v->shmem,
-					  (v->pgoff << PAGE_SHIFT) + (addr - v->start)};
+					  ((v->pgoff << PAGE_SHIFT) + (addr - v->start)) |
+						  KEY_SHARED};
 	else
-		*key = (struct futex_key){mm, NULL, addr};
+		*key = (struct futex_key){mm, NULL, addr | KEY_SHARED};
 	if (!err && key->shmem)
 		shmem_get(key->shmem);
 	mmap_read_unlock(mm);
@@ -77,14 +93,13 @@ static bool same_key(const struct futex_key *a, const struct futex_key *b)
 	return a->space == b->space && a->offset == b->offset;
 }
 
-static int get_keys(unsigned long addr, struct futex_key *key, unsigned long addr2,
-		    struct futex_key *key2)
+static int get_keys(struct futex f, struct futex_key *key, struct futex f2, struct futex_key *key2)
 {
-	int err = get_key(addr, key);
+	int err = get_key(f, key);
 
 	if (err)
 		return err;
-	err = get_key(addr2, key2);
+	err = get_key(f2, key2);
 	if (err)
 		put_key(key);
 	return err;
@@ -160,15 +175,15 @@ static bool end_wait(struct futex_waiter *w) __no_thread_safety
 	return woken;
 }
 
-long futex_wait(unsigned long addr, u32 val, u64 deadline)
+long futex_wait_bits(struct futex f, u32 val, u32 bitset, u64 deadline)
 {
-	struct futex_waiter w = {.task = current};
-	int err = get_key(addr, &w.key);
+	struct futex_waiter w = {.task = current, .bitset = bitset};
+	int err = get_key(f, &w.key);
 
 	if (err)
 		return err;
 	w.bucket = bucket_of(&w.key);
-	err = enqueue_if_equal(w.bucket, &w, addr, val);
+	err = enqueue_if_equal(w.bucket, &w, f.addr, val);
 	if (err) {
 		put_key(&w.key);
 		return err;
@@ -183,8 +198,9 @@ long futex_wait(unsigned long addr, u32 val, u64 deadline)
 	return clock_ns() < deadline ? 0 : -ETIMEDOUT; /* a wake without reason is allowed */
 }
 
-/* Wake at most @n waiters of @key; how many. */
-static u32 wake_waiters(struct bucket *b, const struct futex_key *key, u32 n) __must_hold(b->lock)
+/* Wake at most @n waiters of @key that have a bit of @bitset; how many. */
+static u32 wake_waiters(struct bucket *b, const struct futex_key *key, u32 n, u32 bitset)
+	__must_hold(b->lock)
 {
 	struct futex_waiter *w, *next;
 	u32 woken = 0;
@@ -192,7 +208,7 @@ static u32 wake_waiters(struct bucket *b, const struct futex_key *key, u32 n) __
 	list_for_each_entry_safe(w, next, &b->waiters, node) {
 		if (woken == n)
 			break;
-		if (!same_key(&w->key, key))
+		if (!same_key(&w->key, key) || !(w->bitset & bitset))
 			continue;
 		list_del(&w->node);
 		w->woken = true;
@@ -202,18 +218,18 @@ static u32 wake_waiters(struct bucket *b, const struct futex_key *key, u32 n) __
 	return woken;
 }
 
-long futex_wake(unsigned long addr, u32 n)
+long futex_wake_bits(struct futex f, u32 n, u32 bitset)
 {
 	struct futex_key key;
 	struct bucket *b;
 	long woken;
-	int err = get_key(addr, &key);
+	int err = get_key(f, &key);
 
 	if (err)
 		return err;
 	b = bucket_of(&key);
 	spin_lock(&b->lock);
-	woken = wake_waiters(b, &key, n);
+	woken = wake_waiters(b, &key, n, bitset);
 	spin_unlock(&b->lock);
 	put_key(&key);
 	return woken;
@@ -263,24 +279,174 @@ static u32 move_waiters(struct bucket *b, const struct futex_key *from, const st
 	return moved;
 }
 
-long futex_requeue(unsigned long addr, u32 n, unsigned long to, u32 n_move) __no_thread_safety
+/*
+ * Of two buckets, locked with lock_two(), the word at @addr: 0 with the locks held, or they are
+ * given back, and the page is made present: -EAGAIN to try again, or -EFAULT.
+ */
+static int read_locked(struct bucket *a, struct bucket *b, unsigned long addr, u32 *now)
 {
-	struct futex_key from, target;
+	int err;
+
+	pagefault_disable();
+	err = get_user32(addr, now);
+	pagefault_enable();
+	if (!err)
+		return 0;
+	unlock_two(a, b);
+	return get_user32(addr, now) ? -EFAULT : -EAGAIN;
+}
+
+/* Lock the buckets, with the word at @addr in *@now, if @addr is not 0. -EFAULT: not locked. */
+static int lock_and_read(struct bucket *a, struct bucket *b, unsigned long addr, u32 *now)
+{
+	int err;
+
+	do {
+		lock_two(a, b);
+		err = addr ? read_locked(a, b, addr, now) : 0;
+	} while (err == -EAGAIN);
+	return err;
+}
+
+long futex_requeue_if(struct futex from, u32 n, struct futex to, u32 n_move, const u32 *expected)
+	__no_thread_safety
+{
+	struct futex_key key, target;
+	u32 woken = 0, moved = 0, now = 0;
 	struct bucket *a, *b;
-	u32 woken, moved;
-	int err = get_keys(addr, &from, to, &target);
+	long err = get_keys(from, &key, to, &target);
 
 	if (err)
 		return err;
-	a = bucket_of(&from);
+	a = bucket_of(&key);
 	b = bucket_of(&target);
-	lock_two(a, b);
-	woken = wake_waiters(a, &from, n);
-	moved = move_waiters(a, &from, &target, n_move);
-	unlock_two(a, b);
+	err = lock_and_read(a, b, expected ? from.addr : 0, &now);
+	if (!err) {
+		if (expected && now != *expected) {
+			err = -EAGAIN;
+		} else {
+			woken = wake_waiters(a, &key, n, FUTEX_BITSET_ANY);
+			moved = move_waiters(a, &key, &target, n_move);
+		}
+		unlock_two(a, b);
+	}
 	for (u32 i = 0; i < moved; i++)
-		put_key(&from);
-	put_key(&from);
+		put_key(&key);
+	put_key(&key);
 	put_key(&target);
-	return woken + moved;
+	return err ? err : (long)(woken + moved);
+}
+
+/* --- FUTEX_WAKE_OP: what @op says, in futex(2)'s encoding --- */
+
+#define OP_SET 0
+#define OP_ADD 1
+#define OP_OR 2
+#define OP_ANDN 3
+#define OP_XOR 4
+#define OP_SHIFTED 8 /* the argument is 1 << it */
+#define CMP_EQ 0
+#define CMP_NE 1
+#define CMP_LT 2
+#define CMP_LE 3
+#define CMP_GT 4
+#define CMP_GE 5
+
+static int sign_extend12(u32 v)
+{
+	return (int)(v << 20) >> 20;
+}
+
+static bool op_known(u32 op)
+{
+	return (op >> 28 & 7) <= OP_XOR && (op >> 24 & 15) <= CMP_GE;
+}
+
+static u32 op_result(u32 op, u32 old)
+{
+	u32 arg = sign_extend12(op >> 12 & 0xfff);
+
+	if (op >> 28 & OP_SHIFTED)
+		arg = 1u << (arg & 31);
+	switch (op >> 28 & 7) {
+	case OP_SET:
+		return arg;
+	case OP_ADD:
+		return old + arg;
+	case OP_OR:
+		return old | arg;
+	case OP_ANDN:
+		return old & ~arg;
+	default:
+		return old ^ arg;
+	}
+}
+
+static bool op_compares(u32 op, int old)
+{
+	int arg = sign_extend12(op & 0xfff);
+
+	switch (op >> 24 & 15) {
+	case CMP_EQ:
+		return old == arg;
+	case CMP_NE:
+		return old != arg;
+	case CMP_LT:
+		return old < arg;
+	case CMP_LE:
+		return old <= arg;
+	case CMP_GT:
+		return old > arg;
+	default:
+		return old >= arg;
+	}
+}
+
+/* Change the word under both locks; with -EAGAIN they were given back meanwhile, or another CPU was
+ * faster. */
+static int change_word(struct bucket *a, struct bucket *b, unsigned long addr, u32 op, u32 *old)
+	__no_thread_safety
+{
+	int err = read_locked(a, b, addr, old);
+
+	if (err)
+		return err;
+	pagefault_disable();
+	err = cmpxchg_user32(addr, *old, op_result(op, *old));
+	pagefault_enable();
+	if (err == -EFAULT) { /* mapped read-only, or not for writing yet */
+		unlock_two(a, b);
+		return cmpxchg_user32(addr, 0, 0) == -EFAULT ? -EFAULT : -EAGAIN;
+	}
+	if (err)
+		unlock_two(a, b);
+	return err;
+}
+
+long futex_wake_op(struct futex f, u32 n, struct futex f2, u32 n2, u32 op) __no_thread_safety
+{
+	struct futex_key key, key2;
+	struct bucket *a, *b;
+	u32 woken = 0, old = 0;
+	long err = get_keys(f, &key, f2, &key2);
+
+	if (err)
+		return err;
+	a = bucket_of(&key);
+	b = bucket_of(&key2);
+	do {
+		lock_two(a, b);
+		err = op_known(op) ? change_word(a, b, f2.addr, op, &old) : -ENOSYS;
+		if (err == -ENOSYS)
+			unlock_two(a, b);
+	} while (err == -EAGAIN && !task_is_ending());
+	if (!err) {
+		woken = wake_waiters(a, &key, n, FUTEX_BITSET_ANY);
+		if (op_compares(op, old))
+			woken += wake_waiters(b, &key2, n2, FUTEX_BITSET_ANY);
+		unlock_two(a, b);
+	}
+	put_key(&key);
+	put_key(&key2);
+	return err ? err : (long)woken;
 }

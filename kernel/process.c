@@ -4,7 +4,9 @@
  * Lock: process_lock, for the tree and for every field that process.h puts under it. mm_put() and
  * whatever else may sleep happens outside of it.
  */
-#include "kernel/process.h"
+#include "kernel/process_internal.h"
+
+#include <limits.h>
 
 #include "kernel/counters.h"
 #include "kernel/errno.h"
@@ -17,28 +19,28 @@
 #include "kernel/ptregs.h"
 #include "kernel/string.h"
 #include "kernel/uaccess.h"
+#include "kernel/unsupported.h"
 #include "mm/lazy_mmu.h"
 #include "mm/slab.h"
 #include "mm/tlb.h"
 
-#define CLONE_VM 0x100
 #define CLONE_SIGHAND 0x800
 #define CLONE_THREAD 0x10000
 #define CLONE_SETTLS 0x80000
 #define CLONE_PARENT_SETTID 0x100000
 #define CLONE_CHILD_CLEARTID 0x200000
 #define CLONE_CHILD_SETTID 0x1000000
-/* What a thread must share, and what else is accepted without effect (fs, files, sysvsem,
- * detached). */
+/* What a thread must share, and what else is accepted without effect (fs, files, sysvsem, detached,
+ * ptrace, untraced, io). */
 #define CLONE_THREAD_FLAGS (CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)
-#define CLONE_IGNORED (0x200 | 0x400 | 0x40000 | 0x400000)
+#define CLONE_IGNORED (0x200 | 0x400 | 0x2000 | 0x40000 | 0x400000 | 0x800000 | 0x80000000UL)
 #define CLONE_KNOWN                                                                                \
 	(CLONE_THREAD_FLAGS | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID |          \
-	 CLONE_CHILD_SETTID | CLONE_IGNORED | 0xff)
-#define WNOHANG 1
+	 CLONE_CHILD_SETTID | CLONE_VFORK | CLONE_IGNORED | CLONE_SIGNAL)
+#define CLONE_SIGNAL 0xff /* what the parent gets when the child ends */
 
 static KMEM_CACHE(process_cache, struct process);
-static DEFINE_SPINLOCK(process_lock, LOCK_PROCESS);
+DEFINE_SPINLOCK(process_lock, LOCK_PROCESS);
 static struct process kernel_process = {
 	.children = LIST_HEAD_INIT(kernel_process.children),
 	.child_event = {.lock = SPINLOCK_INIT(LOCK_WAIT),
@@ -61,6 +63,8 @@ static struct process *process_alloc(void)
 	list_init(&p->sibling);
 	list_init(&p->threads);
 	wait_queue_init(&p->child_event);
+	p->exit_signal = SIGCHLD;
+	rlimits_init(p->limits);
 	return p;
 }
 
@@ -76,6 +80,8 @@ static void attach(struct task *t, struct process *p, struct process *parent)
 		p->pid = t->tid;
 		p->parent = parent;
 		p->ppid = parent->pid;
+		p->pgid = parent == &kernel_process ? p->pid : parent->pgid;
+		p->sid = parent == &kernel_process ? p->pid : parent->sid;
 		list_add_tail(&p->sibling, &parent->children);
 	}
 	list_add_tail(&t->thread_node, &p->threads);
@@ -153,12 +159,36 @@ static long clone_thread(const struct pt_regs *regs, const struct clone_args *ar
 	return ret;
 }
 
+/* The mm of a new process: with CLONE_VM its parent's. */
+static struct mm *clone_mm(const struct clone_args *args)
+{
+	if (!(args->flags & CLONE_VM))
+		return mm_fork(current->mm);
+	atomic_inc(&current->mm->users);
+	return current->mm;
+}
+
+static void inherit(struct process *p, const struct clone_args *args)
+{
+	struct process *self = current->process;
+
+	p->exit_signal = args->flags & CLONE_SIGNAL;
+	spin_lock(&process_lock);
+	memcpy(p->limits, self->limits, sizeof(p->limits));
+	p->sig_ignored = self->sig_ignored;
+	spin_unlock(&process_lock);
+}
+
 static long clone_process(const struct pt_regs *regs, const struct clone_args *args)
 {
 	struct process *p = process_alloc();
-	struct mm *mm = p ? mm_fork(current->mm) : NULL;
-	long ret = mm ? clone_task(regs, args, mm, p) : -ENOMEM;
+	struct mm *mm = p ? clone_mm(args) : NULL;
+	long ret = -ENOMEM;
 
+	if (mm) {
+		inherit(p, args);
+		ret = clone_task(regs, args, mm, p);
+	}
 	if (ret < 0) {
 		if (mm)
 			mm_put(mm);
@@ -168,17 +198,59 @@ static long clone_process(const struct pt_regs *regs, const struct clone_args *a
 	return ret;
 }
 
+static bool child_lives(struct process *self, int pid)
+{
+	struct process *c;
+	bool lives = false;
+
+	spin_lock(&process_lock);
+	list_for_each_entry(c, &self->children, sibling)
+		lives |= c->pid == pid && !c->zombie;
+	spin_unlock(&process_lock);
+	return lives;
+}
+
+/* vfork: until the child is gone, for no program follows another. */
+static void wait_for_child(int pid)
+{
+	struct process *self = current->process;
+
+	wait_event_state(&self->child_event, !child_lives(self, pid), TASK_INTERRUPTIBLE);
+}
+
+/* The combinations that clone(2) forbids, and those that Pteron has not. */
+static long check_clone(unsigned long flags)
+{
+	unsigned long what = flags & CLONE_THREAD_FLAGS;
+	int signal = flags & CLONE_SIGNAL;
+
+	if (flags & ~(unsigned long)CLONE_KNOWN)
+		return unsupported(EINVAL, "clone: flags %#lx",
+				   flags & ~(unsigned long)CLONE_KNOWN);
+	if (((what & CLONE_THREAD) && !(what & CLONE_SIGHAND)) ||
+	    ((what & CLONE_SIGHAND) && !(what & CLONE_VM)))
+		return -EINVAL;
+	if (what == (CLONE_VM | CLONE_SIGHAND))
+		return unsupported(EINVAL, "clone: CLONE_SIGHAND without CLONE_THREAD");
+	if (!(what & CLONE_THREAD) && signal && signal != SIGCHLD)
+		return unsupported(EINVAL, "clone: signal %d at the end", signal);
+	return 0;
+}
+
 long do_clone(const struct pt_regs *regs, const struct clone_args *args)
 {
-	if (args->flags & ~(unsigned long)CLONE_KNOWN)
-		return -EINVAL;
+	long ret = check_clone(args->flags);
+
+	if (ret)
+		return ret;
 	if ((args->flags & CLONE_SETTLS) && args->tls >= USER_END)
 		return -EPERM; /* the CPU refuses a base that is not canonical */
-	if ((args->flags & CLONE_THREAD_FLAGS) == CLONE_THREAD_FLAGS)
-		return args->stack ? clone_thread(regs, args) : -EINVAL;
-	if (args->flags & CLONE_THREAD_FLAGS)
-		return -EINVAL;
-	return clone_process(regs, args);
+	if (args->flags & CLONE_THREAD)
+		return clone_thread(regs, args);
+	ret = clone_process(regs, args);
+	if (ret > 0 && (args->flags & CLONE_VFORK))
+		wait_for_child(ret);
+	return ret;
 }
 
 static void spawned_start(void *arg)
@@ -221,7 +293,7 @@ int process_spawn(const char *const argv[])
 
 /* --- end --- */
 
-static void begin_exit(struct process *p, int status) __must_hold(process_lock)
+void begin_exit(struct process *p, int status)
 {
 	struct task *t;
 
@@ -262,6 +334,12 @@ static void free_processes(struct list_head *list)
 	}
 }
 
+/* Children of who ignores SIGCHLD leave no zombies. */
+static bool is_unwanted(const struct process *p) __must_hold(process_lock)
+{
+	return p->exit_signal == SIGCHLD && (p->parent->sig_ignored & SIG_BIT(SIGCHLD));
+}
+
 /* Take the current task out of its process; the last thread makes it a zombie, or reaps it. */
 static void detach(int status)
 {
@@ -276,13 +354,14 @@ static void detach(int status)
 		p->exiting = true;
 		reparent_children(p, &reap);
 		p->zombie = true;
-		if (p->orphan) {
+		if (p->orphan || is_unwanted(p)) {
 			list_del(&p->sibling);
 			list_add(&p->sibling, &reap);
-		} else {
-			wake_up_all(&p->parent->child_event);
 		}
+		if (!p->orphan)
+			wake_up_all(&p->parent->child_event);
 	}
+	current->process = NULL;
 	spin_unlock(&process_lock);
 	free_processes(&reap);
 }
@@ -311,7 +390,6 @@ static void __noreturn exit_thread(int status)
 	clear_child_tid();
 	drop_mm();
 	detach(status);
-	current->process = NULL;
 	atomic_dec(&nr_user_tasks);
 	task_exit();
 }
@@ -350,16 +428,36 @@ void task_work_run(struct pt_regs *regs __unused)
 
 /* --- waiting --- */
 
-/* A zombie child of @p that @pid selects (-1: any), taken out of the tree; else NULL, and whether
+#define WNOHANG 1
+#define WUNTRACED 2 /* without effect: nobody stops */
+#define WCONTINUED 8
+#define __WNOTHREAD 0x20000000
+#define __WALL 0x40000000
+#define __WCLONE 0x80000000U
+#define WAIT_OPTIONS (WNOHANG | WUNTRACED | WCONTINUED | __WALL | __WCLONE)
+
+/* Whether wait4(@pid, @options) of @p means its child @c: wait4(2). */
+static bool is_waited_for(const struct process *p, const struct process *c, int pid, u32 options)
+{
+	bool clone = c->exit_signal != SIGCHLD;
+
+	if (c->orphan || (!(options & __WALL) && clone != !!(options & __WCLONE)))
+		return false;
+	if (pid > 0)
+		return c->pid == pid;
+	return pid == -1 || c->pgid == (pid ? -pid : p->pgid);
+}
+
+/* A zombie child of @p that @pid and @options select, taken out of the tree; else NULL, and whether
  * there is a child to wait for at all. */
-static struct process *take_zombie(struct process *p, int pid, bool *any)
+static struct process *take_zombie(struct process *p, int pid, u32 options, bool *any)
 {
 	struct process *c, *found = NULL;
 
 	*any = false;
 	spin_lock(&process_lock);
 	list_for_each_entry(c, &p->children, sibling) {
-		if (c->orphan || (pid != -1 && c->pid != pid))
+		if (!is_waited_for(p, c, pid, options))
 			continue;
 		*any = true;
 		if (c->zombie) {
@@ -379,7 +477,7 @@ int process_wait(int pid)
 	int status;
 
 	wait_event(&kernel_process.child_event,
-		   (zombie = take_zombie(&kernel_process, pid, &any)) || !any);
+		   (zombie = take_zombie(&kernel_process, pid, __WALL, &any)) || !any);
 	BUG_ON(!zombie);
 	status = zombie->status;
 	kmem_cache_free(&process_cache, zombie);
@@ -392,35 +490,28 @@ long do_wait4(int pid, unsigned long status, int options, unsigned long rusage)
 	bool any;
 	long ret;
 
-	if ((options & ~WNOHANG) || pid == 0 || pid < -1)
+	if (options & __WNOTHREAD)
+		return unsupported(EINVAL, "wait4: __WNOTHREAD");
+	if (options & ~WAIT_OPTIONS)
 		return -EINVAL;
-	zombie = take_zombie(self, pid, &any);
+	if (pid == INT_MIN)
+		return -ESRCH;
+	zombie = take_zombie(self, pid, options, &any);
 	if (!zombie && any && !(options & WNOHANG))
 		wait_event_state(&self->child_event,
-				 (zombie = take_zombie(self, pid, &any)) || !any,
+				 (zombie = take_zombie(self, pid, options, &any)) || !any,
 				 TASK_INTERRUPTIBLE);
 	if (!zombie)
 		return !any ? -ECHILD : options & WNOHANG ? 0 : -EINTR;
 	ret = zombie->pid;
-	if ((status && put_user32(status, zombie->status)) || (rusage && clear_user(rusage, 144)))
+	if ((status && put_user32(status, zombie->status)) ||
+	    (rusage && clear_user(rusage, RUSAGE_SIZE)))
 		ret = -EFAULT;
 	kmem_cache_free(&process_cache, zombie);
 	return ret;
 }
 
 /* --- affinity --- */
-
-static struct task *find_thread(int tid) __must_hold(process_lock)
-{
-	struct task *t;
-
-	if (!tid)
-		return current;
-	list_for_each_entry(t, &current->process->threads, thread_node)
-		if (t->tid == tid)
-			return t;
-	return NULL;
-}
 
 long do_sched_setaffinity(int tid, size_t len, unsigned long mask)
 {
@@ -433,7 +524,7 @@ long do_sched_setaffinity(int tid, size_t len, unsigned long mask)
 	if (!tid || tid == current->tid)
 		return sched_setaffinity(current, &want); /* may switch: not under a lock */
 	spin_lock(&process_lock);
-	t = find_thread(tid);
+	t = find_user_task(tid);
 	if (t)
 		ret = sched_setaffinity(t, &want);
 	spin_unlock(&process_lock);
@@ -445,10 +536,10 @@ long do_sched_getaffinity(int tid, size_t len, unsigned long mask)
 	cpumask_t have = {0};
 	struct task *t;
 
-	if (len < sizeof(have) && len * 8 < cpumask_weight(&cpu_online_mask))
+	if (len * 8 < cpumask_weight(&cpu_online_mask) || len % sizeof(unsigned long))
 		return -EINVAL;
 	spin_lock(&process_lock);
-	t = find_thread(tid);
+	t = find_user_task(tid);
 	if (t)
 		have = t->cpus_allowed;
 	spin_unlock(&process_lock);

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "kernel/rlimit.h"
 #include "kernel/wait.h"
 
 #define SIGILL 4
@@ -11,6 +12,9 @@
 #define SIGFPE 8
 #define SIGKILL 9
 #define SIGSEGV 11
+#define SIGCHLD 17
+#define SIG_BIT(sig) BIT((sig)-1)
+#define RUSAGE_SIZE 144 /* sizeof(struct rusage) */
 
 /* Exit status as wait4 gives it. */
 #define STATUS_EXITED(code) (((code)&0xff) << 8)
@@ -24,10 +28,14 @@ struct process {
 	/* process_lock */
 	struct process *parent; /* &kernel_process: started or inherited by the kernel */
 	int ppid;		/* its pid; read without the lock */
+	int pgid, sid;		/* its group and session */
+	int exit_signal;	/* which the parent gets at the end: SIGCHLD, or 0 */
+	struct rlimit limits[NR_RLIMITS];
 	struct list_head children, sibling, threads;
 	bool orphan; /* nobody will wait: reaped at its end */
 	bool exiting, zombie;
 	int status;
+	u64 sig_ignored, sig_pending; /* bit n - 1: signal n; kernel/signal.c */
 
 	struct wait_queue child_event; /* a child has become a zombie */
 };
@@ -54,6 +62,8 @@ void task_work_run(struct pt_regs *regs);
 
 /* --- system calls; they return what the caller gets --- */
 
+#define CLONE_VM 0x100
+#define CLONE_VFORK 0x4000
 struct clone_args {
 	unsigned long flags, stack, parent_tid, child_tid, tls;
 };
@@ -61,6 +71,6 @@ long do_clone(const struct pt_regs *regs, const struct clone_args *args);
 void do_exit_thread(int code) __noreturn;
 void do_exit_group(int status) __noreturn;
 long do_wait4(int pid, unsigned long status, int options, unsigned long rusage);
-/* @tid: a thread of the current process, 0: the caller. -ESRCH, -EINVAL, -EFAULT. */
+/* @tid: a user task, 0: the caller. -ESRCH, -EINVAL, -EFAULT. */
 long do_sched_setaffinity(int tid, size_t len, unsigned long mask);
 long do_sched_getaffinity(int tid, size_t len, unsigned long mask);

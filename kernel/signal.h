@@ -1,6 +1,6 @@
 /*
- * Signals, as far as they exist: a thread sends one to itself, and the default action is all that
- * ever happens. Numbers, arguments and errors are Linux's.
+ * Signals, as far as they exist: one is ignored, or ends the process; or it waits, being blocked.
+ * Numbers, arguments and errors are Linux's.
  */
 #pragma once
 
@@ -8,7 +8,10 @@
 
 /* The caller's mask: a signal that it blocks waits until it does no more. -EINVAL, -EFAULT. */
 long do_rt_sigprocmask(int how, unsigned long set, unsigned long old, size_t size);
-/* There is SIG_DFL, and -ENOSYS for everything else. */
+/* There are SIG_DFL and SIG_IGN, and -ENOSYS for a handler. */
 long do_rt_sigaction(int sig, unsigned long action, unsigned long old, size_t size);
-/* To the caller itself; may not return. -ENOSYS for any other thread. */
-long do_tkill(int tid, int sig);
+/* What waits for the caller. */
+long do_rt_sigpending(unsigned long set, size_t size);
+/* @pid: of the process that the thread must belong to; 0: any. -EINVAL, -ESRCH. */
+long do_tkill(int pid, int tid, int sig);
+long do_kill(int pid, int sig);

@@ -11,7 +11,6 @@
 #include "kernel/signal.h"
 #include "kernel/syscall.h"
 #include "kernel/uaccess.h"
-#include "mm/mmap.h"
 #include "pv/pv_ops.h"
 
 #define ARCH_SET_GS 0x1001
@@ -20,9 +19,9 @@
 #define ARCH_GET_GS 0x1004
 #define RANDOM_CHUNK 256
 #define RANDOM_STREAMS (1UL << 32) /* beyond those of tasks and CPUs */
-#define RLIMIT_STACK 3
-#define NR_RLIMITS 16
-#define RLIM_INFINITY (~0UL)
+/* getrandom(2): NONBLOCK, RANDOM and INSECURE, and the two that exclude each other. */
+#define GRND_KNOWN 7u
+#define GRND_EXCLUSIVE 6u
 
 struct user_bases {
 	unsigned long fs, gs;
@@ -72,7 +71,13 @@ SYSCALL_DEFINE0(getegid)
 
 SYSCALL_DEFINE0(fork)
 {
-	return do_clone(task_user_regs(current), &(struct clone_args){0});
+	return do_clone(task_user_regs(current), &(struct clone_args){.flags = SIGCHLD});
+}
+
+SYSCALL_DEFINE0(vfork)
+{
+	return do_clone(task_user_regs(current),
+			&(struct clone_args){.flags = CLONE_VFORK | CLONE_VM | SIGCHLD});
 }
 
 /* The flags are an unsigned long here, too, but Linux looks at 32 bits of them. */
@@ -176,37 +181,34 @@ SYSCALL_DEFINE4(rt_sigprocmask, int, how, unsigned long, set, unsigned long, old
 
 SYSCALL_DEFINE2(tkill, int, tid, int, sig)
 {
-	return do_tkill(tid, sig);
+	return do_tkill(0, tid, sig);
 }
 
 SYSCALL_DEFINE3(tgkill, int, pid, int, tid, int, sig)
 {
-	return pid == current->process->pid ? do_tkill(tid, sig) : -ENOSYS;
+	return pid > 0 ? do_tkill(pid, tid, sig) : -EINVAL;
 }
 
-/* Nothing is limited but the stack of the first thread; no limit can be changed. */
-SYSCALL_DEFINE4(prlimit64, int, pid, unsigned int, resource, unsigned long, new, unsigned long, old)
+SYSCALL_DEFINE2(kill, int, pid, int, sig)
 {
-	u64 max = resource == RLIMIT_STACK ? STACK_LIMIT_DEFAULT : RLIM_INFINITY,
-	    limit[2] = {max, max};
+	return do_kill(pid, sig);
+}
 
-	if (resource >= NR_RLIMITS)
-		return -EINVAL;
-	if (pid && pid != current->process->pid)
-		return -ENOSYS;
-	if (new)
-		return -EPERM;
-	return old ? copy_to_user(old, limit, sizeof(limit)) : 0;
+SYSCALL_DEFINE2(rt_sigpending, unsigned long, set, size_t, size)
+{
+	return do_rt_sigpending(set, size);
 }
 
 /* As all randomness here it comes from the seed, so that runs repeat: good for tests, no secret. */
-SYSCALL_DEFINE3(getrandom, unsigned long, buf, size_t, n, unsigned int, flags __unused)
+SYSCALL_DEFINE3(getrandom, unsigned long, buf, size_t, n, unsigned int, flags)
 {
 	static u64 stream = RANDOM_STREAMS;
 	struct rng rng = rng_stream(boot_seed, __atomic_fetch_add(&stream, 1, __ATOMIC_RELAXED));
 	u64 chunk[RANDOM_CHUNK / sizeof(u64)];
 	size_t len;
 
+	if ((flags & ~GRND_KNOWN) || (flags & GRND_EXCLUSIVE) == GRND_EXCLUSIVE)
+		return -EINVAL;
 	n = min(n, MAX_RW_COUNT);
 	for (size_t done = 0; done < n; done += len) {
 		if (task_is_ending())

@@ -8,6 +8,7 @@
 #include "kernel/syscall.h"
 #include "kernel/timeout.h"
 #include "kernel/uaccess.h"
+#include "kernel/unsupported.h"
 
 #define NS_PER_S 1000000000UL
 /* REALTIME, MONOTONIC, MONOTONIC_RAW, both COARSE ones, BOOTTIME and TAI: all of them count from
@@ -41,38 +42,74 @@ struct futex_call {
 	u32 val3;
 };
 
-static long wait_on_futex(const struct futex_call *c, bool absolute)
+static long wait_on_futex(const struct futex_call *c, struct futex f, u32 bitset, bool absolute)
 {
 	u64 deadline = FOREVER;
 	long err = c->timeout ? read_deadline(c->timeout, absolute, &deadline) : 0;
 
-	return err ? err : futex_wait(c->addr, c->val, deadline);
+	if (err)
+		return err;
+	return bitset ? futex_wait_bits(f, c->val, bitset, deadline) : -EINVAL;
 }
 
-/* Of the sets of bits only the one that every wake meets. */
-static long wait_bitset(const struct futex_call *c)
+static long requeue(const struct futex_call *c, struct futex f, struct futex f2,
+		    const u32 *expected)
 {
-	if (!c->val3)
+	if ((int)c->val < 0 || (int)c->timeout < 0)
 		return -EINVAL;
-	return c->val3 == FUTEX_BITSET_ANY ? wait_on_futex(c, true) : -ENOSYS;
+	return futex_requeue_if(f, c->val, f2, c->timeout, expected);
+}
+
+/* As many as Linux wakes: one at least. */
+static u32 to_wake(u32 n)
+{
+	return max((int)n, 1);
+}
+
+static const char *futex_op_name(int op)
+{
+	static const char *const names[] = {
+		[2] = "FUTEX_FD",
+		[6] = "FUTEX_LOCK_PI",
+		[7] = "FUTEX_UNLOCK_PI",
+		[8] = "FUTEX_TRYLOCK_PI",
+		[11] = "FUTEX_WAIT_REQUEUE_PI",
+		[12] = "FUTEX_CMP_REQUEUE_PI",
+		[13] = "FUTEX_LOCK_PI2",
+	};
+
+	return (unsigned)op < ARRAY_SIZE(names) && names[op] ? names[op] : NULL;
+}
+
+static long unknown_op(int op)
+{
+	const char *name = futex_op_name(op);
+
+	return name ? unsupported(ENOSYS, "futex: %s", name) : -ENOSYS;
 }
 
 static long do_futex(const struct futex_call *c, int op)
 {
+	struct futex f = {c->addr, op & FUTEX_PRIVATE}, f2 = {c->addr2, op & FUTEX_PRIVATE};
+
 	switch (op & ~FUTEX_PRIVATE) {
 	case FUTEX_WAIT:
-		return wait_on_futex(c, false);
+		return wait_on_futex(c, f, FUTEX_BITSET_ANY, false);
 	case FUTEX_WAIT_BITSET:
 	case FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME:
-		return wait_bitset(c);
+		return wait_on_futex(c, f, c->val3, true);
 	case FUTEX_WAKE:
-		return futex_wake(c->addr, c->val);
+		return futex_wake_bits(f, to_wake(c->val), FUTEX_BITSET_ANY);
+	case FUTEX_WAKE_BITSET:
+		return c->val3 ? futex_wake_bits(f, to_wake(c->val), c->val3) : -EINVAL;
 	case FUTEX_REQUEUE:
-		if ((int)c->val < 0 || (int)c->timeout < 0)
-			return -EINVAL;
-		return futex_requeue(c->addr, c->val, c->addr2, c->timeout);
+		return requeue(c, f, f2, NULL);
+	case FUTEX_CMP_REQUEUE:
+		return requeue(c, f, f2, &c->val3);
+	case FUTEX_WAKE_OP:
+		return futex_wake_op(f, to_wake(c->val), f2, to_wake(c->timeout), c->val3);
 	default:
-		return -ENOSYS;
+		return unknown_op(op & ~(FUTEX_PRIVATE | FUTEX_CLOCK_REALTIME));
 	}
 }
 

@@ -117,3 +117,18 @@ int get_user32(unsigned long src, u32 *v)
 	*v = got;
 	return err;
 }
+
+int cmpxchg_user32(unsigned long dst, u32 old, u32 new)
+{
+	u32 found = old;
+	int err = -EFAULT;
+
+	if (!access_ok(dst, sizeof(old)))
+		return -EFAULT;
+	pv_uaccess_begin();
+	MOVE_MAY_FAULT("lock cmpxchgl %3, (%2)", err, "+a"(found) : "r"(dst), "r"(new));
+	pv_uaccess_end();
+	if (err)
+		return err;
+	return found == old ? 0 : -EAGAIN;
+}
