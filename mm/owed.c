@@ -132,12 +132,39 @@ void owed_assert_nothing(const char *where)
 
 /* --- the entries of PTE pages --- */
 
+static bool is_owed(const struct mm *mm, unsigned long addr)
+{
+	const struct owed *o = ledger();
+
+	for (const struct owed_span *s = o->span; s < o->span + OWED_SPANS; s++)
+		if (s->mm == mm && s->start <= addr && addr < s->end)
+			return true;
+	return false;
+}
+
+/*
+ * Another frame takes the place of one that a CPU may still know: with several threads one could
+ * write the new page while another reads the old.
+ */
+static void assert_known_by_nobody(const struct mm *mm, unsigned long addr, pte_t old, pte_t new)
+{
+	bool replaces = pte_present(old) && (old.v ^ new.v) & PTE_MFN_MASK;
+
+	if (!pte_present(new) || atomic_read(&mm->users) < 2)
+		return;
+	if (replaces || is_owed(mm, addr))
+		panic("entry %#lx for %#lx is set while %#lx may still be known", new.v, addr,
+		      old.v);
+}
+
 static void record_pte(const struct page *table, const pte_t *ptep, pte_t old, pte_t new, pmd_t pmd,
 		       unsigned long by)
 {
 	unsigned long addr =
 		table->covers + ((vaddr_t)ptep & ~PAGE_MASK) / sizeof(pte_t) * PAGE_SIZE;
 
+	if ((old.v ^ new.v) & PTE_MFN_MASK)
+		assert_known_by_nobody(table->table_mm, addr, old, new);
 	if (takes_away(pte_narrow(old, pmd), pte_narrow(new, pmd)))
 		add(table->table_mm, addr, addr + PAGE_SIZE, by);
 }

@@ -20,6 +20,8 @@
  *  - No page and no table is given back by a task that owes anything, and none becomes plain
  * memory.
  *  - A return to user mode, and the end of a task, owe nothing.
+ *  - Where several threads use an mm, no entry gets another frame while what it held is owed: one
+ *    could write the new page and another read the old (golang/go issue 34988, FreeBSD D14347).
  *
  * An mm that no CPU has loaded, and that none will, owes nothing; nor do tables without a link.
  * Kernel mappings are never narrowed. In interrupts nothing is recorded, since they change nothing.

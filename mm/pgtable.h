@@ -291,6 +291,7 @@ static inline void pte_unmap_unlock(pte_t *pte __unused, struct spinlock *ptl) _
 {
 	pte_assert_unlock();
 	spin_unlock_preemptible(ptl);
+	preempt_point();
 }
 
 static inline void pte_unmap_unlock_nested(pte_t *pte __unused, struct spinlock *ptl)

@@ -200,6 +200,7 @@ void tlb_flush_now(struct tlb_flush *f)
 
 static void flush_or_owe(struct tlb_flush *f)
 {
+	preempt_point();
 	if (is_lazy_mmu_mode_active()) {
 		trace(TRACE_OWE, f->mm, f->start, f->end);
 		batch_owe_flush(f);

@@ -29,6 +29,7 @@
 #define SPACE (4 * BLOCK) /* of a sequence: two places, each with room for a shift */
 #define SHIFT_PAGES 5
 #define WNOHANG 1
+#define LOOK_MS 50 /* between two looks whether the other one has died */
 
 /* --- the operations --- */
 
@@ -354,14 +355,6 @@ static void act(enum phase phase, unsigned step)
 
 /* --- parent and children --- */
 
-/* Until @word is not @old any more, or a while has passed. */
-static void wait_a_while(u32 *word, u32 old)
-{
-	const long timeout[2] = {0, 50000000};
-
-	syscall6(SYS_futex, (long)word, 0 /* FUTEX_WAIT */, old, (long)timeout, 0, 0);
-}
-
 static void __noreturn child_main(int parent)
 {
 	struct mailbox *m = &shared->mail[self];
@@ -370,7 +363,7 @@ static void __noreturn child_main(int parent)
 		u32 asked = smp_load_acquire(&m->asked);
 
 		if (asked == m->done) {
-			wait_a_while(&m->asked, asked);
+			futex_wait_ms(&m->asked, asked, LOOK_MS);
 			if (syscall3(SYS_getppid, 0, 0, 0) != parent)
 				sys_exit_group(1); /* it has failed, and said so */
 			continue;
@@ -410,7 +403,7 @@ static void ask(unsigned i, enum phase phase, unsigned step)
 
 	order(m, phase, step);
 	while ((done = smp_load_acquire(&m->done)) != m->asked) {
-		wait_a_while(&m->done, done);
+		futex_wait_ms(&m->done, done, LOOK_MS);
 		if (syscall6(SYS_wait4, m->pid, (long)&status, WNOHANG, 0, 0, 0) == m->pid)
 			report_death(i, status);
 	}

@@ -62,6 +62,13 @@ void futex_wait(u32 *word, u32 expected)
 	syscall6(SYS_futex, (long)word, FUTEX_WAIT, expected, 0, 0, 0);
 }
 
+void futex_wait_ms(u32 *word, u32 expected, unsigned ms)
+{
+	const long timeout[2] = {ms / 1000, ms % 1000 * 1000000L};
+
+	syscall6(SYS_futex, (long)word, FUTEX_WAIT, expected, (long)timeout, 0, 0);
+}
+
 void futex_wake(u32 *word, unsigned n)
 {
 	syscall3(SYS_futex, word, FUTEX_WAKE, n);

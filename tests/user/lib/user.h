@@ -142,6 +142,8 @@ struct rng thread_rng(unsigned i, u64 round);
 
 /* Sleep until somebody wakes @word, unless it holds anything but @expected. May return early. */
 void futex_wait(u32 *word, u32 expected);
+/* The same, and no longer than @ms milliseconds: for who must look whether somebody has died. */
+void futex_wait_ms(u32 *word, u32 expected, unsigned ms);
 /* Wake at most @n that sleep on @word, in any process that shares it. */
 void futex_wake(u32 *word, unsigned n);
 
