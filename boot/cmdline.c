@@ -106,6 +106,12 @@ static bool set_neighbours(const char *v)
 	return set_switch(&boot_params.neighbours, v);
 }
 
+static bool set_flush(const char *v)
+{
+	boot_params.flush = strcmp(v, "exact") ? FLUSH_CEILING : FLUSH_EXACT;
+	return boot_params.flush == FLUSH_EXACT || !strcmp(v, "ceiling");
+}
+
 static bool set_witness(const char *v)
 {
 	return set_switch(&boot_params.witness, v);
@@ -189,6 +195,7 @@ static const struct param {
 	{"tables", "on or off", set_tables},
 	{"neighbours", "on or off", set_neighbours},
 	{"turns", "on or off", set_turns},
+	{"flush", "exact: page by page, or ceiling: long ranges as a whole", set_flush},
 	{"witness", "on or off", set_witness},
 	{"trace", "on or off", set_trace},
 	{"disable", "CPU features separated by commas: smep smap umip fsgsbase pcid x2apic",

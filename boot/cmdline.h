@@ -9,6 +9,9 @@
 #define INIT_ARGS_MAX 32
 #define INIT_TEXT_MAX 768
 
+/* How long ranges are invalidated: mm/tlb.h. */
+enum tlb_flush_mode { FLUSH_BY_SEED, FLUSH_EXACT, FLUSH_CEILING };
+
 struct boot_params {
 	char backend[16];
 	char suites[512]; /* names separated by commas, or default, or all */
@@ -17,9 +20,10 @@ struct boot_params {
 	u64 refuse; /* 0: nothing */
 	unsigned maxcpus;
 	bool lazy;
-	bool tables;	   /* whole tables at once: mm/whole_table.h */
-	bool turns;	   /* the machine runs one CPU at a time, as QEMU does under -icount */
-	bool neighbours;   /* faults that go on populate ahead: mm/fault.h */
+	bool tables;	 /* whole tables at once: mm/whole_table.h */
+	bool turns;	 /* the machine runs one CPU at a time, as QEMU does under -icount */
+	bool neighbours; /* faults that go on populate ahead: mm/fault.h */
+	enum tlb_flush_mode flush;
 	bool witness;	   /* a debug Xen counts too */
 	bool trace;	   /* print all that is recorded (kernel/trace.h) at the end */
 	char disable[64];  /* CPU features to leave unused */

@@ -29,6 +29,7 @@
 #include "mm/lazy_mmu.h"
 #include "mm/page.h"
 #include "mm/pgtable.h"
+#include "mm/tlb.h"
 #include "mm/whole_table.h"
 #include "mm/zeromap.h"
 #include "pv/batch.h"
@@ -67,6 +68,16 @@ static void __noreturn refuse(void)
 	machine_shutdown(SHUTDOWN_CRASHED);
 }
 
+/* flush=; debug builds try both. */
+static bool flush_is_exact(void)
+{
+#ifdef CONFIG_DEBUG
+	if (boot_params.flush == FLUSH_BY_SEED)
+		return boot_params.seed & 1;
+#endif
+	return boot_params.flush == FLUSH_EXACT;
+}
+
 void boot_parse_params(void)
 {
 	if (boot_info.cmdline_truncated) {
@@ -79,6 +90,7 @@ void boot_parse_params(void)
 	lazy_mmu_enabled = boot_params.lazy;
 	whole_tables_enabled = boot_params.tables;
 	fault_neighbours_enabled = boot_params.neighbours;
+	tlb_flush_exact = flush_is_exact();
 	if (!pv_select_backend(boot_params.backend)) {
 		pr_err("command line: backend=%s: there are native, deferred and shadow, and on "
 		       "Xen "

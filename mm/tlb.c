@@ -26,10 +26,67 @@ struct cpu_tlb {
 	struct mm *mm; /* loaded */
 	bool lazy;     /* loaded but not in use */
 	struct asid_set asids;
+	/*
+	 * With flush=exact, of the active address space: bit n says that the invalidation which
+	 * makes the generation n + 1 after the one that is followed has been made already.
+	 */
+	u64 ahead;
+#ifdef CONFIG_DEBUG
+	/* What this CPU has really invalidated since the last begin_witness(). */
+	struct {
+		unsigned long start, end; /* page by page, upwards */
+		bool whole;
+	} witness;
+#endif
 };
 static DEFINE_PER_CPU(struct cpu_tlb, cpu_tlb);
 
+bool tlb_flush_exact;
+
 static u64 next_context = 1;
+
+/* --- invalidations of this CPU, and the witness of debug builds, which sees each of them --- */
+
+#ifdef CONFIG_DEBUG
+
+static void begin_witness(struct cpu_tlb *c)
+{
+	c->witness.start = c->witness.end = 0;
+	c->witness.whole = false;
+}
+
+static void see_page(struct cpu_tlb *c, unsigned long addr)
+{
+	if (addr != c->witness.end)
+		c->witness.start = addr;
+	c->witness.end = addr + PAGE_SIZE;
+}
+
+static void see_whole(struct cpu_tlb *c)
+{
+	c->witness.whole = true;
+}
+
+/* What this CPU now claims to have followed it has: @f, or everything. */
+static void assert_seen(const struct cpu_tlb *c, const struct tlb_flush *f)
+{
+	if (!c->witness.whole && (c->witness.start > f->start || c->witness.end < f->end))
+		panic("the invalidation of %#lx-%#lx has reached %#lx-%#lx only", f->start, f->end,
+		      c->witness.start, c->witness.end);
+}
+
+#else
+static void begin_witness(struct cpu_tlb *c __unused) {}
+static void see_page(struct cpu_tlb *c __unused, unsigned long addr __unused) {}
+static void see_whole(struct cpu_tlb *c __unused) {}
+static void assert_seen(const struct cpu_tlb *c __unused, const struct tlb_flush *f __unused) {}
+#endif
+
+static void flush_page(struct cpu_tlb *c, unsigned long addr)
+{
+	pv_flush_tlb_one(addr);
+	see_page(c, addr);
+}
 
 void tlb_init_mm(struct mm *mm)
 {
@@ -60,6 +117,7 @@ static void load(struct cpu_tlb *c, struct mm *next)
 	if (flush)
 		count(CNT_TLB_GENERATION_FLUSHES);
 	c->mm = next;
+	c->ahead = 0;
 	pv_load_pgd(next, virt_to_pfn(next->pgd), c->asids.active, flush);
 	cpumask_clear(&prev->tlb.cpus, smp_processor_id());
 }
@@ -67,6 +125,8 @@ static void load(struct cpu_tlb *c, struct mm *next)
 static void flush_local(struct cpu_tlb *c, u64 generation)
 {
 	pv_flush_tlb_local();
+	see_whole(c);
+	c->ahead = 0;
 	c->asids.slot[c->asids.active].generation = generation;
 }
 
@@ -103,12 +163,43 @@ static void load_kernel_tables(struct cpu_tlb *c)
 	WRITE_ONCE(c->lazy, true);
 }
 
+static u64 *followed_by(struct cpu_tlb *c)
+{
+	return &c->asids.slot[c->asids.active].generation;
+}
+
+/*
+ * The invalidation that makes @generation has been made here; those before it may still come, with
+ * flush=exact. What is followed is what was made without a gap.
+ */
+static void follow(struct cpu_tlb *c, u64 generation)
+{
+	u64 *followed = followed_by(c);
+
+	c->ahead |= BIT(generation - *followed - 1);
+	for (; c->ahead & 1; c->ahead >>= 1)
+		++*followed;
+}
+
+/*
+ * Whether a whole flush is made instead of that of a range: it covers what others have begun
+ * meanwhile, too.
+ */
+static bool is_better_whole(const struct tlb_flush *f, u64 followed, u64 generation)
+{
+	if (f->end == TLB_FLUSH_ALL)
+		return true;
+	if (tlb_flush_exact)
+		return f->generation - followed > 64;
+	return f->generation != followed + 1 || generation != f->generation ||
+	       f->end - f->start > TLB_FLUSH_CEILING * PAGE_SIZE;
+}
+
 /* Bring this CPU's TLB up to date with @arg; interrupts are off. */
 static void flush_on_this_cpu(void *arg)
 {
 	const struct tlb_flush *f = arg;
 	struct cpu_tlb *c = this_cpu_ptr(cpu_tlb);
-	u64 *followed = &c->asids.slot[c->asids.active].generation;
 	u64 generation;
 
 	if (c->mm == f->mm && c->lazy && f->freed_tables)
@@ -116,16 +207,17 @@ static void flush_on_this_cpu(void *arg)
 	if (c->mm != f->mm || c->lazy)
 		return; /* it will see the generation when it comes back to this mm */
 	generation = READ_ONCE(f->mm->tlb.generation.v);
-	if (*followed >= f->generation)
+	if (*followed_by(c) >= f->generation)
 		return; /* a later, whole flush has covered it */
-	if (f->generation != *followed + 1 || generation != f->generation ||
-	    f->end == TLB_FLUSH_ALL || f->end - f->start > TLB_FLUSH_CEILING * PAGE_SIZE) {
+	begin_witness(c);
+	if (is_better_whole(f, *followed_by(c), generation)) {
 		flush_local(c, generation);
-		return;
+	} else {
+		for (unsigned long addr = f->start; addr < f->end; addr += PAGE_SIZE)
+			flush_page(c, addr);
+		follow(c, f->generation);
 	}
-	for (unsigned long addr = f->start; addr < f->end; addr += PAGE_SIZE)
-		pv_flush_tlb_one(addr);
-	*followed = f->generation;
+	assert_seen(c, f);
 }
 
 u64 tlb_new_generation(struct mm *mm)
@@ -151,6 +243,38 @@ bool tlb_cpus_concerned(const struct tlb_flush *f, cpumask_t *cpus)
 	return any;
 }
 
+#ifdef CONFIG_DEBUG
+#define LATE_LOOKS 1000000 /* a CPU that comes back takes some instructions to catch up */
+
+/* @cpu uses the mm, and has not followed the invalidation. */
+static bool is_behind(unsigned cpu, const struct tlb_flush *f)
+{
+	const struct cpu_tlb *c = per_cpu_ptr(cpu_tlb, cpu);
+	u64 followed = READ_ONCE(c->asids.slot[c->asids.active].generation);
+
+	if (READ_ONCE(c->mm) != f->mm || READ_ONCE(c->lazy) || followed >= f->generation)
+		return false;
+	return followed + 64 < f->generation ||
+	       !(READ_ONCE(c->ahead) & BIT(f->generation - followed - 1));
+}
+
+/* Whoever uses the mm has made the invalidation; who comes back just now, makes it. */
+static void assert_followed(const struct tlb_flush *f)
+{
+	for_each_cpu_in(cpu, &f->mm->tlb.cpus) {
+		unsigned looks = 0;
+
+		while (is_behind(cpu, f) && looks++ < LATE_LOOKS)
+			cpu_relax();
+		if (looks > LATE_LOOKS)
+			panic("cpu %u has not made the invalidation of %#lx-%#lx", cpu, f->start,
+			      f->end);
+	}
+}
+#else
+static void assert_followed(const struct tlb_flush *f __unused) {}
+#endif
+
 void tlb_flush_by_call(struct tlb_flush *f)
 {
 	unsigned long flags;
@@ -174,6 +298,7 @@ void tlb_flush_by_call(struct tlb_flush *f)
 			return;
 		smp_call_mask(&cpus, flush_on_this_cpu, f);
 	}
+	assert_followed(f);
 	owed_settle(f);
 }
 
@@ -188,8 +313,10 @@ void tlb_follow_here(const struct mm *mm, u64 generation)
 {
 	struct cpu_tlb *c = this_cpu_ptr(cpu_tlb);
 
-	if (c->mm == mm)
-		c->asids.slot[c->asids.active].generation = generation;
+	if (c->mm != mm)
+		return;
+	c->asids.slot[c->asids.active].generation = generation;
+	c->ahead = 0;
 }
 
 void tlb_flush_now(struct tlb_flush *f)

@@ -44,3 +44,9 @@ void tlb_follow_here(const struct mm *mm, u64 generation);
 void tlb_evict_mm(struct mm *mm);
 void tlb_init_mm(struct mm *mm);
 void tlb_init_cpu(void);
+
+/*
+ * The boot parameter flush=: a range is invalidated page by page, however long, so that no whole
+ * flush hides a wrong one. Debug builds choose by the seed.
+ */
+extern bool tlb_flush_exact;

@@ -17,6 +17,14 @@ static bool is_one_page(const struct tlb_flush *f)
 	return f->end - f->start == PAGE_SIZE && !f->freed_tables;
 }
 
+/* A single page's invalidation must be all that is owed. */
+static void assert_covers(const struct mmuext_op *op, const struct tlb_flush *f)
+{
+	if (op->cmd == MMUEXT_INVLPG_LOCAL || op->cmd == MMUEXT_INVLPG_MULTI)
+		ASSERT(op->arg1.linear_addr == f->start && f->end == f->start + PAGE_SIZE &&
+		       !f->freed_tables);
+}
+
 /* Invalidate @f on @cpus. A range costs a flush of everything: Xen knows single pages only. */
 static struct mmuext_op flush_op(const struct tlb_flush *f, const cpumask_t *cpus)
 {
@@ -34,6 +42,7 @@ static struct mmuext_op flush_op(const struct tlb_flush *f, const cpumask_t *cpu
 		count(CNT_SHOOTDOWNS);
 		set_xen_guest_handle(op.arg2.vcpumask, cpus->bits);
 	}
+	assert_covers(&op, f);
 	return op;
 }
 

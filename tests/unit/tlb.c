@@ -174,19 +174,60 @@ static void few_pages_are_invalidated_alone(struct ktest *t)
 	teardown();
 }
 
-/* Another CPU has raised the generation, and its call has not come yet when this one's does. */
+/*
+ * Another CPU has raised the generation, and its call has not come yet when this one's does. That
+ * is covered by a whole flush; or, with flush=exact, it is not followed, and the next use of the mm
+ * makes good for it.
+ */
 static void an_earlier_change_is_not_forgotten(struct ktest *t)
 {
-	struct tlb_flush f;
+	const bool exact = tlb_flush_exact;
 
+	for (unsigned i = 0; i < 2; i++) {
+		struct tlb_flush f;
+
+		tlb_flush_exact = i;
+		setup();
+		map(0, 1, 1);
+		tlb_new_generation(area.mm);
+		map(1, 2, 1);
+		f = pages(1, 2);
+		tlb_flush_by_call(&f);
+		KEXPECT_EQ(t, read(1), 1);
+		KEXPECT_EQ(t, f.generation - tlb_followed_here(area.mm), i ? 2 : 0);
+		if (i) {
+			use(NULL);
+			use(area.mm);
+		}
+		expect_new(t, 0, 2);
+		teardown();
+	}
+	tlb_flush_exact = exact;
+}
+
+/* No page of a range is left out, or taken for another's, where no whole flush helps. */
+static void an_exact_range_is_exact(struct ktest *t)
+{
+	const bool exact = tlb_flush_exact;
+	bool kept = false;
+
+	tlb_flush_exact = true;
 	setup();
-	map(0, 1, 1);
-	tlb_new_generation(area.mm);
-	map(1, 2, 1);
-	f = pages(1, 2);
-	tlb_flush_by_call(&f);
-	expect_new(t, 0, 2);
+	for (unsigned attempt = 0; attempt < 100 && !kept; attempt++) {
+		struct tlb_flush f = pages(0, PAGES - 1);
+
+		start_over();
+		map(0, PAGES, 1);
+		map(PAGES - 1, PAGES, 0);
+		read(PAGES - 1);
+		map(PAGES - 1, PAGES, 1);
+		tlb_flush_by_call(&f);
+		kept = read(PAGES - 1) == 0;
+		expect_new(t, 0, PAGES - 1);
+	}
+	KEXPECT(t, kept);
 	teardown();
+	tlb_flush_exact = exact;
 }
 
 static void an_idle_cpu_catches_up(struct ktest *t)
@@ -474,6 +515,7 @@ static const struct ktest_case cases[] = {
 	{"every_page_of_a_range", every_page_of_a_range},
 	{"few_pages_are_invalidated_alone", few_pages_are_invalidated_alone},
 	{"an_earlier_change_is_not_forgotten", an_earlier_change_is_not_forgotten},
+	{"an_exact_range_is_exact", an_exact_range_is_exact},
 	{"an_idle_cpu_catches_up", an_idle_cpu_catches_up},
 	{"two_are_owed", two_are_owed},
 	{"another_mm_comes_between", another_mm_comes_between},
