@@ -89,13 +89,20 @@ static inline void up_read(struct rwsem *s) __releases_shared(s) __no_thread_saf
 		rwsem_wake(s);
 }
 
-static inline void down_write(struct rwsem *s) __acquires(s) __no_thread_safety
+/* @subclass 1: of an mm that nobody else knows, inside the lock of another. */
+static inline void down_write_nested(struct rwsem *s, unsigned subclass) __acquires(s)
+	__no_thread_safety
 {
 	u64 old = 0;
 
-	lockdep_push(s, LOCK_MMAP, 0);
+	lockdep_push(s, LOCK_MMAP, subclass);
 	if (unlikely(!try_cmpxchg(&s->state, &old, RWSEM_WRITER)))
 		rwsem_wait(s, true);
+}
+
+static inline void down_write(struct rwsem *s) __acquires(s)
+{
+	down_write_nested(s, 0);
 }
 
 static inline void up_write(struct rwsem *s) __releases(s) __no_thread_safety
@@ -121,6 +128,12 @@ static inline void downgrade_write(struct rwsem *s) __releases(s) __acquires_sha
 static inline bool rwsem_has_waiters(const struct rwsem *s)
 {
 	return READ_ONCE(s->state) & RWSEM_WAITERS;
+}
+
+/* True if a writer holds it: the caller, if the caller holds it at all. */
+static inline bool rwsem_is_write_locked(const struct rwsem *s)
+{
+	return READ_ONCE(s->state) & RWSEM_WRITER;
 }
 
 static inline bool rwsem_is_locked(const struct rwsem *s)

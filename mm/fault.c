@@ -15,6 +15,7 @@
 #include "kernel/string.h"
 #include "kernel/seeded.h"
 #include "mm/lazy_mmu.h"
+#include "mm/mmap_lock.h"
 #include "mm/mprotect.h"
 #include "mm/pgtable.h"
 #include "mm/populate.h"
@@ -231,10 +232,20 @@ static enum fault_result rights_fault(const struct fault *f)
 	return widen(f, rights);
 }
 
+/* The lock that @flags say; the other one does not do, since it guards other VMAs or fewer. */
+static void assert_fault_locked(const struct vma *vma, unsigned flags)
+{
+	if (flags & FAULT_VMA_LOCK)
+		lockdep_assert_held(vma);
+	else
+		mmap_assert_locked(vma->mm);
+}
+
 enum fault_result handle_mm_fault(struct vma *vma, unsigned long addr, unsigned flags)
 {
 	struct fault f = {.vma = vma, .addr = addr & PAGE_MASK, .flags = flags};
 
+	assert_fault_locked(vma, flags);
 	f.pmd = pmd_alloc(vma->mm, addr);
 	if (unlikely(!f.pmd))
 		return FAULT_OOM;

@@ -12,6 +12,7 @@
 #include "kernel/seeded.h"
 #include "kernel/task.h"
 #include "mm/lazy_mmu.h"
+#include "mm/mmap_lock.h"
 #include "mm/pgtable.h"
 #include "mm/tables.h"
 #include "mm/tlb.h"
@@ -221,6 +222,8 @@ int copy_page_tables(struct mm *dst, struct mm *src)
 	struct copy c;
 	int err = 0;
 
+	mmap_assert_write_locked(src);
+	mmap_assert_write_locked(dst);
 	c.to = dst;
 	c.done = 0;
 	table_changes_init(&c.changes);

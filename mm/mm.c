@@ -91,7 +91,8 @@ void mm_use(struct mm *mm)
 	local_irq_restore(flags);
 }
 
-/* All VMAs, then the tables and their entries. No fault may meanwhile find a page unshared. */
+/* Both locks are held. All VMAs, then the tables and their entries. No fault may meanwhile find a
+ * page unshared. */
 static bool copy_layout(struct mm *child, struct mm *mm)
 {
 	struct vma *v, *copy;
@@ -117,11 +118,13 @@ struct mm *mm_fork(struct mm *mm)
 	if (!child)
 		return NULL;
 	mmap_write_lock(mm);
+	mmap_write_lock_nested(child);
 	ok = copy_layout(child, mm);
 	child->brk_start = mm->brk_start;
 	child->brk = mm->brk;
 	child->stack_limit = READ_ONCE(mm->stack_limit);
 	child->address_limit = READ_ONCE(mm->address_limit);
+	mmap_write_unlock(child);
 	mmap_write_unlock(mm);
 	if (!ok) {
 		mm_put(child);

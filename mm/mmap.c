@@ -62,12 +62,14 @@ struct vma *vma_clone(const struct vma *v, struct mm *mm, unsigned long start, u
 
 void mm_insert_vma(struct mm *mm, struct vma *v)
 {
+	mmap_assert_write_locked(mm);
 	vma_insert(&mm->vmas, v);
 	mm->mapped_pages += (v->end - v->start) >> PAGE_SHIFT;
 }
 
 void mm_remove_vma(struct mm *mm, struct vma *v)
 {
+	mmap_assert_write_locked(mm);
 	vma_remove(&mm->vmas, v);
 	mm->mapped_pages -= (v->end - v->start) >> PAGE_SHIFT;
 }
@@ -96,8 +98,10 @@ static int split_at(struct mm *mm, unsigned long addr)
 
 int split_around(struct mm *mm, unsigned long start, unsigned long end)
 {
-	int err = split_at(mm, start);
+	int err;
 
+	mmap_assert_write_locked(mm);
+	err = split_at(mm, start);
 	return err ? err : split_at(mm, end);
 }
 
@@ -105,6 +109,7 @@ void merge_around(struct mm *mm, unsigned long start, unsigned long end)
 {
 	struct vma *v = vma_find(&mm->vmas, start ? start - 1 : 0), *next;
 
+	mmap_assert_write_locked(mm);
 	for (; v && v->start <= end; v = next) {
 		next = v->next;
 		if (!next || !vma_mergeable(v, next))
@@ -123,6 +128,7 @@ static struct vma *detach_range(struct mm *mm, unsigned long start, unsigned lon
 {
 	struct vma *first = NULL, **link = &first, *v, *next;
 
+	mmap_assert_write_locked(mm);
 	for (v = vma_find(&mm->vmas, start); v && v->start < end; v = next) {
 		next = v->next;
 		vma_detach(v);
@@ -142,6 +148,7 @@ static void zap_detached(struct mm *mm, struct vma *list, unsigned long floor,
 	struct mmu_gather tlb;
 	struct vma *next;
 
+	mmap_assert_locked(mm);
 	table_changes_init(&unlinked);
 	tlb_gather_mmu(&tlb, mm);
 	for (struct vma *v = list; v; v = v->next)

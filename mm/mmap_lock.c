@@ -8,6 +8,32 @@
 #include "mm/mmap.h"
 #include "mm/pgtable_types.h"
 
+#ifdef CONFIG_DEBUG
+
+static bool is_unused(const struct mm *mm)
+{
+	return !atomic_read(&mm->users);
+}
+
+void mmap_assert_locked(const struct mm *mm)
+{
+	BUG_ON(!lockdep_is_held(&mm->mmap_lock) && !is_unused(mm));
+}
+
+void mmap_assert_write_locked(const struct mm *mm)
+{
+	bool held = lockdep_is_held(&mm->mmap_lock) && rwsem_is_write_locked(&mm->mmap_lock);
+
+	BUG_ON(!held && !is_unused(mm));
+}
+
+void vma_assert_locked(const struct vma *v)
+{
+	BUG_ON(!lockdep_is_held(v) && !lockdep_is_held(&v->mm->mmap_lock));
+}
+
+#endif
+
 static bool is_marked(const struct vma *v)
 {
 	u64 mark = smp_load_acquire(&v->mark); /* first: an older lock_seq would hide an end */
@@ -31,7 +57,7 @@ void vma_start_write(struct vma *v)
 {
 	struct mm *mm = v->mm;
 
-	ASSERT(rwsem_is_locked(&mm->mmap_lock) || !atomic_read(&mm->users));
+	mmap_assert_write_locked(mm);
 	if (v->mark == mm->lock_seq)
 		return;
 	xchg(&v->mark, mm->lock_seq);
@@ -94,6 +120,7 @@ static void set_slot(struct vma **slot, struct vma *v)
 
 void vma_remember(struct vma *v, unsigned long addr)
 {
+	mmap_assert_locked(v->mm);
 	atomic_inc(&v->refs);
 	set_slot(slot_of(addr), v);
 }

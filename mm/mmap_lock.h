@@ -21,6 +21,21 @@
 
 #define VMA_GONE (~0UL)
 
+#ifdef CONFIG_DEBUG
+/*
+ * This task holds mmap_lock, for reading at least; for writing. Or @mm has no users any more, and
+ * is taken apart.
+ */
+void mmap_assert_locked(const struct mm *mm);
+void mmap_assert_write_locked(const struct mm *mm);
+/* This task is in a fault that holds the lock of @v, or holds mmap_lock. */
+void vma_assert_locked(const struct vma *v);
+#else
+static inline void mmap_assert_locked(const struct mm *mm __unused) {}
+static inline void mmap_assert_write_locked(const struct mm *mm __unused) {}
+static inline void vma_assert_locked(const struct vma *v __unused) {}
+#endif
+
 static inline void mmap_read_lock(struct mm *mm) __acquires_shared(&mm->mmap_lock)
 {
 	down_read(&mm->mmap_lock);
@@ -37,9 +52,16 @@ static inline void mmap_write_lock(struct mm *mm) __acquires(&mm->mmap_lock)
 	down_write(&mm->mmap_lock);
 }
 
+/* The lock of an mm that nobody else knows yet: fork's child, inside the parent's. */
+static inline void mmap_write_lock_nested(struct mm *mm) __acquires(&mm->mmap_lock)
+{
+	down_write_nested(&mm->mmap_lock, 1);
+}
+
 /* The layout is what it will be: faults may go into the VMAs that were marked. */
 static inline void vma_end_write_all(struct mm *mm)
 {
+	mmap_assert_write_locked(mm);
 	smp_store_release(&mm->lock_seq, mm->lock_seq + 1);
 }
 

@@ -8,6 +8,7 @@
 
 #include "kernel/seeded.h"
 #include "mm/lazy_mmu.h"
+#include "mm/mmap_lock.h"
 #include "mm/tlb.h"
 #include "mm/walk.h"
 #include "mm/whole_table.h"
@@ -163,5 +164,6 @@ static int change_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, uns
 
 void change_protection(struct vma *vma, unsigned long start, unsigned long end, bool only_write)
 {
+	mmap_assert_locked(vma->mm);
 	walk_pte_ranges(vma, start, end, change_pte_range, &only_write);
 }

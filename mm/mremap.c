@@ -10,6 +10,7 @@
 #include "kernel/errno.h"
 #include "kernel/seeded.h"
 #include "mm/lazy_mmu.h"
+#include "mm/mmap_lock.h"
 #include "mm/pgtable.h"
 #include "mm/shift.h"
 #include "mm/tables.h"
@@ -214,6 +215,7 @@ int move_page_tables(struct vma *vma, unsigned long old, unsigned long new, unsi
 	struct move m;
 	int err;
 
+	mmap_assert_write_locked(vma->mm);
 	ASSERT(vma->start == old && vma->end == old + len);
 	move_init(&m, vma, old, new);
 	err = prepare_tables(vma, &m, len);

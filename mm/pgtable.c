@@ -4,6 +4,7 @@
 #include "mm/pgtable.h"
 
 #include "kernel/seeded.h"
+#include "kernel/task.h"
 #include "mm/lazy_mmu.h"
 #include "mm/owed.h"
 #include "mm/tables.h"
@@ -17,6 +18,17 @@ void pte_assert_unlock(void)
 		panic("a PTE page is unlocked with updates still queued");
 	preempt_enable();
 	owed_assert_nothing("a PTE page is unlocked");
+}
+
+void ptep_assert_locked(const pte_t *ptep)
+{
+	if (!lockdep_is_held(&virt_to_page(ptep)->ptl))
+		panic("the entry at %p changes, and its PTE page is not locked", ptep);
+}
+
+void links_no_table(u64 entry, unsigned level)
+{
+	panic("the entry %#lx of level %u links no table of level %u", entry, level + 1, level);
 }
 
 void ptep_assert_not_queued(const pte_t *ptep)

@@ -202,6 +202,28 @@ DEFINE_TABLE_LEVEL(pgd, PGD)
 DEFINE_TABLE_LEVEL(pud, PUD)
 DEFINE_TABLE_LEVEL(pmd, PMD)
 
+#ifdef CONFIG_DEBUG
+/* Panics: @entry links no table of @level, or a page that is none. */
+void links_no_table(u64 entry, unsigned level);
+
+/* What was made at boot has no kind, and before that there is no struct page. */
+static inline void assert_links_table(u64 entry, unsigned level)
+{
+	u64 frame = mfn_to_pfn(maddr_to_mfn((maddr_t){entry & PTE_MFN_MASK})).v;
+	const struct page *page = pfn_to_page((pfn_t){frame});
+
+	if (unlikely(!mem_map))
+		return;
+	if ((entry & (_PAGE_PRESENT | _PAGE_PSE)) != _PAGE_PRESENT || frame >= max_pfn ||
+	    (page->kind != PAGE_RESERVED &&
+	     ((page->kind != PAGE_TABLE && page->kind != PAGE_KERNEL_TABLE) ||
+	      page->level != level)))
+		links_no_table(entry, level);
+}
+#else
+static inline void assert_links_table(u64 entry __unused, unsigned level __unused) {}
+#endif
+
 static inline pgd_t *pgd_offset(const struct mm *mm, unsigned long addr)
 {
 	return mm->pgd + pgd_index(addr);
@@ -209,11 +231,13 @@ static inline pgd_t *pgd_offset(const struct mm *mm, unsigned long addr)
 
 static inline pud_t *pud_offset(pgd_t pgd, unsigned long addr)
 {
+	assert_links_table(pgd.v, 3);
 	return (pud_t *)pfn_to_virt(pgd_pfn(pgd)) + pud_index(addr);
 }
 
 static inline pmd_t *pmd_offset(pud_t pud, unsigned long addr)
 {
+	assert_links_table(pud.v, 2);
 	return (pmd_t *)pfn_to_virt(pud_pfn(pud)) + pmd_index(addr);
 }
 
@@ -231,11 +255,13 @@ static inline unsigned pte_index(unsigned long addr)
 
 static inline pte_t *pte_offset(pmd_t pmd, unsigned long addr)
 {
+	assert_links_table(pmd.v, 1);
 	return (pte_t *)pfn_to_virt(pmd_pfn(pmd)) + pte_index(addr);
 }
 
 static inline struct spinlock *pte_lockptr(pmd_t pmd)
 {
+	assert_links_table(pmd.v, 1);
 	return &pfn_to_page(pmd_pfn(pmd))->ptl;
 }
 
@@ -302,6 +328,13 @@ static inline void pte_unmap_unlock_nested(pte_t *pte __unused, struct spinlock 
 }
 
 #ifdef CONFIG_DEBUG
+/* Panics unless this task holds the lock of the page that @ptep lies in. */
+void ptep_assert_locked(const pte_t *ptep);
+#else
+static inline void ptep_assert_locked(const pte_t *ptep __unused) {}
+#endif
+
+#ifdef CONFIG_DEBUG
 /* Panics on a read of an entry whose update is still queued: what it returns would be stale. */
 void ptep_assert_not_queued(const pte_t *ptep);
 #else
@@ -343,6 +376,7 @@ static inline unsigned pte_line_end(unsigned i, unsigned end)
 static inline void set_pte_at(struct mm *mm, unsigned long addr, pte_t *ptep, pte_t pte)
 	__must_hold(ptl_role)
 {
+	ptep_assert_locked(ptep);
 	preempt_point();
 	count(CNT_PTE_UPDATES);
 	trace(TRACE_SET, mm, addr, pte.v);
@@ -359,6 +393,7 @@ static inline pte_t ptep_get_and_clear(struct mm *mm, unsigned long addr, pte_t 
 {
 	pte_t old;
 
+	ptep_assert_locked(ptep);
 	ptep_assert_not_queued(ptep);
 	preempt_point();
 	count(CNT_PTE_UPDATES);
@@ -383,6 +418,7 @@ static inline pte_t ptep_harvest(const pte_t *ptep)
 static inline void modify_prot_commit_ptes(struct mm *mm, unsigned long addr, pte_t *ptep,
 					   const pte_t *pte, unsigned n) __must_hold(ptl_role)
 {
+	ptep_assert_locked(ptep);
 	preempt_point();
 	count_n(CNT_PTE_UPDATES, n);
 	for (unsigned i = 0; i < n; i++)

@@ -73,11 +73,14 @@ static int populate_new_table(struct vma *vma, unsigned long start, unsigned lon
 int populate_entries(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end)
 {
 	const pgprot_t prot = vm_page_prot(vma->flags);
+	lazy_mmu_state_t state;
 	struct spinlock *ptl;
-	pte_t *ptep = pte_offset_map_lock(pmd, addr, &ptl);
-	lazy_mmu_state_t state = arch_enter_lazy_mmu_mode();
+	pte_t *ptep;
 	int err = 0;
 
+	vma_assert_locked(vma);
+	ptep = pte_offset_map_lock(pmd, addr, &ptl);
+	state = arch_enter_lazy_mmu_mode();
 	for (; addr != end && !err; ptep++, addr += PAGE_SIZE) {
 		pte_t pte;
 
@@ -164,6 +167,7 @@ static int populate_range(struct vma *vma, unsigned long start, unsigned long en
 	const unsigned long limit = end_of_object(vma, end);
 	int err = 0;
 
+	mmap_assert_locked(vma->mm);
 	if (vma->flags & VM_PFNMAP)
 		return 0;
 	if (limit < end) {

@@ -7,6 +7,7 @@
 #include "kernel/seeded.h"
 #include "kernel/string.h"
 #include "mm/lazy_mmu.h"
+#include "mm/mmap_lock.h"
 #include "mm/tables.h"
 #include "mm/tlb.h"
 #include "mm/whole_table.h"
@@ -53,6 +54,7 @@ bool shift_reserve(struct shift *s, pmd_t pmd, unsigned long new, unsigned long 
 	bool is_open = s->image_end == first + PMD_SIZE;
 	struct page *table;
 
+	mmap_assert_write_locked(s->mm);
 	pfn_to_page(pmd_pfn(pmd))->pg_flags |= PG_SHIFT_WHOLE;
 	s->image_end = last + PMD_SIZE;
 	if (is_open || first == last)
@@ -220,6 +222,7 @@ static void move_collected(struct shift *s)
 
 void shift_table(struct shift *s, struct shifted table)
 {
+	mmap_assert_write_locked(s->mm);
 	s->table[s->n++] = table;
 	if (s->n == SHIFT_TABLES_MAX)
 		move_collected(s);
@@ -227,6 +230,7 @@ void shift_table(struct shift *s, struct shifted table)
 
 void shift_finish(struct shift *s)
 {
+	mmap_assert_write_locked(s->mm);
 	move_collected(s);
 	link_image(s);
 	while (s->spare)

@@ -187,12 +187,12 @@ static void follow(struct cpu_tlb *c, u64 generation)
  */
 static bool is_better_whole(const struct tlb_flush *f, u64 followed, u64 generation)
 {
-	if (f->end == TLB_FLUSH_ALL)
-		return true;
+	unsigned long pages = (f->end - f->start) / PAGE_SIZE; /* many, if it is everything */
+
 	if (tlb_flush_exact)
-		return f->generation - followed > 64;
+		return pages > TLB_FLUSH_EXACT_CEILING || f->generation - followed > 64;
 	return f->generation != followed + 1 || generation != f->generation ||
-	       f->end - f->start > TLB_FLUSH_CEILING * PAGE_SIZE;
+	       pages > TLB_FLUSH_CEILING;
 }
 
 /* Bring this CPU's TLB up to date with @arg; interrupts are off. */

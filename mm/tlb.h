@@ -46,7 +46,7 @@ void tlb_init_mm(struct mm *mm);
 void tlb_init_cpu(void);
 
 /*
- * The boot parameter flush=: a range is invalidated page by page, however long, so that no whole
- * flush hides a wrong one. Debug builds choose by the seed.
+ * The boot parameter flush=: a range is invalidated page by page, up to TLB_FLUSH_EXACT_CEILING, so
+ * that no whole flush hides a wrong one. Debug builds choose by the seed: exact, if it is odd.
  */
 extern bool tlb_flush_exact;

@@ -8,6 +8,8 @@ struct mm;
 #define TLB_FLUSH_ALL (~0UL)
 /* More pages than this are invalidated as a whole: Linux's tlb_single_page_flush_ceiling. */
 #define TLB_FLUSH_CEILING 33
+/* With flush=exact: tables that are moved together. What spans more is mostly hole. */
+#define TLB_FLUSH_EXACT_CEILING (16 * PTRS_PER_TABLE)
 
 struct tlb_flush {
 	struct mm *mm;

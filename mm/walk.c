@@ -5,6 +5,7 @@
 
 #include "kernel/errno.h"
 #include "kernel/printk.h"
+#include "mm/mmap_lock.h"
 #include "mm/pgtable.h"
 #include "mm/tables.h"
 
@@ -42,6 +43,7 @@ int walk_pte_ranges(struct vma *vma, unsigned long addr, unsigned long end, pte_
 {
 	int err = 0;
 
+	mmap_assert_locked(vma->mm);
 	while (addr < end && !err) {
 		pmd_t *pmd = pmd_find(vma->mm, addr);
 		unsigned long next = pmd_addr_end(addr, end);
@@ -69,6 +71,7 @@ int walk_pte_ranges_alloc(struct vma *vma, unsigned long addr, unsigned long end
 	return err;
 }
 
+/* True if it links, or maps, a frame of memory. Whatever the tables hold, this must not panic. */
 static bool print_entry(const char *level, u64 v)
 {
 	printk("#   %s %016lx%s%s%s%s%s%s\n", level, v, v & _PAGE_PRESENT ? " present" : "",
@@ -79,23 +82,20 @@ static bool print_entry(const char *level, u64 v)
 
 void page_walk_print(const struct mm *mm, unsigned long addr)
 {
-	pgd_t pgd;
-	pud_t pud;
-	pmd_t pmd;
+	static const char *const levels[] = {"", "L1", "L2", "L3", "L4"};
+	const u64 *table;
 
 	if (!mm || addr > USER_END)
 		mm = &init_mm;
 	if (!mm->pgd)
 		return;
 	printk("# page walk of %#lx:\n", addr);
-	pgd = *pgd_offset(mm, addr);
-	if (!print_entry("L4", pgd.v))
-		return;
-	pud = *pud_offset(pgd, addr);
-	if (!print_entry("L3", pud.v))
-		return;
-	pmd = *pmd_offset(pud, addr);
-	if (!print_entry("L2", pmd.v) || pmd_large(pmd))
-		return;
-	print_entry("L1", pte_offset(pmd, addr)->v);
+	table = (const u64 *)mm->pgd;
+	for (unsigned level = 4; level; level--) {
+		u64 v = table[addr >> (PAGE_SHIFT + 9 * (level - 1)) & (PTRS_PER_TABLE - 1)];
+
+		if (!print_entry(levels[level], v) || (level < 4 && (v & _PAGE_PSE)))
+			return;
+		table = pfn_to_virt(pte_pfn((pte_t){v}));
+	}
 }

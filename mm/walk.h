@@ -13,7 +13,8 @@
 typedef int (*pte_range_fn)(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
 			    void *arg);
 
-/* Call @fn for each PTE page that exists in [addr, end); stops at its first error. */
+/* mmap_lock is held. Call @fn for each PTE page that exists in [addr, end); stops at its first
+ * error. */
 int walk_pte_ranges(struct vma *vma, unsigned long addr, unsigned long end, pte_range_fn fn,
 		    void *arg);
 /* The same, making the PTE pages that are missing; -ENOMEM. */

@@ -5,6 +5,7 @@
 
 #include "kernel/seeded.h"
 #include "mm/lazy_mmu.h"
+#include "mm/mmap_lock.h"
 #include "mm/mprotect.h"
 #include "mm/tlb.h"
 #include "mm/vma.h"
@@ -52,6 +53,8 @@ static void set_pmd(struct mm *mm, pmd_t *pmd, unsigned long addr, u64 val)
 
 void pmd_wrprotect(struct mm *mm, pmd_t *pmd, unsigned long addr)
 {
+	lockdep_assert_held(pte_lockptr(*pmd));
+	ASSERT(!is_lazy_mmu_mode_active());
 	count(CNT_TABLES_PROTECTED);
 	preempt_point();
 	set_pmd(mm, pmd, addr, pmd->v & ~_PAGE_RW);
@@ -63,6 +66,8 @@ void pmd_wrprotect(struct mm *mm, pmd_t *pmd, unsigned long addr)
 
 void pmd_mkwrite(struct mm *mm, pmd_t *pmd, unsigned long addr)
 {
+	lockdep_assert_held(pte_lockptr(*pmd));
+	ASSERT(!is_lazy_mmu_mode_active());
 	pfn_to_page(pmd_pfn(*pmd))->pg_flags &= ~PG_SHARED_BELOW;
 	preempt_point();
 	set_pmd(mm, pmd, addr, pmd->v | _PAGE_RW);
@@ -139,8 +144,10 @@ void pmd_push_down(struct mm *mm, pmd_t *pmd, unsigned long addr)
 {
 	unsigned long start = addr & ~(PMD_SIZE - 1);
 	struct spinlock *ptl;
-	pte_t *table = pte_offset_map_lock(pmd, start, &ptl);
+	pte_t *table;
 
+	mmap_assert_locked(mm); /* it looks at all VMAs below the table */
+	table = pte_offset_map_lock(pmd, start, &ptl);
 	if (!pmd_write(*(volatile pmd_t *)pmd)) {
 		count(CNT_TABLES_PUSHED_DOWN);
 		push_down_entries(mm, table, start);
@@ -170,6 +177,7 @@ bool plain_table_link(struct mm *mm, unsigned long addr, struct page *table)
 	pmd_t *pmd = pmd_find(mm, addr);
 	bool free;
 
+	mmap_assert_locked(mm);
 	plain_table_adopt(mm, table);
 	spin_lock(&mm->page_table_lock);
 	free = pmd_none(*(volatile pmd_t *)pmd);

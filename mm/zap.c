@@ -8,6 +8,7 @@
 
 #include "kernel/seeded.h"
 #include "mm/lazy_mmu.h"
+#include "mm/mmap_lock.h"
 #include "mm/tables.h"
 #include "mm/walk.h"
 #include "mm/whole_table.h"
@@ -88,6 +89,7 @@ void zap_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long start
 {
 	struct zap z = {.tlb = tlb, .floor = floor, .ceiling = ceiling};
 
+	mmap_assert_locked(vma->mm);
 	walk_pte_ranges(vma, start, end, zap_pte_range, &z);
 }
 
@@ -169,6 +171,7 @@ void free_pgtables(struct mmu_gather *tlb, struct table_changes *tc, unsigned lo
 	struct free_space f = {.tlb = tlb, .floor = floor, .ceiling = ceiling, .changes = tc};
 
 	lockdep_assert_held(&tlb->mm->page_table_lock);
+	mmap_assert_locked(tlb->mm);
 	free_pgd_range(&f, pgd_offset(tlb->mm, start), start, end);
 }
 
@@ -182,6 +185,7 @@ void discard_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long s
 			       .only_whole = true,
 			       .changes = &unlinked};
 
+	mmap_assert_write_locked(vma->mm);
 	zap_page_range(tlb, vma, start, end, start, end);
 	if (!tlb->whole_tables)
 		return;

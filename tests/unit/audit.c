@@ -103,6 +103,17 @@ static void finds_lock(struct ktest *t) __no_thread_safety
 	teardown(t);
 }
 
+/* The rights of the link, under the lock that guards them. */
+static void plant_link(pmd_t *pmd, u64 val)
+{
+	struct spinlock *ptl;
+	pte_t *table = pte_offset_map_lock(pmd, area, &ptl);
+
+	pv_set_tables(&(struct table_change){pmd, val}, 1);
+	flush_tlb_mm(mm);
+	pte_unmap_unlock(table, ptl);
+}
+
 static void finds_narrow_table(struct ktest *t)
 {
 	pmd_t *pmd, old;
@@ -110,9 +121,9 @@ static void finds_narrow_table(struct ktest *t)
 	setup(t);
 	pmd = pmd_find(mm, area);
 	old = *pmd;
-	pv_set_tables(&(struct table_change){pmd, old.v | _PAGE_NX}, 1);
+	plant_link(pmd, old.v | _PAGE_NX);
 	expect_found(t);
-	pv_set_tables(&(struct table_change){pmd, old.v}, 1);
+	plant_link(pmd, old.v);
 	teardown(t);
 }
 

@@ -165,7 +165,7 @@ static void write_one_of(struct ktest *t, unsigned n) __no_thread_safety
 	unsigned k = rng_below(&t->rng, WRITTEN);
 
 	w->last[k] = n;
-	set_pte_at(pages.mm, ADDR, w->table + k, test_value(n));
+	pv_set_pte(w->table + k, test_value(n)); /* its table has no lock of its own here */
 	for (w = written; w < written + TABLES; w++)
 		for (k = 0; k < WRITTEN; k++)
 			KEXPECT(t, !w->last[k] || is_made(w, k) || batch_is_pending(w->table + k));
@@ -218,7 +218,7 @@ static void the_idle_table_is_forgotten(struct ktest *t) __no_thread_safety
 		arch_leave_lazy_mmu_mode(s);
 		s = arch_enter_lazy_mmu_mode();
 		set(first * PTRS_PER_TABLE, test_value(3));
-		set_pte_at(pages.mm, ADDR, third, test_value(4));
+		pv_set_pte(third, test_value(4));
 		KEXPECT(t, batch_is_pending(entry(first * PTRS_PER_TABLE)));
 		KEXPECT(t, batch_is_pending(third));
 		arch_leave_lazy_mmu_mode(s);
@@ -244,7 +244,7 @@ static void another_section_comes(struct pt_regs *regs) __no_thread_safety
 		return;
 	if (preempt_count() == 0 && (regs->flags & FLAGS_IF))
 		for (unsigned i = 0; i < BATCH_TABLES; i++)
-			set_pte_at(pages.mm, ADDR, intruder.table[i], test_value(i));
+			pv_set_pte(intruder.table[i], test_value(i));
 }
 
 static bool look_at_boundary(struct ktest *t, unsigned target) __no_thread_safety

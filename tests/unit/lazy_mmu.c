@@ -404,7 +404,7 @@ static void overflow_issues_early(struct ktest *t) __no_thread_safety
 	for (unsigned i = 0; i < BATCH_CAPACITY; i++)
 		set_pte_at(page.mm, ADDR, page.ptep + i, value(i));
 	KEXPECT(t, !in_table(0, 0));
-	set_pte_at(page.mm, ADDR, more, value(7));
+	pv_set_pte(more, value(7));
 	KEXPECT(t, in_table(0, 0) && in_table(BATCH_CAPACITY - 1, BATCH_CAPACITY - 1));
 	KEXPECT(t, batch_is_pending(more) && !more->v);
 	arch_leave_lazy_mmu_mode(s);

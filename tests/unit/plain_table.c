@@ -7,6 +7,7 @@
  */
 #include "kernel/uaccess.h"
 #include "mm/mmap.h"
+#include "mm/mmap_lock.h"
 #include "mm/vma.h"
 #include "mm/whole_table.h"
 #include "mm/zeromap.h"
@@ -135,7 +136,9 @@ static void the_second_table_is_plain_again(struct ktest *t)
 	second = plain_table();
 	ptep = page_to_virt(second);
 	plain_table_set(mm, ADDR, ptep, entry_of(page));
+	mmap_read_lock(mm);
 	KEXPECT(t, !plain_table_link(mm, ADDR, second));
+	mmap_read_unlock(mm);
 	KEXPECT(t, linked_table() != second && (second->pg_flags & PG_PLAIN_TABLE));
 	KEXPECT_EQ(t, counter_sum(CNT_TABLES_FILLED), filled);
 	plain_table_set(mm, ADDR + PAGE_SIZE, ptep + 1, entry_of(page)); /* a plain store */
@@ -152,7 +155,9 @@ static bool late_linked;
 
 static void link_late(void)
 {
+	mmap_read_lock(mm);
 	late_linked = plain_table_link(mm, ADDR, late_table);
+	mmap_read_unlock(mm);
 }
 
 /* Make the place's table while somebody who has one for it, too, waits for the lock. */

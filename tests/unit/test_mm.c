@@ -4,6 +4,7 @@
 #include "tests/unit/test_mm.h"
 
 #include "kernel/layout.h"
+#include "mm/mmap_lock.h"
 #include "mm/tlb.h"
 #include "mm/zap.h"
 
@@ -37,9 +38,11 @@ void test_free_tables(struct mm *mm, unsigned long start, unsigned long end)
 
 	table_changes_init(&unlinked);
 	tlb_gather_mmu(&tlb, mm);
+	mmap_write_lock(mm);
 	spin_lock(&mm->page_table_lock);
 	free_pgtables(&tlb, &unlinked, start, end, 0, USER_END + PAGE_SIZE);
 	table_changes_commit(&unlinked);
 	spin_unlock(&mm->page_table_lock);
 	tlb_finish_mmu(&tlb);
+	mmap_write_unlock(mm);
 }

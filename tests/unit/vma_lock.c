@@ -241,6 +241,14 @@ static bool is_waiting(const struct task *changer)
 	return !other.done;
 }
 
+/* What the fault may rely on: the VMA's tables are linked where they were, and map the page. */
+static bool is_mapped(const struct mm *mm, unsigned long addr)
+{
+	const pmd_t *pmd = pmd_find(mm, addr);
+
+	return pmd && !pmd_none(*pmd) && pte_present(ptep_get(pte_offset(*pmd, addr)));
+}
+
 /* In a fault, while another thread begins @change; it may not end before the fault does. */
 static void waits(struct ktest *t, void (*change)(void), unsigned long len)
 {
@@ -256,7 +264,7 @@ static void waits(struct ktest *t, void (*change)(void), unsigned long len)
 	KEXPECT(t, v && v->start == ADDR && v->end == ADDR + len);
 	KEXPECT(t, is_waiting(kthread_run("changer", changer, NULL)));
 	KEXPECT(t, v->start == ADDR && v->end == ADDR + len && v->flags == (VM_READ | VM_WRITE));
-	KEXPECT(t, pte_present(ptep_get(pte_offset(*pmd_find(other.mm, ADDR), ADDR))));
+	KEXPECT(t, is_mapped(other.mm, ADDR));
 	vma_end_read(v);
 	smp_store_release(&other.may_end, true);
 	await_tasks(tasks);

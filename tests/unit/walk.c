@@ -5,6 +5,7 @@
  * any edge of any of them to any other, a walk visits those between, each once, in order, with the
  * part of the range that it covers; and ends at an error.
  */
+#include "mm/mmap_lock.h"
 #include "mm/walk.h"
 
 #include "tests/ktest.h"
@@ -68,7 +69,9 @@ static void check_walk(struct ktest *t, struct mm *mm, unsigned long start, unsi
 	struct visits v = {.t = t, .start = start, .end = end, .until = ~0u};
 
 	skip_places_before(&v);
+	mmap_read_lock(mm);
 	KEXPECT_EQ(t, walk_pte_ranges(&vma, start, end, visit, &v), 0);
+	mmap_read_unlock(mm);
 	KEXPECT(t, v.next == ARRAY_SIZE(places) || place_start(v.next) >= end);
 }
 
@@ -116,7 +119,9 @@ static void ends_at_an_error(struct ktest *t)
 	for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
 		struct visits v = {.t = t, .start = BASE, .end = end, .until = i};
 
+		mmap_read_lock(mm);
 		KEXPECT_EQ(t, walk_pte_ranges(&vma, BASE, end, visit, &v), -2);
+		mmap_read_unlock(mm);
 		KEXPECT_EQ(t, v.next, i + 1);
 	}
 	teardown(mm);
