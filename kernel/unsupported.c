@@ -3,18 +3,20 @@
  * gives up finds the reason, and a program that asks a thousand times fills no log.
  *
  * What was said is remembered by a hash of the text, in a table that never forgets; when that is
- * full, nothing more is said. No locks: a slot is taken by one compare-and-exchange.
+ * full, this is said, and nothing more. No locks: a slot is taken by one compare-and-exchange.
  */
 #include "kernel/unsupported.h"
 
+#include "kernel/atomic.h"
 #include "kernel/errno.h"
 #include "kernel/printk.h"
 #include "kernel/task.h"
 
-#define NR_SAID 256
+#define NR_SAID 512
 #define REASON_MAX 120
 
 static u32 said[NR_SAID];
+static bool is_full;
 
 static u32 hash_text(const char *s)
 {
@@ -42,6 +44,8 @@ static bool first_time(const char *text)
 		if (free == h)
 			return false;
 	}
+	if (!xchg(&is_full, true))
+		pr_info("more refusals than %u: those that follow are not named\n", NR_SAID);
 	return false;
 }
 

@@ -1,0 +1,107 @@
+"""What the calls answer, row by row: tests/user/musl/answers_*.c on Pteron, on this machine's Linux and on Debian's.
+
+Each row has the expected value in it, Linux's. A row that an older Linux answers otherwise is printed by a newer one only
+(since() in answers.h); Pteron answers as Linux 6.18."""
+
+import platform
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness import dom0
+from harness.machine import Config, Linux
+from harness.runner import run
+
+TABLES = ["answers_mm", "answers_process"]
+WAYS = [("qemu", "native", 2), ("qemu", "shadow", 2), ("xen", "xen", 2)]
+
+
+@pytest.fixture(scope="session")
+def musl(debug):
+    debug.make("musl")
+    return debug.musl
+
+
+def is_real_linux() -> bool:
+    """A sandbox that plays Linux (gVisor) is no reference."""
+    version = Path("/proc/version").read_text()
+    return platform.system() == "Linux" and "gVisor" not in version and "Linux version 4.4.0 " not in version
+
+
+def rows(lines: list[str]) -> list[str]:
+    return [line for line in lines if ": " in line and not line.startswith(("#", "    ")) or line.endswith(" wrong")]
+
+
+def by_call(lines: list[str]) -> dict[str, list[str]]:
+    """The answers to each call, in order; the last line counts the rows and is left out."""
+    answers: dict[str, list[str]] = {}
+    for line in lines:
+        if not line.endswith(" wrong"):
+            call, _, answer = line.rpartition(": ")
+            answers.setdefault(call, []).append(answer)
+    return answers
+
+
+def differences(ours: list[str], theirs: list[str]) -> list[str]:
+    """Calls that both made, and that were answered in different ways."""
+    a, b = by_call(ours), by_call(theirs)
+    assert len(b) > 100 and set(b) <= set(a), set(b) - set(a)
+    return [f"{call}: Pteron {a[call]}, Linux {b[call]}" for call in b if a[call] != b[call]]
+
+
+@pytest.fixture(scope="session")
+def on_pteron(musl):
+    """The lines of a table on one of the WAYS, each made once."""
+    made: dict[tuple, list[str]] = {}
+
+    def lines(table: str, on: str, backend: str, cpus: int) -> list[str]:
+        key = table, on, backend
+        if key not in made:
+            result = run(Config(on=on, backend=backend, cpus=cpus, initrd=musl.with_name("musl.cpio"),
+                                program=(f"/bin/{table}",)))
+            print("\n".join(result.output.lines))
+            assert result.verdict == "passed" and result.output.program_end == "exited with status 0"
+            made[key] = rows(result.output.lines)
+        return made[key]
+    return lines
+
+
+@pytest.mark.parametrize("on, backend, cpus", WAYS)
+@pytest.mark.parametrize("table", TABLES)
+def test_pteron(on_pteron, table, on, backend, cpus):
+    lines = on_pteron(table, on, backend, cpus)
+    assert lines[-1].endswith(" rows, 0 wrong") and not any(line.startswith("FAIL") for line in lines)
+
+
+@pytest.mark.skipif(not is_real_linux(), reason="this machine's kernel is not Linux")
+@pytest.mark.parametrize("table", TABLES)
+def test_this_linux(musl, on_pteron, table):
+    done = subprocess.run([musl / "bin" / table], capture_output=True, text=True, timeout=60, check=False,
+                          stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout
+    assert differences(on_pteron(table, *WAYS[0]), rows(done.stdout.splitlines())) == []
+
+
+def linux_init(tmp_path: Path, program: Path) -> Path:
+    """An archive whose /init is @program."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "init").write_bytes(program.read_bytes())
+    (tree / "init").chmod(0o755)
+    archive = tmp_path / "init.cpio"
+    archive.write_bytes(dom0.cpio(tree))
+    return archive
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_debians_linux(musl, on_pteron, tmp_path, table):
+    """In QEMU: a reference wherever this runs. As its first process the program is process 1, which takes no fatal signal;
+    so the rows run in a child."""
+    linux = Linux(kernel=dom0.make()[0], words="console=ttyS0 quiet panic=-1")
+    result = run(Config(cpus=2, mem=1024, cpu="qemu64", initrd=linux_init(tmp_path, musl / "bin" / table), linux=linux))
+    print("\n".join(result.output.lines))
+    theirs = rows(result.output.lines)
+    assert any(line.endswith(" rows, 0 wrong") for line in theirs)
+    ours = on_pteron(table, *WAYS[0])
+    assert differences(ours, [line for line in theirs if line.rpartition(": ")[0] in by_call(ours) or "FAIL" in line]) == []

@@ -1,0 +1,419 @@
+/*
+ * Answers of the calls of processes, signals, limits and futexes; see answers.h.
+ */
+#include "answers.h"
+
+#include <limits.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+
+#define NOBODY 999999
+#define WALL 0x40000000
+#define WCLONE 0x80000000U
+#define WNOTHREAD 0x20000000
+
+static int status;
+
+/* A child that ends with @code at once, @flags as clone takes them. */
+static pid_t child(int code, unsigned long flags)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = S(SYS_clone, flags, 0, 0, 0, 0);
+	if (!pid)
+		_exit(code);
+	return pid;
+}
+
+static pid_t sleeper(void)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		for (;;)
+			sleep(1000);
+	return pid;
+}
+
+static void wait_rows(void)
+{
+	pid_t pid;
+
+	E(ECHILD, waitpid(-1, &status, 0));
+	E(ECHILD, waitpid(0, &status, 0));
+	E(ECHILD, waitpid(NOBODY, &status, 0));
+	E(ECHILD, waitpid(-NOBODY, &status, 0));
+	E(ECHILD, waitpid(-1, &status, WUNTRACED | WCONTINUED | WALL));
+	E(ECHILD, waitpid(-1, &status, WNOHANG));
+	E(EINVAL, waitpid(-1, &status, 0x99));
+	E(EINVAL, waitpid(-1, &status, 4));
+	E(EINVAL, waitpid(INT_MIN, &status, 0x99));
+	E(ESRCH, waitpid(INT_MIN, &status, 0));
+	E(ECHILD, S(SYS_wait4, -1 & 0xffffffffL, 0, DIRT, 0));
+	pid = child(7, SIGCHLD);
+	V(1, waitpid(pid, &status, WUNTRACED) == pid);
+	V(7 << 8, status);
+	pid = child(8, SIGCHLD);
+	V(1, waitpid(0, &status, WCONTINUED) == pid);
+	V(8 << 8, status);
+	pid = child(9, SIGCHLD);
+	V(1, waitpid(-getpgrp(), &status, 0) == pid);
+	V(9 << 8, status);
+	pid = child(300, SIGCHLD);
+	E(ECHILD, waitpid(-1, &status, WCLONE));
+	V(1, S(SYS_wait4, pid | DIRT, &status, 0, 0) == pid);
+	V(44 << 8, status);
+	pid = child(3, 0);
+	E(ECHILD, waitpid(-1, &status, 0));
+	V(1, waitpid(-1, &status, WCLONE) == pid);
+	pid = child(3, 0);
+	V(1, waitpid(-1, &status, WALL) == pid);
+	child(1, SIGCHLD);
+	E(EFAULT, S(SYS_wait4, -1, BAD_POINTER, 0, 0));
+	E(ECHILD, waitpid(-1, &status, 0));
+	child(1, SIGCHLD);
+	E(EFAULT, S(SYS_wait4, -1, 0, 0, BAD_POINTER));
+}
+
+static void clone_rows(void)
+{
+	E(EINVAL, S(SYS_clone, 0x10000 | SIGCHLD, 0, 0, 0, 0));
+	E(EINVAL, S(SYS_clone, 0x10800 | SIGCHLD, 0, 0, 0, 0));
+	E(EINVAL, S(SYS_clone, 0x800 | SIGCHLD, 0, 0, 0, 0));
+	E(EPERM, S(SYS_clone, 0x80000 | SIGCHLD, 0, 0, 0, 1UL << 47));
+	P(child(0, SIGCHLD | DIRT));
+	P(waitpid(-1, &status, 0));
+	P(child(5, 0x4000 | SIGCHLD /* VFORK */));
+	P(waitpid(-1, &status, 0));
+	V(5 << 8, status);
+}
+
+static void group_rows(void)
+{
+	pid_t pid = sleeper();
+
+	V(1, getpgid(0) == getpgrp());
+	V(1, getpgid(pid) == getpgrp());
+	V(1, getsid(pid) == getsid(0));
+	E(ESRCH, getpgid(NOBODY));
+	E(ESRCH, getpgid(-1));
+	E(ESRCH, getsid(NOBODY));
+	E(EINVAL, setpgid(0, -1));
+	E(ESRCH, setpgid(NOBODY, 0));
+	E(EPERM, setpgid(pid, NOBODY));
+	V(0, setpgid(pid, 0));
+	V(1, getpgid(pid) == pid);
+	E(ECHILD, waitpid(0, &status, WNOHANG));
+	V(0, waitpid(-pid, &status, WNOHANG));
+	V(0, kill(-pid, SIGKILL));
+	V(1, waitpid(-pid, &status, 0) == pid);
+	V(SIGKILL, status);
+	E(ESRCH, kill(-pid, 0));
+	pid = fork();
+	if (!pid) {
+		setpgid(0, 0);
+		_exit((setsid() == -1 && errno == EPERM) ? 3 : 4);
+	}
+	waitpid(pid, &status, 0);
+	V(3 << 8, status);
+	pid = fork();
+	if (!pid)
+		_exit(setsid() == getpid() && getsid(0) == getpid() && getpgrp() == getpid() ? 3
+											     : 4);
+	waitpid(pid, &status, 0);
+	V(3 << 8, status);
+}
+
+static void kill_rows(void)
+{
+	int self = getpid();
+	pid_t pid;
+
+	E(EINVAL, S(SYS_tkill, 0, 0));
+	E(EINVAL, S(SYS_tkill, -1, 0));
+	E(EINVAL, S(SYS_tkill, self, 65));
+	E(EINVAL, S(SYS_tkill, self, -1));
+	E(ESRCH, S(SYS_tkill, NOBODY, 0));
+	E(ESRCH, S(SYS_tkill, NOBODY, 65));
+	V(0, S(SYS_tkill, self, 0));
+	V(0, S(SYS_tkill, self | DIRT, DIRT));
+	V(0, S(SYS_tkill, self, SIGCHLD));
+	E(ESRCH, S(SYS_tgkill, self, NOBODY, 0));
+	E(ESRCH, S(SYS_tgkill, NOBODY, NOBODY, 0));
+	E(ESRCH, S(SYS_tgkill, NOBODY, self, 0));
+	E(EINVAL, S(SYS_tgkill, -1, 1, 0));
+	E(EINVAL, S(SYS_tgkill, self, 0, 0));
+	V(0, S(SYS_tgkill, self, self, 0));
+	E(ESRCH, kill(NOBODY, 0));
+	E(ESRCH, kill(NOBODY, 65));
+	E(ESRCH, kill(INT_MIN, 0));
+	E(ESRCH, kill(-NOBODY, SIGTERM));
+	E(EINVAL, kill(self, 65));
+	V(0, kill(self, 0));
+	V(0, kill(0, 0));
+	pid = sleeper();
+	V(0, kill(pid, 0));
+	V(0, kill(pid, SIGWINCH));
+	V(0, waitpid(pid, &status, WNOHANG));
+	V(0, kill(pid, SIGTERM));
+	V(1, waitpid(pid, &status, 0) == pid);
+	V(SIGTERM, status);
+	pid = sleeper();
+	V(0, S(SYS_tkill, pid, SIGKILL));
+	V(1, waitpid(pid, &status, 0) == pid);
+	V(SIGKILL, status);
+	pid = child(0, SIGCHLD);
+	usleep(20000);
+	V(0, kill(pid, SIGKILL)); /* a zombie */
+	V(1, waitpid(pid, &status, 0) == pid);
+	V(0, status);
+}
+
+static int ignored_and_blocked(void)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, old;
+	sigset_t set, pending;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	sigaction(SIGUSR1, &ignore, NULL);
+	kill(getpid(), SIGUSR1); /* nothing */
+	sigaction(SIGUSR1, NULL, &old);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	kill(getpid(), SIGUSR2);
+	sigpending(&pending);
+	if (old.sa_handler != SIG_IGN || !sigismember(&pending, SIGUSR2))
+		return 1;
+	sigaction(SIGUSR2, &ignore, NULL); /* forgotten */
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	ignore.sa_handler = SIG_DFL;
+	sigaction(SIGUSR2, &ignore, NULL);
+	kill(getpid(), SIGUSR2);
+	sigprocmask(SIG_UNBLOCK, &set, NULL); /* here it ends */
+	return 2;
+}
+
+static void signal_rows(void)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	unsigned long act[4] = {0};
+	pid_t pid;
+
+	E(EINVAL, S(SYS_rt_sigaction, 9, act, 0, 8));
+	E(EINVAL, S(SYS_rt_sigaction, 0, 0, 0, 8));
+	E(EINVAL, S(SYS_rt_sigaction, 65, 0, 0, 8));
+	E(EINVAL, S(SYS_rt_sigaction, 10, 0, 0, 4));
+	E(EFAULT, S(SYS_rt_sigaction, 10, BAD_POINTER, 0, 8));
+	E(EFAULT, S(SYS_rt_sigaction, 9, BAD_POINTER, 0, 8));
+	E(EFAULT, S(SYS_rt_sigaction, 10, 0, BAD_POINTER, 8));
+	V(0, S(SYS_rt_sigaction, 64 | DIRT, 0, act, 8));
+	V(0, S(SYS_rt_sigaction, 9, 0, act, 8));
+	E(EINVAL, S(SYS_rt_sigprocmask, 99, act, 0, 8));
+	V(0, S(SYS_rt_sigprocmask, 99, 0, 0, 8));
+	V(0, S(SYS_rt_sigprocmask, DIRT, act, 0, 8));
+	E(EINVAL, S(SYS_rt_sigprocmask, 0, 0, 0, 4));
+	E(EFAULT, S(SYS_rt_sigprocmask, 0, BAD_POINTER, 0, 8));
+	E(EFAULT, S(SYS_rt_sigprocmask, 0, 0, BAD_POINTER, 8));
+	E(EINVAL, S(SYS_rt_sigpending, act, 9));
+	E(EFAULT, S(SYS_rt_sigpending, BAD_POINTER, 8));
+	pid = fork();
+	if (!pid)
+		_exit(ignored_and_blocked());
+	waitpid(pid, &status, 0);
+	V(SIGUSR2, status);
+	V(0, sigaction(SIGCHLD, &ignore, NULL));
+	pid = child(1, SIGCHLD);
+	E(ECHILD, waitpid(pid, &status, 0)); /* none is left behind */
+	ignore.sa_handler = SIG_DFL;
+	V(0, sigaction(SIGCHLD, &ignore, NULL));
+}
+
+static void limit_rows(void)
+{
+	unsigned long limit[2], more[2] = {2, 1};
+
+	E(EINVAL, S(SYS_prlimit64, 0, 99, 0, limit));
+	E(EINVAL, S(SYS_prlimit64, 0, 16, 0, limit));
+	E(EFAULT, S(SYS_prlimit64, 0, 7, 0, BAD_POINTER));
+	E(EFAULT, S(SYS_prlimit64, 0, 7, BAD_POINTER, 0));
+	E(EFAULT, S(SYS_prlimit64, NOBODY, 99, BAD_POINTER, 0));
+	E(ESRCH, S(SYS_prlimit64, NOBODY, 7, 0, limit));
+	E(ESRCH, S(SYS_prlimit64, NOBODY, 99, 0, limit));
+	V(0, S(SYS_prlimit64, DIRT, DIRT | 7, 0, limit));
+	V(1, (long)limit[0] > 0 && limit[0] < 1UL << 31);
+	V(1, getdtablesize() > 0);
+	V(0, S(SYS_prlimit64, getpid(), 7, limit, limit));
+	V(0, S(SYS_setrlimit, 7, limit));
+	E(EINVAL, S(SYS_setrlimit, 7, more));
+	more[0] = more[1] = 1UL << 40;
+	E(EPERM, S(SYS_setrlimit, 7, more));
+	E(EFAULT, S(SYS_setrlimit, 7, BAD_POINTER));
+	E(EINVAL, S(SYS_setrlimit, 99, limit));
+	E(EINVAL, S(SYS_getrlimit, 99, limit));
+	E(EFAULT, S(SYS_getrlimit, 7, BAD_POINTER));
+	V(0, S(SYS_getrlimit, RLIMIT_AS, limit));
+	V(1, limit[0] == ~0UL);
+	limit[0] = 1UL << 30;
+	V(0, S(SYS_setrlimit, RLIMIT_AS, limit));
+	E(ENOMEM, mmap(0, 1UL << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	P(mmap(0, 1UL << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	limit[0] = ~0UL;
+	V(0, S(SYS_setrlimit, RLIMIT_AS, limit));
+}
+
+static void schedule_rows(void)
+{
+	unsigned long mask[16] = {0}, none[16] = {0};
+	int param;
+
+	V(1, S(SYS_sched_getaffinity, 0, 128, mask) > 0);
+	E(EINVAL, S(SYS_sched_getaffinity, 0, 0, mask));
+	E(EINVAL, S(SYS_sched_getaffinity, 0, 1, mask));
+	E(EINVAL, S(SYS_sched_getaffinity, 0, 4, mask));
+	E(EINVAL, S(SYS_sched_getaffinity, 0, 7, mask));
+	E(EINVAL, S(SYS_sched_getaffinity, 0, 127, mask));
+	E(ESRCH, S(SYS_sched_getaffinity, NOBODY, 128, mask));
+	E(EFAULT, S(SYS_sched_getaffinity, 0, 128, BAD_POINTER));
+	V(1, S(SYS_sched_getaffinity, getppid() | DIRT, 128 | DIRT, mask) > 0);
+	E(EFAULT, S(SYS_sched_setaffinity, 0, 128, BAD_POINTER));
+	E(EINVAL, S(SYS_sched_setaffinity, 0, 128, none));
+	E(ESRCH, S(SYS_sched_setaffinity, NOBODY, 128, mask));
+	V(0, S(SYS_sched_setaffinity, 0, 128, mask));
+	V(99, sched_get_priority_max(SCHED_FIFO));
+	V(1, sched_get_priority_min(SCHED_RR));
+	V(0, sched_get_priority_max(SCHED_OTHER));
+	V(0, sched_get_priority_min(SCHED_BATCH));
+	V(0, sched_get_priority_max(SCHED_IDLE));
+	E(EINVAL, sched_get_priority_max(4));
+	E(EINVAL, sched_get_priority_min(-1));
+	V(0, S(SYS_sched_getscheduler, 0));
+	E(EINVAL, S(SYS_sched_getscheduler, -1));
+	E(ESRCH, S(SYS_sched_getscheduler, NOBODY));
+	V(0, S(SYS_sched_getparam, 0, &param));
+	E(EINVAL, S(SYS_sched_getparam, 0, 0));
+	E(EINVAL, S(SYS_sched_getparam, -1, &param));
+	E(ESRCH, S(SYS_sched_getparam, NOBODY, &param));
+	V(0, S(SYS_sched_yield));
+	V(0, S(SYS_getcpu, 0, 0, 0));
+	E(EFAULT, S(SYS_getcpu, BAD_POINTER, 0, 0));
+}
+
+static void futex_rows(void)
+{
+	struct timespec soon = {0, 1000}, bad = {0, -1};
+	unsigned x = 0, y = 7;
+	unsigned *ro = mmap(0, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned *sh = mmap(0, PAGE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	E(EAGAIN, S(SYS_futex, &x, 0, 1, 0));
+	E(EAGAIN, S(SYS_futex, &x, DIRT, 1 | DIRT, 0));
+	E(EINVAL, S(SYS_futex, 1, 0, 0, 0));
+	E(EINVAL, S(SYS_futex, 3, 1, 0, 0));
+	E(EFAULT, S(SYS_futex, 0, 1, 0, 0));
+	E(EFAULT, S(SYS_futex, 8, 0, 0, 0));
+	E(EFAULT, S(SYS_futex, 8, 128, 0, 0));
+	V(0, S(SYS_futex, 8, 129, 1, 0));
+	E(EFAULT, S(SYS_futex, 1UL << 48, 129, 1, 0));
+	E(EFAULT, S(SYS_futex, ro, 1, 1, 0));
+	V(0, S(SYS_futex, ro, 129, 1, 0));
+	V(0, S(SYS_futex, sh, 1, 1, 0));
+	E(ETIMEDOUT, S(SYS_futex, &x, 0, 0, &soon));
+	E(EINVAL, S(SYS_futex, &x, 0, 0, &bad));
+	E(EFAULT, S(SYS_futex, &x, 0, 0, BAD_POINTER));
+	E(EINVAL, S(SYS_futex, &x, 9, 0, &soon, 0, 0));
+	E(ETIMEDOUT, S(SYS_futex, &x, 9, 0, &soon, 0, 1));
+	E(EAGAIN, S(SYS_futex, &x, 9, 1, &soon, 0, 1));
+	E(EINVAL, S(SYS_futex, &x, 10, 1, 0, 0, 0));
+	V(0, S(SYS_futex, &x, 10, 1, 0, 0, 1));
+	V(0, S(SYS_futex, &x, 1, -1, 0, 0, 0));
+	E(ENOSYS, S(SYS_futex, &x, 1 | 256, 1, 0));
+	E(ENOSYS, S(SYS_futex, &x, 99, 0, 0, 0, 0));
+	E(EINVAL, S(SYS_futex, &x, 3, 1, -1, &y, 0));
+	E(EINVAL, S(SYS_futex, &x, 4, -1, 1, &y, 0));
+	E(EAGAIN, S(SYS_futex, &x, 4, 1, 1, &y, 1));
+	V(0, S(SYS_futex, &x, 4, 1, 1, &y, 0));
+	E(EFAULT, S(SYS_futex, &x, 4, 1, 1, 8, 0));
+	V(0, S(SYS_futex, &x, 5, 1, 1, &y, 0 << 28 | 5 << 12));
+	V(5, y);
+	V(0, S(SYS_futex, &x, 5, 1, 1, &y, 1 << 28 | 0xfff << 12));
+	V(4, y);
+	V(0, S(SYS_futex, &x, 5, 1, 1, &y, 2 << 28 | 3 << 12));
+	V(7, y);
+	V(0, S(SYS_futex, &x, 5, 1, 1, &y, 3 << 28 | 5 << 12));
+	V(2, y);
+	V(0, S(SYS_futex, &x, 5, 1, 1, &y, 4 << 28 | 3 << 12));
+	V(1, y);
+	V(0, S(SYS_futex, &x, 5, 1, 1, &y, 8U << 28 | 10 << 12));
+	V(1024, y);
+	E(ENOSYS, S(SYS_futex, &x, 5, 1, 1, &y, 5 << 28));
+	E(ENOSYS, S(SYS_futex, &x, 5, 1, 1, &y, 6 << 24));
+	E(EFAULT, S(SYS_futex, &x, 5, 1, 1, ro, 0));
+}
+
+static void other_rows(void)
+{
+	struct sysinfo info;
+	struct utsname name;
+	struct rusage usage;
+	unsigned x;
+
+	V(0, uname(&name));
+	V(0, strcmp(name.sysname, "Linux") | strcmp(name.machine, "x86_64"));
+	E(EFAULT, S(SYS_uname, BAD_POINTER));
+	V(0, sysinfo(&info));
+	V(1, info.totalram >= info.freeram && info.freeram > 0 && info.mem_unit > 0);
+	E(EFAULT, S(SYS_sysinfo, BAD_POINTER));
+	V(0, getrusage(RUSAGE_SELF, &usage));
+	V(0, getrusage(RUSAGE_CHILDREN, &usage));
+	E(EINVAL, getrusage(5, &usage));
+	E(EFAULT, S(SYS_getrusage, 0, BAD_POINTER));
+	V(0, S(SYS_getrandom, 0, 0, 0));
+	V(4, S(SYS_getrandom, &x, 4, DIRT | 1));
+	E(EINVAL, S(SYS_getrandom, &x, 4, 0xff));
+	E(EINVAL, S(SYS_getrandom, &x, 4, 8));
+	E(EINVAL, S(SYS_getrandom, &x, 4, 6));
+	E(EFAULT, S(SYS_getrandom, BAD_POINTER, 4, 0));
+	E(EINVAL, S(SYS_arch_prctl, 0x9999, 0));
+	E(EFAULT, S(SYS_arch_prctl, 0x1003, BAD_POINTER));
+	E(EPERM, S(SYS_arch_prctl, 0x1002, 1UL << 47));
+	E(ENOSYS, S(510));
+	E(ENOSYS, S(100000));
+	E(ENOSYS, S(-1));
+	V(1, S(SYS_getpid | DIRT) == getpid());
+	V(0, write(1, BAD_POINTER, 0));
+	E(EFAULT, write(1, BAD_POINTER, 5));
+	E(EBADF, S(SYS_write, 99, "x", 1));
+	E(EBADF, S(SYS_write, -1, "x", 1));
+	E(EBADF, S(SYS_read, 99, 0, 0));
+	E(EFAULT, S(SYS_writev, 1, BAD_POINTER, 1));
+	V(0, S(SYS_writev, 1, 0, 0));
+	V(0, S(SYS_writev, 1 | DIRT, 0, 0));
+	E(EINVAL, S(SYS_writev, 1, 0, -1));
+	E(EINVAL, S(SYS_writev, 1, 0, 1025));
+	E(EBADF, S(SYS_writev, 99, 0, 0));
+	E(EBADF, S(SYS_ioctl, 99, 0x5401, 0));
+}
+
+static void all(void)
+{
+	wait_rows();
+	clone_rows();
+	group_rows();
+	kill_rows();
+	signal_rows();
+	limit_rows();
+	schedule_rows();
+	futex_rows();
+	other_rows();
+}
+
+int main(void)
+{
+	return run_rows(all);
+}
