@@ -50,12 +50,39 @@ struct exec_args *exec_args_alloc(const char *const argv[])
 	return a;
 }
 
-/* What is wrong with the file's header, or NULL. */
-static const char *check_header(const struct file *f)
-{
-	const Elf64_Ehdr *eh = f->data;
+/*
+ * A program of the module. An archive aligns its files to 4 bytes, and a file says itself where its
+ * program headers are: all headers are copied before they are read.
+ */
+struct elf {
+	struct file file;
+	Elf64_Ehdr header;
+};
 
-	if (f->size < sizeof(*eh) || memcmp(eh->e_ident, ELFMAG, SELFMAG))
+/* Segment @i, whose header lies in the file: read_header() has seen to it. */
+static Elf64_Phdr program_header(const struct elf *f, unsigned i)
+{
+	Elf64_Phdr ph;
+
+	memcpy(&ph, (const char *)f->file.data + f->header.e_phoff + i * sizeof(ph), sizeof(ph));
+	return ph;
+}
+
+static bool is_loaded(const Elf64_Phdr *ph)
+{
+	return ph->p_type == PT_LOAD && ph->p_memsz;
+}
+
+/* Copy the file's header; what is wrong with it, or NULL. */
+static const char *read_header(struct elf *elf)
+{
+	const struct file *f = &elf->file;
+	const Elf64_Ehdr *eh = &elf->header;
+
+	if (f->size < sizeof(*eh))
+		return "is not an ELF file";
+	memcpy(&elf->header, f->data, sizeof(*eh));
+	if (memcmp(eh->e_ident, ELFMAG, SELFMAG))
 		return "is not an ELF file";
 	if (eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_machine != EM_X86_64)
 		return "is not for x86-64";
@@ -64,6 +91,8 @@ static const char *check_header(const struct file *f)
 	if (eh->e_phentsize != sizeof(Elf64_Phdr) || eh->e_phoff > f->size ||
 	    eh->e_phnum > (f->size - eh->e_phoff) / sizeof(Elf64_Phdr))
 		return "has program headers that lie outside of the file";
+	if (eh->e_entry >= USER_END)
+		return "has an entry that lies outside of user memory";
 	return NULL;
 }
 
@@ -71,7 +100,7 @@ static const char *check_segment(const struct file *f, const Elf64_Phdr *ph)
 {
 	if (ph->p_type == PT_INTERP)
 		return "needs a dynamic linker";
-	if (ph->p_type != PT_LOAD || !ph->p_memsz)
+	if (!is_loaded(ph))
 		return NULL;
 	if (ph->p_filesz > ph->p_memsz)
 		return "has a segment with more bytes in the file than in memory";
@@ -102,49 +131,54 @@ static int load_segment(const struct file *f, const Elf64_Phdr *ph)
 	return ret ? ret : do_mprotect(start, len, segment_prot(ph));
 }
 
-static int load_segments(const struct file *f, unsigned long *end)
+static int refuse(const struct elf *f, const char *wrong)
 {
-	const Elf64_Ehdr *eh = f->data;
-	const Elf64_Phdr *ph = (const void *)((const char *)f->data + eh->e_phoff);
+	pr_err("exec: %s %s\n", f->file.name, wrong);
+	return -ENOEXEC;
+}
+
+/* @end: behind the last segment; 0: there is none. */
+static int load_segments(const struct elf *f, unsigned long *end)
+{
 	int err = 0;
 
 	*end = 0;
-	for (unsigned i = 0; i < eh->e_phnum && !err; i++) {
-		const char *wrong = check_segment(f, &ph[i]);
+	for (unsigned i = 0; i < f->header.e_phnum && !err; i++) {
+		const Elf64_Phdr ph = program_header(f, i);
+		const char *wrong = check_segment(&f->file, &ph);
 
-		if (wrong) {
-			pr_err("exec: %s %s\n", f->name, wrong);
-			return -ENOEXEC;
-		}
-		if (ph[i].p_type != PT_LOAD || !ph[i].p_memsz)
+		if (wrong)
+			return refuse(f, wrong);
+		if (!is_loaded(&ph))
 			continue;
-		err = load_segment(f, &ph[i]);
+		err = load_segment(&f->file, &ph);
 		if (err)
-			pr_err("exec: %s: segment %u at %#lx cannot be mapped: error %d\n", f->name,
-			       i, ph[i].p_vaddr, err);
-		*end = max(*end, ph[i].p_vaddr + ph[i].p_memsz);
+			pr_err("exec: %s: segment %u at %#lx cannot be mapped: error %d\n",
+			       f->file.name, i, ph.p_vaddr, err);
+		*end = max(*end, ph.p_vaddr + ph.p_memsz);
 	}
-	return err;
+	return err || *end ? err : refuse(f, "has nothing to load");
 }
 
 /* Where the program headers are in memory, for AT_PHDR; 0 if no segment holds them. */
-static unsigned long phdr_address(const struct file *f)
+static unsigned long phdr_address(const struct elf *f)
 {
-	const Elf64_Ehdr *eh = f->data;
-	const Elf64_Phdr *ph = (const void *)((const char *)f->data + eh->e_phoff);
+	unsigned long offset = f->header.e_phoff;
 
-	for (unsigned i = 0; i < eh->e_phnum; i++)
-		if (ph[i].p_type == PT_LOAD && eh->e_phoff >= ph[i].p_offset &&
-		    eh->e_phoff < ph[i].p_offset + ph[i].p_filesz)
-			return ph[i].p_vaddr + (eh->e_phoff - ph[i].p_offset);
+	for (unsigned i = 0; i < f->header.e_phnum; i++) {
+		const Elf64_Phdr ph = program_header(f, i);
+
+		if (is_loaded(&ph) && offset >= ph.p_offset && offset - ph.p_offset < ph.p_filesz)
+			return ph.p_vaddr + (offset - ph.p_offset);
+	}
 	return 0;
 }
 
 /* The auxiliary vector, with AT_NULL; its length in words. Everybody is user and group 0. */
-static unsigned fill_auxv(unsigned long *w, const struct file *f, unsigned long random,
+static unsigned fill_auxv(unsigned long *w, const struct elf *f, unsigned long random,
 			  unsigned long name)
 {
-	const Elf64_Ehdr *eh = f->data;
+	const Elf64_Ehdr *eh = &f->header;
 	const unsigned long auxv[AUXV_WORDS] = {
 		AT_HWCAP,  cpuid(1, 0).edx,
 		AT_HWCAP2, cpu_features.fsgsbase ? HWCAP2_FSGSBASE : 0,
@@ -169,7 +203,7 @@ static unsigned fill_auxv(unsigned long *w, const struct file *f, unsigned long 
 }
 
 /* Strings at the top, below them argc, argv, an empty environment and the auxiliary vector. */
-static int build_stack(const struct exec_args *args, const struct file *f, unsigned long *spp)
+static int build_stack(const struct exec_args *args, const struct elf *f, unsigned long *spp)
 {
 	unsigned long random = STACK_TOP - 16, text = (random - args->len) & ~15UL, addr = text;
 	unsigned long w[1 + EXEC_ARGS_MAX + 2 + AUXV_WORDS], sp;
@@ -200,18 +234,16 @@ static int build_stack(const struct exec_args *args, const struct file *f, unsig
 
 int exec_load(const struct exec_args *args, struct pt_regs *regs)
 {
-	struct file f;
+	struct elf f;
 	const char *wrong;
 	unsigned long sp = 0, end;
 	int err;
 
-	if (!module_find(args->text, &f))
+	if (!module_find(args->text, &f.file))
 		return -ENOENT;
-	wrong = check_header(&f);
-	if (wrong) {
-		pr_err("exec: %s %s\n", f.name, wrong);
-		return -ENOEXEC;
-	}
+	wrong = read_header(&f);
+	if (wrong)
+		return refuse(&f, wrong);
 	err = load_segments(&f, &end);
 	if (!err)
 		err = build_stack(args, &f, &sp);
@@ -219,7 +251,7 @@ int exec_load(const struct exec_args *args, struct pt_regs *regs)
 		return err;
 	current->mm->brk_start = current->mm->brk = ALIGN_UP(end, PAGE_SIZE);
 	*regs = (struct pt_regs){
-		.ip = ((const Elf64_Ehdr *)f.data)->e_entry,
+		.ip = f.header.e_entry,
 		.sp = sp,
 		.cs = USER_CS,
 		.ss = USER_DS,

@@ -31,12 +31,12 @@ def elf(**changes):
     """A static ELF64 with one segment, or one with something wrong."""
     f = {"magic": b"\x7fELF", "cls": 2, "type": 2, "machine": EM_X86_64, "phnum": 1, "phoff": 64,
          "p_type": 1, "flags": 5, "offset": 0, "vaddr": 0x400000, "filesz": 160, "memsz": 160,
-         "code": b"\x31\xff\xb8\xe7\x00\x00\x00\x0f\x05"} | changes
+         "entry": 0x400078, "code": b"\x31\xff\xb8\xe7\x00\x00\x00\x0f\x05"} | changes
     header = struct.pack("<4s5B7xHHIQQQIHHHHHH", f["magic"], f["cls"], 1, 1, 0, 0, f["type"],
-                         f["machine"], 1, 0x400078, f["phoff"], 0, 0, 64, 56, f["phnum"], 0, 0, 0)
+                         f["machine"], 1, f["entry"], f["phoff"], 0, 0, 64, 56, f["phnum"], 0, 0, 0)
     segment = struct.pack("<IIQQQQQQ", f["p_type"], f["flags"], f["offset"], f["vaddr"], f["vaddr"],
                           f["filesz"], f["memsz"], 4096)
-    return (header + segment + f["code"]).ljust(160, b"\0")
+    return (header + b"\0" * (f["phoff"] % 64) + segment + f["code"]).ljust(160, b"\0")
 
 
 def run_module(boot, tmp_path, data):
@@ -51,6 +51,12 @@ def test_good_elf_runs(boot, tmp_path):
     assert "# verdict passed" in said(result)
 
 
+def test_odd_program_headers(boot, tmp_path):
+    """Nothing says that they are aligned."""
+    result = run_module(boot, tmp_path, elf(phoff=67, entry=0x40007b))
+    assert "# verdict passed" in said(result)
+
+
 @pytest.mark.parametrize("changes, message", [
     ({"magic": b"\x7fELG"}, "module: program: the archive has a header that is not newc"),
     ({"cls": 1}, "program is not for x86-64"),
@@ -58,6 +64,12 @@ def test_good_elf_runs(boot, tmp_path):
     ({"type": 3}, "program is not a static executable"),
     ({"phnum": 1000}, "program has program headers that lie outside of the file"),
     ({"phoff": 1 << 60}, "program has program headers that lie outside of the file"),
+    ({"entry": 1 << 63}, "program has an entry that lies outside of user memory"),
+    ({"entry": (1 << 47) - 4096}, "program has an entry that lies outside of user memory"),
+    ({"entry": (1 << 64) - 4096}, "program has an entry that lies outside of user memory"),
+    ({"entry": 0}, "killed by signal 11"),
+    ({"p_type": 0}, "program has nothing to load"),
+    ({"memsz": 0, "filesz": 0}, "program has nothing to load"),
     ({"p_type": 3}, "program needs a dynamic linker"),
     ({"filesz": 161}, "program has a segment with more bytes in the file than in memory"),
     ({"offset": 64}, "program has a segment that lies outside of the file"),
