@@ -1,5 +1,5 @@
 /*
- * What every boot path hands to the one main(): PVH, Multiboot2 and, later, Xen PV fill the same
+ * What every boot path hands to start_kernel(): PVH, Multiboot2 and Xen PV fill the same
  * struct, so that nothing after the first page of C knows which loader ran.
  */
 #pragma once
@@ -31,6 +31,12 @@ extern struct boot_info boot_info;
 void boot_parse_pvh(paddr_t info);
 void boot_parse_multiboot2(paddr_t info);
 
-/* For the parsers. @start and @end in bytes; partial pages are cut off, empty ranges ignored. */
-void boot_add_ram(paddr_t start, paddr_t end);
+/*
+ * For the parsers, in bytes. Maps that overlap, that are in no order, or that reach beyond what can
+ * be addressed are usual: boot_info.ram is in order, without overlap, of whole pages. What a map
+ * calls RAM and something else, too, is not RAM: all RAM is added first, then the rest is cut out
+ * of it.
+ */
+void boot_add_ram(paddr_t start, u64 len);
+void boot_cut_ram(paddr_t start, u64 len);
 void boot_set_cmdline(const char *s);

@@ -39,18 +39,25 @@ struct mb2_mmap {
 	char entries[];
 };
 
-static void parse_mmap(const struct mb2_mmap *map)
+static void for_each_entry(const struct mb2_mmap *map, bool available,
+			   void (*fn)(paddr_t start, u64 len))
 {
 	const char *p = map->entries, *end = (const char *)map + map->tag.size;
 
-	if (map->entry_size < sizeof(struct mb2_mmap_entry))
-		panic("boot: Multiboot2 memory map has entries of %u bytes", map->entry_size);
 	for (; p + map->entry_size <= end; p += map->entry_size) {
 		const struct mb2_mmap_entry *e = (const void *)p;
 
-		if (e->type == MMAP_AVAILABLE)
-			boot_add_ram(e->base, e->base + e->length);
+		if ((e->type == MMAP_AVAILABLE) == available)
+			fn(e->base, e->length);
 	}
+}
+
+static void parse_mmap(const struct mb2_mmap *map)
+{
+	if (map->entry_size < sizeof(struct mb2_mmap_entry))
+		panic("boot: Multiboot2 memory map has entries of %u bytes", map->entry_size);
+	for_each_entry(map, true, boot_add_ram);
+	for_each_entry(map, false, boot_cut_ram);
 }
 
 /*

@@ -16,7 +16,10 @@ static void parse_memmap(const struct hvm_start_info *si)
 		panic("boot: PVH start info version %u has no memory map", si->version);
 	for (u32 i = 0; i < si->memmap_entries; i++)
 		if (map[i].type == XEN_HVM_MEMMAP_TYPE_RAM)
-			boot_add_ram(map[i].addr, map[i].addr + map[i].size);
+			boot_add_ram(map[i].addr, map[i].size);
+	for (u32 i = 0; i < si->memmap_entries; i++)
+		if (map[i].type != XEN_HVM_MEMMAP_TYPE_RAM)
+			boot_cut_ram(map[i].addr, map[i].size);
 }
 
 void boot_parse_pvh(paddr_t info)

@@ -103,11 +103,13 @@ static void fail_user_copy(struct pt_regs *regs, unsigned long addr)
 		kernel_fault(regs, addr);
 }
 
+/* With SMAP user memory is open while AC is set; a copy that forgot to open it would fault for
+ * ever. */
 static bool is_user_copy(const struct pt_regs *regs)
 {
 	struct pt_regs copy = *regs;
 
-	return fixup_exception(&copy);
+	return (!cpu_features.smap || (regs->flags & FLAGS_AC)) && fixup_exception(&copy);
 }
 
 #ifdef CONFIG_DEBUG

@@ -194,10 +194,8 @@ void trace_print_recent(void)
 void trace_print_page(const struct mm *mm, unsigned long addr)
 {
 	struct trace_event e[SHOWN];
-	unsigned n;
+	unsigned n = trace_collect_page(mm, addr, e, SHOWN);
 
-	trace_stop();
-	n = trace_collect_page(mm, addr, e, SHOWN);
 	printk("    # history of the page at %#lx in mm %lu, and of its frame; TSC ticks before "
 	       "the last:\n",
 	       addr & PAGE_MASK, mm->tlb.context);

@@ -10,8 +10,8 @@
  * with the same number went the same way.
  *
  * No locks: a slot is taken by one atomic addition, and belongs to the CPU. What is printed while
- * other CPUs go on may have been overwritten; so the first failure of a suite stops the
- * recording.
+ * other CPUs go on may have been overwritten; so the first finding of an audit stops the recording.
+ * A program can have a history printed, but not stop anything.
  */
 #pragma once
 
@@ -62,11 +62,11 @@ void trace_switch(const struct task *next);
 void trace_lock_taken(void);
 /* Record, from the first task on; and again: each suite begins with it. */
 void trace_start(void);
-/* Record no more. */
+/* Record no more; for the kernel's own oracles, since it ends the recording of all. */
 void trace_stop(void);
 /* The last events of all CPUs. */
 void trace_print_recent(void);
-/* Stop, and print the history of the page at @addr in @mm. */
+/* Print the history of the page at @addr in @mm. */
 void trace_print_page(const struct mm *mm, unsigned long addr);
 /* Up to @max events of that history, oldest first; how many there are in @out. */
 unsigned trace_collect_page(const struct mm *mm, unsigned long addr, struct trace_event *out,

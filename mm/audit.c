@@ -33,6 +33,7 @@ static void __printf(2, 3) report(struct audit *a, const char *fmt, ...)
 	vsnprintf(msg, sizeof(msg), fmt, args);
 	va_end(args);
 	printk("    # audit: %s\n", msg);
+	trace_stop();
 	if (a->mm && a->violations <= MAX_HISTORIES)
 		trace_print_page(a->mm, a->addr);
 }

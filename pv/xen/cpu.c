@@ -82,6 +82,16 @@ static struct trap_info trap_entry(u8 vector)
 	};
 }
 
+/* start_vcpu() gives the same to the other vCPUs. */
+static void set_callback(u16 type, void (*entry)(void), u16 flags)
+{
+	struct callback_register callback = {
+		.type = type, .flags = flags, .address = (unsigned long)entry};
+
+	xen_check("a callback",
+		  hypercall(__HYPERVISOR_callback_op, CALLBACKOP_register, (u64)&callback, 0, 0));
+}
+
 static void set_traps(void)
 {
 	static struct trap_info traps[ARRAY_SIZE(trap_vectors) + 1];
@@ -89,9 +99,9 @@ static void set_traps(void)
 	for (unsigned i = 0; i < ARRAY_SIZE(trap_vectors); i++)
 		traps[i] = trap_entry(trap_vectors[i]);
 	xen_check("set_trap_table", hypercall(__HYPERVISOR_set_trap_table, (u64)traps, 0, 0, 0));
-	xen_check("set_callbacks",
-		  hypercall(__HYPERVISOR_set_callbacks, (u64)xen_event_callback,
-			    (u64)xen_failsafe_callback, (u64)xen_syscall_callback, 0));
+	set_callback(CALLBACKTYPE_event, xen_event_callback, 0); /* masks events itself */
+	set_callback(CALLBACKTYPE_failsafe, xen_failsafe_callback, CALLBACKF_mask_events);
+	set_callback(CALLBACKTYPE_syscall, xen_syscall_callback, 0);
 }
 
 static void xen_load_sp0(unsigned long sp)
@@ -200,7 +210,7 @@ static void fill_boot_info(void)
 
 	boot_info.protocol = si->flags & SIF_INITDOMAIN ? "xen (dom0)" : "xen (domU)";
 	boot_set_cmdline((const char *)si->cmd_line);
-	boot_add_ram(0, (paddr_t)si->nr_pages << PAGE_SHIFT);
+	boot_add_ram(0, si->nr_pages << PAGE_SHIFT);
 	/* The builder maps the module, for want of the ELF note that would let it not. */
 	BUG_ON(si->flags & SIF_MOD_START_PFN);
 	if (si->mod_len)
@@ -250,7 +260,7 @@ static void start_vcpu(unsigned cpu)
 	starting_vcpu = cpu;
 	starting_idle = sched_alloc_idle(cpu);
 	memset(&ctx, 0, sizeof(ctx));
-	ctx.flags = VGCF_IN_KERNEL;
+	ctx.flags = VGCF_IN_KERNEL | VGCF_failsafe_disables_events;
 	ctx.user_regs.rip = (unsigned long)xen_ap_entry;
 	ctx.user_regs.rsp = starting_idle->stack + KSTACK_SIZE;
 	ctx.user_regs.cs = FLAT_KERNEL_CS;

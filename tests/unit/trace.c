@@ -117,6 +117,20 @@ static void stops(struct ktest *t)
 	teardown();
 }
 
+/* A program may ask for the history of a page; the recording goes on. */
+static void goes_on(struct ktest *t)
+{
+	struct trace_event e[MAX_EVENTS];
+	unsigned before;
+
+	setup(t);
+	trace_print_page(mm, area);
+	before = trace_collect_page(mm, area, e, MAX_EVENTS);
+	KEXPECT_EQ(t, do_madvise(area, PAGE_SIZE, MADV_DONTNEED), 0);
+	KEXPECT(t, trace_collect_page(mm, area, e, MAX_EVENTS) > before);
+	teardown();
+}
+
 #else
 
 static void of_a_page(struct ktest *t)
@@ -126,13 +140,12 @@ static void of_a_page(struct ktest *t)
 #define of_a_frame of_a_page
 #define is_the_last of_a_page
 #define stops of_a_page
+#define goes_on of_a_page
 
 #endif
 
 static const struct ktest_case cases[] = {
-	{"of_a_page", of_a_page},
-	{"of_a_frame", of_a_frame},
-	{"is_the_last", is_the_last},
-	{"stops", stops},
+	{"of_a_page", of_a_page}, {"of_a_frame", of_a_frame}, {"is_the_last", is_the_last},
+	{"stops", stops},	  {"goes_on", goes_on},
 };
 KTEST_SUITE(trace_suite, "trace", "what is recorded of a page", true, cases);
