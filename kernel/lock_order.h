@@ -24,6 +24,7 @@
 	X(LOCK_MM_LIST,     59, NEVER, "the list of all address spaces")                           \
 	X(LOCK_KSTACK,      60, NEVER, "the slots of the kernel stacks")                           \
 	X(LOCK_TABLE_RESERVE, 61, NEVER, "empty page tables that wait for their next use")         \
+	X(LOCK_TID,         63, NEVER, "the numbers of tasks")                                     \
 	X(LOCK_SLAB,        65, NEVER, "an object cache")                                          \
 	X(LOCK_PAGE_ALLOC,  70, NEVER, "the list of free pages")                                   \
 	X(LOCK_WAIT,        75, NEVER, "a wait queue")                                             \

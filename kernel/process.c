@@ -18,6 +18,7 @@
 #include "kernel/printk.h"
 #include "kernel/ptregs.h"
 #include "kernel/string.h"
+#include "kernel/tid.h"
 #include "kernel/uaccess.h"
 #include "kernel/unsupported.h"
 #include "mm/lazy_mmu.h"
@@ -68,6 +69,14 @@ static struct process *process_alloc(void)
 	return p;
 }
 
+/* @p never began, or somebody has waited for it. */
+static void process_free(struct process *p)
+{
+	if (p->pid)
+		tid_put(p->pid);
+	kmem_cache_free(&process_cache, p);
+}
+
 /* --- birth --- */
 
 /* Make @t, which has an mm, a thread of @p; if it is the first, @p becomes a child of @parent. */
@@ -77,6 +86,7 @@ static void attach(struct task *t, struct process *p, struct process *parent)
 	spin_lock(&process_lock);
 	t->process = p;
 	if (parent) {
+		tid_get(t->tid);
 		p->pid = t->tid;
 		p->parent = parent;
 		p->ppid = parent->pid;
@@ -193,7 +203,7 @@ static long clone_process(const struct pt_regs *regs, const struct clone_args *a
 		if (mm)
 			mm_put(mm);
 		if (p)
-			kmem_cache_free(&process_cache, p);
+			process_free(p);
 	}
 	return ret;
 }
@@ -276,7 +286,7 @@ int process_spawn(const char *const argv[])
 		if (args)
 			kmem_cache_free(&exec_args_cache, args);
 		if (p)
-			kmem_cache_free(&process_cache, p);
+			process_free(p);
 		if (mm)
 			mm_put(mm);
 		if (t)
@@ -330,7 +340,7 @@ static void free_processes(struct list_head *list)
 
 	list_for_each_entry_safe(p, next, list, sibling) {
 		list_del(&p->sibling);
-		kmem_cache_free(&process_cache, p);
+		process_free(p);
 	}
 }
 
@@ -480,7 +490,7 @@ int process_wait(int pid)
 		   (zombie = take_zombie(&kernel_process, pid, __WALL, &any)) || !any);
 	BUG_ON(!zombie);
 	status = zombie->status;
-	kmem_cache_free(&process_cache, zombie);
+	process_free(zombie);
 	return status;
 }
 
@@ -507,7 +517,7 @@ long do_wait4(int pid, unsigned long status, int options, unsigned long rusage)
 	if ((status && put_user32(status, zombie->status)) ||
 	    (rusage && clear_user(rusage, RUSAGE_SIZE)))
 		ret = -EFAULT;
-	kmem_cache_free(&process_cache, zombie);
+	process_free(zombie);
 	return ret;
 }
 

@@ -10,6 +10,7 @@
 #include "kernel/ptregs.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
+#include "kernel/tid.h"
 #include "mm/kstack.h"
 #include "mm/slab.h"
 
@@ -18,7 +19,6 @@ static_assert(offsetof(struct task, sp) == 0, "switch.asm stores rsp at the task
 static DEFINE_SPINLOCK(task_list_lock, LOCK_TASK_LIST);
 static LIST_HEAD(task_list);
 static KMEM_CACHE(task_cache, struct task);
-static int next_tid = 1;
 static unsigned nr_tasks __guarded_by(task_list_lock);
 
 void task_entry(void); /* switch.asm */
@@ -54,8 +54,11 @@ struct task *task_create(const char *name, void (*entry)(void *), void *arg)
 
 	if (!t)
 		return NULL;
-	t->stack = kstack_alloc();
+	t->tid = tid_alloc();
+	t->stack = t->tid ? kstack_alloc() : 0;
 	if (!t->stack) {
+		if (t->tid)
+			tid_put(t->tid);
 		kmem_cache_free(&task_cache, t);
 		return NULL;
 	}
@@ -66,7 +69,6 @@ struct task *task_create(const char *name, void (*entry)(void *), void *arg)
 	list_init(&t->thread_node);
 	task_set_entry(t, entry, arg);
 	spin_lock(&task_list_lock);
-	t->tid = next_tid++;
 	nr_tasks++;
 	list_add_tail(&t->task_node, &task_list);
 	spin_unlock(&task_list_lock);
@@ -76,12 +78,14 @@ struct task *task_create(const char *name, void (*entry)(void *), void *arg)
 void task_free(struct task *t)
 {
 	unsigned long stack = t->stack;
+	int tid = t->tid;
 
 	spin_lock(&task_list_lock);
 	list_del(&t->task_node);
 	spin_unlock(&task_list_lock);
 	kmem_cache_free(&task_cache, t);
 	kstack_free(stack);
+	tid_put(tid);
 	spin_lock(&task_list_lock);
 	nr_tasks--; /* last: who waits for the count finds everything given back */
 	spin_unlock(&task_list_lock);
