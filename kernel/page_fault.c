@@ -4,6 +4,7 @@
  */
 #include "kernel/counters.h"
 #include "kernel/cpu.h"
+#include "kernel/fault_loop.h"
 #include "kernel/irqflags.h"
 #include "kernel/layout.h"
 #include "kernel/panic.h"
@@ -17,8 +18,6 @@
 #include "mm/stack.h"
 #include "mm/tables.h"
 #include "mm/vma.h"
-
-#define FAULT_LOOP 10000 /* a thread that flips rights all the time comes nowhere near */
 
 static bool vma_permits(const struct vma *vma, unsigned long error)
 {
@@ -112,20 +111,6 @@ static bool is_user_copy(const struct pt_regs *regs)
 	return (!cpu_features.smap || (regs->flags & FLAGS_AC)) && fixup_exception(&copy);
 }
 
-#ifdef CONFIG_DEBUG
-/* A fault is served, and comes again and again: what was set is not what the CPU sees. */
-static void check_progress(const struct pt_regs *regs, unsigned long addr)
-{
-	current->served_again = addr == current->served_fault ? current->served_again + 1 : 0;
-	current->served_fault = addr;
-	if (current->served_again == FAULT_LOOP)
-		panic_regs(regs, addr, "fault loop: %#lx was served %u times in a row", addr,
-			   FAULT_LOOP);
-}
-#else
-static void check_progress(const struct pt_regs *regs __unused, unsigned long addr __unused) {}
-#endif
-
 /*
  * The CPU went to memory on its own account for an instruction of user mode, as QEMU does for the
  * frame of an iretq. SMAP keeps it out whatever the entry says, so that nothing could be served.
@@ -146,8 +131,10 @@ void do_page_fault(struct pt_regs *regs, unsigned long addr)
 		refuse_implicit(regs, addr);
 		return;
 	}
-	if (addr <= USER_END && pv_fix_fault(regs, addr))
+	if (addr <= USER_END && pv_fix_fault(regs, addr)) {
+		fault_check_progress(regs, addr);
 		return;
+	}
 	if (unlikely(addr > USER_END || (error & PF_RSVD))) {
 		if (!user_mode(regs) && is_spurious_kernel_fault(regs, addr)) {
 			count(CNT_SPURIOUS_FAULTS);
@@ -176,7 +163,7 @@ void do_page_fault(struct pt_regs *regs, unsigned long addr)
 	trace(TRACE_FAULT_END, mm, addr, result);
 	if (likely(result == FAULT_OK)) {
 		count(CNT_PAGE_FAULTS);
-		check_progress(regs, addr);
+		fault_check_progress(regs, addr);
 		return;
 	}
 	count(CNT_REFUSED_FAULTS);

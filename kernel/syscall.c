@@ -46,6 +46,7 @@ void syscall_dispatch(struct pt_regs *regs, int nr)
 
 	assert_entered(regs, true);
 	count(CNT_SYSCALLS);
+	fault_note_syscall(regs);
 	if (likely(index < NR_SYSCALLS && table[index]))
 		regs->ax = table[index](regs);
 	else

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kernel/cpumask.h"
+#include "kernel/fault_loop.h"
 #include "kernel/fpu.h"
 #include "kernel/list.h"
 #include "kernel/lockdep.h"
@@ -34,8 +35,7 @@ struct task {
 	unsigned long sp; /* kernel stack pointer while not running; switch.asm: offset 0 */
 	lazy_mmu_word_t lazy_mmu;
 	unsigned pagefault_disabled;
-	unsigned long served_fault;	   /* the address of the last fault served */
-	unsigned served_again;		   /* how often in a row */
+	struct fault_progress fault_progress;
 	unsigned long next_write;	   /* where the last write fault left off populating */
 	unsigned write_window;		   /* the pages that it did */
 	struct vma *fault_vma[FAULT_VMAS]; /* of the last faults, by address: mm/mmap_lock.h */

@@ -123,6 +123,8 @@ static void do_exception(struct pt_regs *regs, unsigned vector)
 
 	if (user_mode(regs)) {
 		local_irq_enable();
+		if (vector == TRAP_DB && fault_step_ended(regs))
+			return;
 		kill_current_process(regs, trap_signal(vector), name, regs->ip);
 		return;
 	}
