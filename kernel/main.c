@@ -14,6 +14,7 @@
 #include "kernel/futex.h"
 #include "kernel/irqflags.h"
 #include "kernel/main.h"
+#include "kernel/oom.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/process.h"
@@ -175,6 +176,7 @@ void start_kernel(void (*start_cpus)(void))
 	zero_page_init();
 	futex_init();
 	start_cpus();
+	oom_init();
 	kthread_run("main", main_task, NULL);
 	preempt_enable_no_resched();
 	local_irq_enable();

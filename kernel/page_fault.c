@@ -7,6 +7,7 @@
 #include "kernel/fault_loop.h"
 #include "kernel/irqflags.h"
 #include "kernel/layout.h"
+#include "kernel/oom.h"
 #include "kernel/panic.h"
 #include "kernel/process.h"
 #include "kernel/trace.h"
@@ -166,11 +167,12 @@ void do_page_fault(struct pt_regs *regs, unsigned long addr)
 		fault_check_progress(regs, addr);
 		return;
 	}
+	/* Then there is memory, or the process ends before it comes back to user mode. */
+	if (result == FAULT_OOM && (out_of_memory() || user_mode(regs)))
+		return;
 	count(CNT_REFUSED_FAULTS);
 	if (!user_mode(regs))
 		fail_user_copy(regs, addr);
-	else if (result == FAULT_OOM)
-		kill_current_process(regs, SIGKILL, "out of memory in a fault", addr);
 	else if (result == FAULT_BUS)
 		kill_current_process(regs, SIGBUS, "access beyond the end of a shared object",
 				     addr);

@@ -21,7 +21,9 @@
 #include "kernel/tid.h"
 #include "kernel/uaccess.h"
 #include "kernel/unsupported.h"
+#include "mm/kstack.h"
 #include "mm/lazy_mmu.h"
+#include "mm/page.h"
 #include "mm/slab.h"
 #include "mm/tlb.h"
 
@@ -38,7 +40,10 @@
 #define CLONE_KNOWN                                                                                \
 	(CLONE_THREAD_FLAGS | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID |          \
 	 CLONE_CHILD_SETTID | CLONE_VFORK | CLONE_IGNORED | CLONE_SIGNAL)
-#define CLONE_SIGNAL 0xff /* what the parent gets when the child ends */
+#define CLONE_SIGNAL 0xff		   /* what the parent gets when the child ends */
+#define KERNEL_TASKS_MAX (MAX_CPUS + 64UL) /* idle tasks, and threads of the tests */
+#define FORK_RESERVE_PART 32
+#define FORK_RESERVE_EACH 4 /* pages */
 
 static KMEM_CACHE(process_cache, struct process);
 DEFINE_SPINLOCK(process_lock, LOCK_PROCESS);
@@ -52,6 +57,36 @@ static atomic_t nr_user_tasks;
 unsigned user_task_count(void)
 {
 	return atomic_read(&nr_user_tasks);
+}
+
+/* As Linux's threads-max: kernel stacks take a quarter of memory at most. */
+static unsigned max_user_tasks(void)
+{
+	return min(max_pfn / (4 * KSTACK_SIZE / PAGE_SIZE), MAX_KSTACKS - KERNEL_TASKS_MAX);
+}
+
+/* Count one more; false: there are as many as there may be. */
+static bool claim_task(void)
+{
+	if ((unsigned)atomic_inc_return(&nr_user_tasks) <= max_user_tasks())
+		return true;
+	atomic_dec(&nr_user_tasks);
+	return false;
+}
+
+static void release_task(void)
+{
+	atomic_dec(&nr_user_tasks);
+}
+
+/*
+ * A new process needs memory for the pages that it will write, when it can no longer be refused. So
+ * none is made that takes what those that run need to go on: a few pages each, and some for all.
+ */
+static bool fork_fits(void)
+{
+	return page_kind_count(PAGE_FREE) >=
+	       (s64)max_pfn / FORK_RESERVE_PART + FORK_RESERVE_EACH * (s64)user_task_count();
 }
 
 static struct process *process_alloc(void)
@@ -82,7 +117,6 @@ static void process_free(struct process *p)
 /* Make @t, which has an mm, a thread of @p; if it is the first, @p becomes a child of @parent. */
 static void attach(struct task *t, struct process *p, struct process *parent)
 {
-	atomic_inc(&nr_user_tasks);
 	spin_lock(&process_lock);
 	t->process = p;
 	if (parent) {
@@ -247,6 +281,20 @@ static long check_clone(unsigned long flags)
 	return 0;
 }
 
+/* Errors as on Linux: the number of tasks is a matter of time, -EAGAIN; memory is -ENOMEM. */
+static long clone_counted(const struct pt_regs *regs, const struct clone_args *args, bool thread)
+{
+	long ret = -ENOMEM;
+
+	if (!claim_task())
+		return -EAGAIN;
+	if (fork_fits())
+		ret = thread ? clone_thread(regs, args) : clone_process(regs, args);
+	if (ret < 0)
+		release_task();
+	return ret;
+}
+
 long do_clone(const struct pt_regs *regs, const struct clone_args *args)
 {
 	long ret = check_clone(args->flags);
@@ -256,8 +304,8 @@ long do_clone(const struct pt_regs *regs, const struct clone_args *args)
 	if ((args->flags & CLONE_SETTLS) && args->tls >= USER_END)
 		return -EPERM; /* the CPU refuses a base that is not canonical */
 	if (args->flags & CLONE_THREAD)
-		return clone_thread(regs, args);
-	ret = clone_process(regs, args);
+		return clone_counted(regs, args, true);
+	ret = clone_counted(regs, args, false);
 	if (ret > 0 && (args->flags & CLONE_VFORK))
 		wait_for_child(ret);
 	return ret;
@@ -282,7 +330,7 @@ int process_spawn(const char *const argv[])
 	struct task *t = task_create(argv[0], spawned_start, args);
 	int pid;
 
-	if (!args || !p || !mm || !t) {
+	if (!args || !p || !mm || !t || !claim_task()) {
 		if (args)
 			kmem_cache_free(&exec_args_cache, args);
 		if (p)
@@ -400,7 +448,7 @@ static void __noreturn exit_thread(int status)
 	clear_child_tid();
 	drop_mm();
 	detach(status);
-	atomic_dec(&nr_user_tasks);
+	release_task();
 	task_exit();
 }
 

@@ -49,6 +49,24 @@ struct process {
 int process_spawn(const char *const argv[]);
 /* Wait for the end of a process that process_spawn() started; its wait status. */
 int process_wait(int pid);
+#define PROCESS_SNAPSHOT_MAX 32
+
+/* For kernel/oom.c: a process at one moment. */
+struct process_info {
+	int pid;
+	bool first;   /* the kernel started it */
+	bool exiting; /* and its address space is still there */
+	unsigned threads;
+	struct mm *mm; /* with a reference, the caller's to drop; NULL: it has just gone */
+	char name[TASK_NAME_LEN];
+};
+/*
+ * Those @max processes with the least pids above @pid that have an address space, in order; how
+ * many there are.
+ */
+unsigned process_snapshot(int pid, struct process_info *info, unsigned max);
+/* End process @pid, if there is one, by @signal, whatever it does. */
+void process_kill(int pid, int signal);
 /* User tasks alive, for audits. */
 unsigned user_task_count(void);
 

@@ -1,5 +1,5 @@
 /*
- * What the files of processes share: process.c, signal.c, rlimit.c and ids.c.
+ * What the files of processes share: process.c, process_snapshot.c, signal.c, rlimit.c and ids.c.
  */
 #pragma once
 

@@ -114,6 +114,7 @@ struct task *kthread_run(const char *name, void (*fn)(void *), void *arg)
 void task_exit(void)
 {
 	lockdep_assert_none_held("a task ends");
+	kstack_trim();
 	set_current_state(TASK_DEAD);
 	schedule();
 	panic("a dead task was scheduled");

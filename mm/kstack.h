@@ -6,8 +6,17 @@
 
 #include "kernel/types.h"
 
+#define MAX_KSTACKS 4096
+
 /* The lowest address of a stack, or 0: no memory, or MAX_KSTACKS in use. Task context. */
 unsigned long kstack_alloc(void);
 void kstack_free(unsigned long stack);
+/*
+ * If many stacks are free, give the pages of some back. Nothing is held, interrupts are on, and the
+ * task is in no lazy section.
+ */
+void kstack_trim(void);
+/* The same, of all free stacks: memory is short. */
+void kstack_give_back(void);
 /* True if @addr lies in the guard below a stack. */
 bool kstack_is_guard(unsigned long addr);

@@ -6,6 +6,7 @@
 #include "mm/mm.h"
 
 #include "kernel/irqflags.h"
+#include "kernel/oom.h"
 #include "kernel/panic.h"
 #include "kernel/seeded.h"
 #include "mm/fork.h"
@@ -68,6 +69,8 @@ struct mm *mm_alloc(void)
  */
 void mm_put(struct mm *mm)
 {
+	bool awaited;
+
 	if (!atomic_dec_and_test(&mm->users))
 		return;
 	BUG_ON(rwsem_is_locked(&mm->mmap_lock));
@@ -77,7 +80,28 @@ void mm_put(struct mm *mm)
 	tlb_evict_mm(mm);
 	unmap_everything(mm);
 	table_free(virt_to_page(mm->pgd));
+	awaited = mm->oom_awaited;
 	kmem_cache_free(&mm_cache, mm);
+	if (unlikely(awaited))
+		oom_memory_is_back();
+}
+
+/*
+ * A task empties its slot before it drops its reference, and the last one takes mm_list_lock before
+ * the mm goes. So what is found in the slot under that lock stays until it is released.
+ */
+struct mm *mm_get_in_use(struct mm *const *slot)
+{
+	struct mm *mm;
+	int users;
+
+	spin_lock(&mm_list_lock);
+	mm = READ_ONCE(*slot);
+	users = mm ? atomic_read(&mm->users) : 0;
+	while (users && !try_cmpxchg(&mm->users.v, &users, users + 1))
+		;
+	spin_unlock(&mm_list_lock);
+	return users ? mm : NULL;
 }
 
 void mm_use(struct mm *mm)

@@ -66,12 +66,20 @@ struct mm {
 
 	/* mm_list_lock */
 	struct list_head node;
+
+	/* kernel/oom.c */
+	bool oom_awaited; /* whoever tears it down says so */
+	bool oom_skip;	  /* it was waited for in vain */
 };
 
 extern struct mm init_mm; /* the kernel's tables; no user half */
 
 /* A new, empty address space with one user; NULL: no memory. */
 struct mm *mm_alloc(void);
+/*
+ * A reference to the mm in @slot, which a task has in use and may drop meanwhile; NULL: it has.
+ */
+struct mm *mm_get_in_use(struct mm *const *slot);
 /* Drop a user. The last one tears everything down; the caller's CPU may have the mm loaded. */
 void mm_put(struct mm *mm);
 /*

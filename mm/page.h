@@ -96,6 +96,9 @@ void page_set_kind(struct page *page, enum page_kind kind);
 /* Give a frame back. Debug builds poison it and keep it for a while before it is used again. */
 void free_page(struct page *page);
 
+/* All that this CPU keeps back, for any CPU to use. Task context. */
+void page_cache_give_back(void);
+
 static inline void get_page(struct page *page)
 {
 	atomic_inc(&page->refcount);

@@ -135,16 +135,32 @@ static void refill(struct page_cache *c)
 	}
 }
 
-static void spill(struct page_cache *c)
+/* Down to @kept. */
+static void spill(struct page_cache *c, unsigned kept)
 {
 	spin_lock(&free_lock);
-	while (c->nr > CACHE_MAX - CACHE_BATCH) {
+	while (c->nr > kept) {
 		struct page *page = c->page[--c->nr];
 
 		page->next_free = free_list;
 		free_list = page;
 	}
 	spin_unlock(&free_lock);
+}
+
+void page_cache_give_back(void)
+{
+	struct page_cache *c;
+	struct page *page;
+
+	preempt_disable();
+	c = this_cpu_ptr(page_cache);
+	spill(c, 0);
+	while ((page = quarantine(c, NULL))) {
+		c->page[c->nr++] = page;
+		spill(c, 0);
+	}
+	preempt_enable();
 }
 
 void alloc_page_fail_after(u64 n)
@@ -219,7 +235,7 @@ void free_page(struct page *page)
 	page = quarantine(c, page);
 	if (page) {
 		if (c->nr == CACHE_MAX)
-			spill(c);
+			spill(c, CACHE_MAX - CACHE_BATCH);
 		c->page[c->nr++] = page;
 	}
 	preempt_enable();

@@ -55,3 +55,16 @@ void kernel_map(unsigned long va, pfn_t p, pgprot_t prot)
 #endif
 	pv_set_pte(pte_offset(*pmd, va), pfn_pte(p, prot));
 }
+
+struct page *kernel_unmap(unsigned long va)
+{
+	pmd_t *pmd = pmd_find(&init_mm, va);
+	struct page *page;
+	pte_t *ptep;
+
+	BUG_ON(!pmd || pmd_none(*pmd) || is_lazy_mmu_mode_active());
+	ptep = pte_offset(*pmd, va);
+	page = pte_page(ptep_get(ptep));
+	pv_set_pte(ptep, (pte_t){0});
+	return page;
+}

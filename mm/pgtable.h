@@ -437,6 +437,12 @@ static inline void ptep_modify_prot_commit(struct mm *mm, unsigned long addr, pt
 /* Map @p at @va, for which kernel_map_prepare() has made the tables. */
 void kernel_map(unsigned long va, pfn_t p, pgprot_t prot);
 
+/*
+ * Take away what is mapped at @va; its page. TLBs may still have it: the caller lets every CPU
+ * forget it before the page is used again.
+ */
+struct page *kernel_unmap(unsigned long va);
+
 /* Build the final direct map and leave the boot tables. */
 void direct_map_init(void);
 /* A device's registers at @pa, one page, uncached; the virtual address. Boot only. */

@@ -79,3 +79,29 @@ bool table_reserve_keep(struct page *page)
 	spin_unlock(&reserve_lock);
 	return keep;
 }
+
+static struct page *take_any(void)
+{
+	struct page *page = NULL;
+
+	spin_lock(&reserve_lock);
+	for (unsigned level = 1; level < ARRAY_SIZE(reserves) && !page; level++) {
+		page = reserves[level].first;
+		if (page) {
+			reserves[level].first = page->next_free;
+			reserves[level].nr--;
+		}
+	}
+	spin_unlock(&reserve_lock);
+	return page;
+}
+
+void table_reserve_give_back(void)
+{
+	struct page *page;
+
+	while ((page = take_any())) {
+		pv_unmake_table(page_to_pfn(page));
+		free_page(page);
+	}
+}

@@ -14,3 +14,5 @@
 struct page *table_reserve_take(unsigned level);
 /* Keep @page, which is empty. False: the reserve is full, or the backend wants none. */
 bool table_reserve_keep(struct page *page);
+/* Give all of them back to the page allocator: memory is short. */
+void table_reserve_give_back(void);
