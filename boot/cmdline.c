@@ -112,6 +112,11 @@ static bool set_flush(const char *v)
 	return boot_params.flush == FLUSH_EXACT || !strcmp(v, "ceiling");
 }
 
+static bool set_shuffle(const char *v)
+{
+	return set_switch(&boot_params.shuffle, v);
+}
+
 static bool set_witness(const char *v)
 {
 	return set_switch(&boot_params.witness, v);
@@ -196,6 +201,7 @@ static const struct param {
 	{"neighbours", "on or off", set_neighbours},
 	{"turns", "on or off", set_turns},
 	{"flush", "exact: page by page, or ceiling: long ranges as a whole", set_flush},
+	{"shuffle", "on or off", set_shuffle},
 	{"witness", "on or off", set_witness},
 	{"trace", "on or off", set_trace},
 	{"disable", "CPU features separated by commas: smep smap umip fsgsbase pcid x2apic",

@@ -24,6 +24,7 @@ struct boot_params {
 	bool turns;	 /* the machine runs one CPU at a time, as QEMU does under -icount */
 	bool neighbours; /* faults that go on populate ahead: mm/fault.h */
 	enum tlb_flush_mode flush;
+	bool shuffle;	   /* suites run in an order that the seed chooses */
 	bool witness;	   /* a debug Xen counts too */
 	bool trace;	   /* print all that is recorded (kernel/trace.h) at the end */
 	char disable[64];  /* CPU features to leave unused */

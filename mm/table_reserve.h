@@ -10,7 +10,11 @@
 
 #include "mm/page.h"
 
-/* An empty table of @level that has been one before, as it was left; NULL: there is none. */
+/*
+ * An empty table of @level that has been one before, as it was left; NULL: there is none. Empty
+ * means pte_none(): on Xen entries that were cleared may still have the A and D bits of their
+ * former life, which mean nothing without a frame, and which the next entry overwrites.
+ */
 struct page *table_reserve_take(unsigned level);
 /* Keep @page, which is empty. False: the reserve is full, or the backend wants none. */
 bool table_reserve_keep(struct page *page);

@@ -14,6 +14,7 @@
 
 extern const struct ktest_suite *const __ktests_start[], *const __ktests_end[];
 
+#define MAX_SUITES 256
 static const char *selection;
 
 /* The length of the name at the front of @list. */
@@ -138,21 +139,47 @@ static bool run_suite(const struct ktest_suite *s)
 	return !failed;
 }
 
-bool ktest_run_selected(void)
+/* The selected suites, in the order in which they run; how many. */
+static unsigned choose_suites(const struct ktest_suite *chosen[MAX_SUITES])
 {
-	unsigned total = 0, n = 0, failed = 0;
+	unsigned n = 0;
 
-	for (const struct ktest_suite *const *s = __ktests_start; s < __ktests_end; s++)
-		total += selects(selection, *s);
-	printk("KTAP version 1\n1..%u\n", total);
 	for (const struct ktest_suite *const *s = __ktests_start; s < __ktests_end; s++) {
-		bool ok;
-
 		if (!selects(selection, *s))
 			continue;
-		ok = run_suite(*s);
+		BUG_ON(n == MAX_SUITES);
+		chosen[n++] = *s;
+	}
+	return n;
+}
+
+/* Every order is as likely as any other (Fisher and Yates), and the seed alone decides. */
+static void shuffle(const struct ktest_suite **suites, unsigned n)
+{
+	struct rng rng = rng_stream(boot_seed, name_hash("shuffle"));
+
+	for (unsigned i = n; i > 1; i--) {
+		unsigned k = rng_below(&rng, i);
+		const struct ktest_suite *other = suites[k];
+
+		suites[k] = suites[i - 1];
+		suites[i - 1] = other;
+	}
+}
+
+bool ktest_run_selected(void)
+{
+	static const struct ktest_suite *chosen[MAX_SUITES];
+	unsigned total = choose_suites(chosen), failed = 0;
+
+	if (boot_params.shuffle)
+		shuffle(chosen, total);
+	printk("KTAP version 1\n1..%u\n", total);
+	for (unsigned i = 0; i < total; i++) {
+		bool ok = run_suite(chosen[i]);
+
 		failed += !ok;
-		printk("%sok %u %s\n", ok ? "" : "not ", ++n, (*s)->name);
+		printk("%sok %u %s\n", ok ? "" : "not ", i + 1, chosen[i]->name);
 	}
 	if (failed)
 		replay_print();

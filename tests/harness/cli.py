@@ -83,6 +83,7 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
         help="what to run; `./pteron list` names them (default: %(default)s)")
     add("--seed", type=_number(0, (1 << 63) - 1), default=1, metavar="N",
         help="of all randomness (default: %(default)s)")
+    add("--shuffle", action="store_true", help="run the suites in an order that the seed chooses")
     add("--rounds", type=_number(1, 1 << 32), metavar="N",
         help="rounds of each stress thread (default: each suite's own)")
     add("--lazy", choices=["on", "off"], default="on",
@@ -145,7 +146,8 @@ def _config(args: argparse.Namespace, say=print) -> Config:
     config = Config(
         build=build_of(catalogue.bug(args.bug), args.cc, not args.release), on=args.on, bug=args.bug, backend=backend,
         cpus=args.cpus, mem=args.mem, boot=args.boot, cpu=args.cpu, suite=args.suite, seed=args.seed,
-        rounds=args.rounds, lazy=args.lazy, tables=args.tables, append=args.append, icount=args.icount,
+        rounds=args.rounds, lazy=args.lazy, tables=args.tables, shuffle=args.shuffle,
+        append=args.append, icount=args.icount,
         initrd=args.initrd, program=args.program, patience=args.patience)
     if len(config.cmdline()) > config.cmdline_max:
         raise UsageError(f"the kernel's command line is too long: {len(config.cmdline())} characters; on "

@@ -46,6 +46,7 @@ class Config:
     rounds: int | None = None
     lazy: str = "on"
     tables: str = "on"
+    shuffle: bool = False
     append: str = ""
     bug: str = ""  # a seeded one; needs the build that tree.build_of() gives
     initrd: Path | None = None  # instead of the one that was built
@@ -63,6 +64,8 @@ class Config:
                 "--suite", self.suite, "--seed", str(self.seed), "--lazy", self.lazy]
         if self.tables != "on":
             args += ["--tables", self.tables]
+        if self.shuffle:
+            args += ["--shuffle"]
         if self.rounds:
             args += ["--rounds", str(self.rounds)]
         if not self.build.debug:
@@ -97,6 +100,8 @@ class Config:
             words.append(f"tables={self.tables}")
         if self.icount is not None:
             words.append("turns=on")
+        if self.shuffle:
+            words.append("shuffle=on")
         if self.rounds:
             words.append(f"rounds={self.rounds}")
         if self.append:

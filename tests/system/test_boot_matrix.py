@@ -25,7 +25,7 @@ def passes(result, cpus=None):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("cpus", [1, 2, 4, 16])
 def test_cpus(boot, backend, cpus):
-    passes(boot(backend=backend, cpus=cpus, suite=ALL, rounds=4, seed=cpus), cpus)
+    passes(boot(backend=backend, cpus=cpus, suite=ALL, shuffle=True, rounds=4, seed=cpus), cpus)
 
 
 @pytest.mark.parametrize("path", ["bios", "uefi"])
@@ -37,7 +37,7 @@ def test_grub(boot, path):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_64_mib(boot, backend):
-    passes(boot(backend=backend, mem=64, cpus=4, suite=ALL, rounds=4))
+    passes(boot(backend=backend, mem=64, cpus=4, suite=ALL, shuffle=True, rounds=4))
 
 
 def test_64_mib_and_16_cpus(boot):
@@ -54,7 +54,7 @@ def test_16_gib(boot):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_lazy_off(boot, backend):
     """Every update at once: nothing may be batched, and everything must still be right."""
-    result = boot(backend=backend, lazy="off", cpus=4, suite=ALL, rounds=4)
+    result = boot(backend=backend, lazy="off", cpus=4, suite=ALL, shuffle=True, rounds=4)
     passes(result)
     assert result.output.counters["batches"] == 0 and not result.output.histogram
 
@@ -62,7 +62,7 @@ def test_lazy_off(boot, backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_tables_off(boot, backend):
     """Entries only, as everything else rests on them."""
-    result = boot(backend=backend, tables="off", cpus=4, suite=ALL, rounds=4)
+    result = boot(backend=backend, tables="off", cpus=4, suite=ALL, shuffle=True, rounds=4)
     passes(result)
     assert not any(n for name, n in result.output.counters.items() if name.startswith("tables_"))
 
@@ -70,7 +70,7 @@ def test_tables_off(boot, backend):
 @pytest.mark.parametrize("cpu", ["max", "qemu64", "Haswell-noTSX"])
 def test_cpu_models(boot, cpu):
     """With SMEP, SMAP, UMIP, FSGSBASE (and PCID, x2APIC where the accelerator has them), and without."""
-    result = boot(cpu=cpu, cpus=4, suite=ALL, rounds=4)
+    result = boot(cpu=cpu, cpus=4, suite=ALL, shuffle=True, rounds=4)
     passes(result)
     line = next(line for line in result.output.lines if line.startswith("# cpu: "))
     assert ("smap" in line) == (cpu == "max")
@@ -92,14 +92,14 @@ def test_clang_build(boot):
     build = Build(cc="clang")
     build.make()
     for backend in ("native", "deferred"):
-        passes(boot(build=build, backend=backend, cpus=4, suite=ALL, rounds=4))
+        passes(boot(build=build, backend=backend, cpus=4, suite=ALL, shuffle=True, rounds=4))
 
 
 def test_kvm(boot):
     """PCID and x2APIC, which TCG does not have; only where KVM truly works."""
     if not kvm_works(Config()):
         pytest.skip("KVM does not run Pteron here")
-    result = boot(accel="kvm", cpus=4, suite=ALL, rounds=4)
+    result = boot(accel="kvm", cpus=4, suite=ALL, shuffle=True, rounds=4)
     passes(result)
     line = next(line for line in result.output.lines if line.startswith("# cpu: "))
     assert "x2apic" in line
@@ -108,7 +108,7 @@ def test_kvm(boot):
 def test_release_build(boot, release):
     """With the suites that only measure."""
     for backend in BACKENDS:
-        passes(boot(build=release, backend=backend, cpus=4, suite="all", rounds=4))
+        passes(boot(build=release, backend=backend, cpus=4, suite="all", shuffle=True, rounds=4))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -15,7 +15,7 @@ RANGES = "batch,ranges,oom,zap,fork,mprotect,mremap,mix,tables"
 @pytest.mark.parametrize("cpus", [1, 2, 4, 8])
 def test_all_suites(boot, on, cpus):
     """The same suites and oracles as on QEMU; more vCPUs than CPUs, so that Xen preempts them."""
-    result = boot(on=on, backend="xen", cpus=cpus, suite=ALL, rounds=4, seed=cpus)
+    result = boot(on=on, backend="xen", cpus=cpus, suite=ALL, shuffle=True, rounds=4, seed=cpus)
     assert result.verdict == "passed"
     assert f"# smp: {cpus} CPUs" in result.output.lines
     assert result.output.counters["hypercalls"] > 0
@@ -25,7 +25,7 @@ def test_all_suites(boot, on, cpus):
 
 @pytest.mark.parametrize("on, cpus", [("xen", 1), ("xen", 4), ("xen", 8), ("xl", 2)])
 def test_lazy_off(boot, on, cpus):
-    result = boot(on=on, backend="xen", cpus=cpus, suite=ALL, rounds=3, lazy="off")
+    result = boot(on=on, backend="xen", cpus=cpus, suite=ALL, shuffle=True, rounds=3, lazy="off")
     assert result.verdict == "passed"
     assert result.output.counters["batches"] == 0
 
@@ -46,7 +46,7 @@ def test_ptwr(boot, on):
 
 @pytest.mark.parametrize("on", HOSTS)
 def test_64_mib(boot, on):
-    assert boot(on=on, backend="xen", cpus=2, mem=64, suite=ALL, rounds=4).verdict == "passed"
+    assert boot(on=on, backend="xen", cpus=2, mem=64, suite=ALL, shuffle=True, rounds=4).verdict == "passed"
 
 
 @pytest.mark.parametrize("on", HOSTS)
