@@ -188,9 +188,11 @@ long futex_wait_bits(struct futex f, u32 val, u32 bitset, u64 deadline)
 		put_key(&w.key);
 		return err;
 	}
+	note_wait("futex", f.addr);
 	if (!READ_ONCE(w.woken) && !(READ_ONCE(current->work) & TASK_WORK_EXIT))
 		schedule_until(deadline);
 	set_current_state(TASK_RUNNING);
+	note_wait(NULL, 0);
 	if (end_wait(&w))
 		return 0;
 	if (READ_ONCE(current->work) & TASK_WORK_EXIT)

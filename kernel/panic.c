@@ -15,6 +15,7 @@
 #include "kernel/ptregs.h"
 #include "kernel/sched.h"
 #include "kernel/stop.h"
+#include "kernel/task_report.h"
 #include "kernel/trace.h"
 #include "mm/lazy_mmu.h"
 #include "mm/walk.h"
@@ -78,8 +79,9 @@ static void print_locks(void)
 		       current->held.lock[i].lock);
 }
 
-static void __noreturn vpanic(const struct pt_regs *regs, unsigned long addr, const char *fmt,
-			      va_list args)
+/* @hang: nothing was found to be wrong, but somebody outside waits too long. */
+static void __noreturn vpanic(const struct pt_regs *regs, unsigned long addr, bool hang,
+			      const char *fmt, va_list args)
 {
 	char msg[256];
 	int none = -1;
@@ -90,7 +92,7 @@ static void __noreturn vpanic(const struct pt_regs *regs, unsigned long addr, co
 	console_bust_lock();
 	trace_stop();
 	vsnprintf(msg, sizeof(msg), fmt, args);
-	printk("\n# panic: %s\n", msg);
+	printk("\n# %s: %s\n", hang ? "hang" : "panic", msg);
 	printk("# cpu %u task %d %s preempt %#x\n", smp_processor_id(), current->tid, current->name,
 	       preempt_count());
 	print_regs(regs);
@@ -105,11 +107,13 @@ static void __noreturn vpanic(const struct pt_regs *regs, unsigned long addr, co
 	lazy_mmu_print();
 	batch_print();
 	stop_other_cpus();
+	if (hang)
+		task_report();
 	trace_print_recent();
 	trace_report();
 	counter_report(CNT_PAGE_FAULTS);
 	replay_print();
-	printk("# verdict crashed\n");
+	printk("# verdict %s\n", hang ? "hung" : "crashed");
 	machine_shutdown(SHUTDOWN_CRASHED);
 }
 
@@ -140,7 +144,7 @@ void panic(const char *fmt, ...)
 	regs.ip = (unsigned long)__builtin_return_address(0);
 	regs.bp = *(unsigned long *)__builtin_frame_address(0);
 	va_start(args, fmt);
-	vpanic(&regs, 0, fmt, args);
+	vpanic(&regs, 0, false, fmt, args);
 }
 
 void panic_regs(const struct pt_regs *regs, unsigned long addr, const char *fmt, ...)
@@ -148,5 +152,13 @@ void panic_regs(const struct pt_regs *regs, unsigned long addr, const char *fmt,
 	va_list args;
 
 	va_start(args, fmt);
-	vpanic(regs, addr, fmt, args);
+	vpanic(regs, addr, false, fmt, args);
+}
+
+void panic_hang(const struct pt_regs *regs, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vpanic(regs, 0, true, fmt, args);
 }

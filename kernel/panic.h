@@ -16,6 +16,9 @@ void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
 void panic_regs(const struct pt_regs *regs, unsigned long addr, const char *fmt, ...) __printf(3, 4)
 	__noreturn;
 
+/* No rule is broken, but nothing goes on: the same report, and what each task waits for. */
+void panic_hang(const struct pt_regs *regs, const char *fmt, ...) __printf(2, 3) __noreturn;
+
 #define BUG_ON(cond)                                                                               \
 	do {                                                                                       \
 		if (unlikely(cond))                                                                \

@@ -139,6 +139,7 @@ static void sleep_until_served(struct spinlock *l, u16 ticket)
 	ASSERT(!current->is_idle && current->state == TASK_RUNNING);
 	add_sleeper(b, &s);
 	__atomic_add_fetch(&l->sleepers, 1, __ATOMIC_SEQ_CST);
+	note_wait_for_lock(l);
 	for (;;) {
 		set_current_state(TASK_BLOCKED);
 		if (READ_ONCE(l->head) == ticket)
@@ -146,6 +147,7 @@ static void sleep_until_served(struct spinlock *l, u16 ticket)
 		schedule();
 	}
 	set_current_state(TASK_RUNNING);
+	note_wait(NULL, 0);
 	__atomic_sub_fetch(&l->sleepers, 1, __ATOMIC_SEQ_CST);
 	remove_sleeper(b, &s);
 }

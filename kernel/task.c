@@ -129,3 +129,14 @@ void for_each_task(void (*fn)(struct task *t, void *arg), void *arg)
 		fn(t, arg);
 	spin_unlock(&task_list_lock);
 }
+
+bool for_each_task_unlocked(bool (*fn)(struct task *t)) __no_thread_safety
+{
+	struct task *t;
+	unsigned left = nr_tasks; /* a list in the middle of a change may have no end */
+
+	list_for_each_entry(t, &task_list, task_node)
+		if (!left-- || !fn(t))
+			return false;
+	return true;
+}

@@ -10,6 +10,7 @@
 #include "kernel/list.h"
 #include "kernel/lockdep.h"
 #include "kernel/segments.h"
+#include "kernel/task_report.h"
 #include "mm/lazy_mmu_types.h"
 #include "mm/owed.h"
 
@@ -48,6 +49,7 @@ struct task {
 	struct held_locks held;
 #ifdef CONFIG_DEBUG
 	struct owed owed; /* invalidations: mm/owed.h */
+	struct task_wait wait;
 #endif
 
 	/* Under the lock of the run queue of `cpu`. */
@@ -130,4 +132,6 @@ void task_exit(void) __noreturn;
 unsigned task_count(void);
 /* Call @fn for each task, under the task list's lock. */
 void for_each_task(void (*fn)(struct task *t, void *arg), void *arg);
+/* The same in a panic, without the lock, while @fn wants more; false if it did not. */
+bool for_each_task_unlocked(bool (*fn)(struct task *t));
 void set_task_name(struct task *t, const char *name);

@@ -99,10 +99,12 @@ void schedule_until(u64 deadline)
 long sleep_until(u64 deadline)
 {
 	while (clock_ns() < deadline) {
+		note_wait("the time, in ns,", deadline);
 		set_current_state(TASK_INTERRUPTIBLE);
 		if (!(READ_ONCE(current->work) & TASK_WORK_EXIT))
 			schedule_until(deadline);
 		set_current_state(TASK_RUNNING);
+		note_wait(NULL, 0);
 		if (READ_ONCE(current->work) & TASK_WORK_EXIT)
 			return -EINTR;
 		freezer_checkpoint();

@@ -143,7 +143,7 @@ static void do_nmi(struct pt_regs *regs)
 {
 	nmi_enter();
 	stop_this_cpu_if_asked(regs);
-	panic_regs(regs, 0, "NMI: somebody outside wants to know what this CPU does");
+	panic_hang(regs, "NMI: somebody outside wants to know what this CPU does");
 }
 
 static void nothing(void *unused __unused) {}

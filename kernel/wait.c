@@ -19,6 +19,7 @@ void wait_queue_init(struct wait_queue *wq) __no_thread_safety
 void wait_enqueue(struct wait_queue *wq, struct waiter *w, enum task_state state)
 {
 	w->task = current;
+	note_wait("wait queue", (unsigned long)wq);
 	spin_lock(&wq->lock);
 	list_add_tail(&w->node, &wq->waiters);
 	set_current_state(state);
@@ -28,6 +29,7 @@ void wait_enqueue(struct wait_queue *wq, struct waiter *w, enum task_state state
 void wait_dequeue(struct wait_queue *wq, struct waiter *w)
 {
 	set_current_state(TASK_RUNNING);
+	note_wait(NULL, 0);
 	spin_lock(&wq->lock);
 	list_del(&w->node);
 	spin_unlock(&wq->lock);
@@ -127,6 +129,7 @@ void rwsem_wait(struct rwsem *s, bool write)
 	__atomic_or_fetch(&s->state, RWSEM_WAITERS, __ATOMIC_SEQ_CST);
 	grant_waiters(s);
 	spin_unlock(&s->wq.lock);
+	note_wait(write ? "rwsem, to write," : "rwsem, to read,", (unsigned long)s);
 	for (;;) {
 		set_current_state(TASK_BLOCKED);
 		if (smp_load_acquire(&rw.granted))
@@ -134,6 +137,7 @@ void rwsem_wait(struct rwsem *s, bool write)
 		schedule();
 	}
 	set_current_state(TASK_RUNNING);
+	note_wait(NULL, 0);
 	/* The granter may still be about to wake us: let it finish before this task can end. */
 	spin_lock(&s->wq.lock);
 	spin_unlock(&s->wq.lock);

@@ -14,6 +14,7 @@ PROGRESS = "# progress "
 
 _RESULT = re.compile(r"^(not )?ok (\d+) (\S+)(.*)$")
 _PROGRAM_END = re.compile(r"^# init: .* (exited with status \d+|was ended by signal \d+)$")
+_TASK = re.compile(r"^# (task \d+ .*): blocked")
 _CASE = re.compile(r"^    (not )?ok (\d+) (\S+)(.*)$")
 
 
@@ -83,8 +84,10 @@ class Output:
     histogram: dict[str, int] = field(default_factory=dict)
     said: str | None = None      # the verdict line's word
     panicked: bool = False
+    tasks: str = ""              # of a hang: the last task that was reported
     lock_order: str = ""         # one number for the order in which tasks took PTE-page locks
     progress: str | None = None  # the last progress line
+    blocked: str = ""            # of a hang: the first task that waits for something, and for what
     program_end: str = ""        # of a run of one program: how it ended
 
     def __post_init__(self) -> None:
@@ -122,6 +125,10 @@ class Output:
             self.lock_order = words[3]
         elif line.startswith("# verdict ") and len(words) == 3:
             self.said = words[2]
+        elif self.tasks and not self.blocked and line.startswith("#   waits for "):
+            self.blocked = f"{self.tasks} {line[len('#   '):]}"
+        elif m := _TASK.match(line):
+            self.tasks = m[1]
         elif m := _PROGRAM_END.match(line):
             self.program_end = m[1]
         elif line.startswith("# panic: "):
@@ -153,13 +160,13 @@ class Output:
             suite.passed += 1
 
     def verdict(self, suites_expected: bool = True) -> str:
-        """passed, failed, usage, crashed or none. Silence never passes: all that was planned must
+        """passed, failed, usage, crashed, hung or none. Silence never passes: all that was planned must
         have been reported, and the kernel's own word must agree. A run of one program (init=) plans
         no suites; there the kernel's word is the verdict."""
         if self.panicked or self.said == "crashed":
             return "crashed"
-        if self.said == "usage":
-            return "usage"
+        if self.said in ("usage", "hung"):
+            return self.said
         if self.said is None:
             return "none"
         if not suites_expected:

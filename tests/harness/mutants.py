@@ -55,8 +55,10 @@ def _config(build: Build, backend: str, suites: str, seed: int, bug: str) -> Con
 
 
 def oracle(result: Result) -> str:
-    """The line that says what was noticed: a panic, what a suite's program says, a case that failed."""
+    """The line that says what was noticed: of a hang, who waits for what; else a panic, what a suite's program says, a case that failed."""
     said = result.output
+    if result.verdict == "hung":
+        return f"hung: {said.blocked or 'no task is blocked'}"
     found = [m[1] for lines, pattern in ((said.kernel_lines, r"# panic: (.*)"), (said.program_lines, r"\s*# FAIL (.*)"),
                                          (said.kernel_lines, r"    # (tests/.*)"))
              for line in lines if (m := re.match(pattern, line))]

@@ -4,7 +4,11 @@ import re
 
 import pytest
 
+from harness.bug_files import Edit
 from harness.catalogue import ROOT
+from harness.mutants import oracle
+from harness.report import summary
+from harness.tree import EditedBuild
 
 # What the report must say. A violation that is not listed here fails test_all_are_listed.
 REPORTS = {
@@ -98,10 +102,29 @@ def test_hang_is_a_clear_failure(boot):
     result = boot(cpus=2, mem=128, append="panic=hang", patience=8)
     assert result.verdict == "hung" and result.exit_code == 3
     text = "\n".join(result.output.lines)
-    assert "# panic: NMI" in text and re.search(r"\] hang\+0x|hang\+0x", text)
+    assert "# hang: NMI" in text and "# verdict hung" in text and re.search(r"\] hang\+0x|hang\+0x", text)
     assert "RIP=" in result.state
 
 
 def test_reset_is_no_verdict(boot):
     result = boot(cpus=2, mem=128, append="panic=reset")
     assert result.verdict == "none" and result.exit_code == 3
+
+
+LOST_WAKE = Edit("kernel/futex.c", "\t\tw->woken = true;\n\t\twake_up_task(w->task);\n", "\t\tw->woken = true;\n")
+
+
+@pytest.mark.parametrize("on, backend", [("qemu", "native"), ("xen", "xen")])
+def test_a_hang_names_who_waits_for_what(boot, tmp_path, on, backend):
+    """A kernel that loses wake-ups: every CPU idles, and the tasks that sleep for ever are named."""
+    build = EditedBuild(root=tmp_path / "tree", bug="lost-wake", edits=(LOST_WAKE,))
+    build.make()
+    result = boot(build=build, on=on, backend=backend, cpus=2, mem=128, suite="fault", rounds=4, icount=4, patience=10)
+    text = "\n".join(result.output.kernel_lines)
+    assert result.verdict == "hung" and "# verdict hung" in text and "# panic" not in text
+    assert re.search(r"# task \d+ fault: blocked, interruptible, cpu \d\n#   waits for futex [0-9a-f]+ for \d+\.\d{3} s\n"
+                     r"# backtrace:\n", text)
+    assert re.search(r"# task \d+ main: blocked, cpu \d\n#   waits for wait queue [0-9a-f]+ for", text)
+    assert "] futex_wait_bits+0x" in text and "] process_wait+0x" in text
+    assert re.fullmatch(r"hung: task \d+ \w+ waits for .* for .* s", oracle(result))
+    assert "HUNG" in summary(result)
