@@ -103,6 +103,35 @@ static void copies_are_refused(void)
 	}
 }
 
+/* --- 32 bits of an int --- */
+
+#define DIRT (0x5eed0000L << 32)
+
+/* Of a number, and of an argument that is an int, what lies above does not count. */
+static void dirt_is_ignored(void)
+{
+	long self = sys_getpid(), tid = sys_gettid();
+	u64 buf[2];
+	const struct {
+		const char *name;
+		long found, expected;
+	} rows[] = {
+		{"getpid", syscall3(SYS_getpid | DIRT, 0, 0, 0), self},
+		{"getrandom", syscall3(SYS_getrandom, buf, 4, DIRT | 1), 4},
+		{"wait4", syscall6(SYS_wait4, 0xffffffff, 0, DIRT, 0, 0, 0), -ECHILD},
+		{"tkill", syscall3(SYS_tkill, tid | DIRT, DIRT, 0), 0},
+		{"madvise", syscall3(SYS_madvise, stamps, PAGE_SIZE, MADV_WILLNEED | DIRT), 0},
+		{"clock_gettime", syscall3(SYS_clock_gettime, 1 | DIRT, buf, 0), 0},
+		{"prlimit64", syscall6(302, DIRT, 7 | DIRT, 0, (long)buf, 0, 0), 0},
+		{"futex", syscall6(SYS_futex, (long)buf, 129 | DIRT, 1, 0, 0, 0), 0},
+		{"mmap", syscall6(SYS_mmap, 0, PAGE_SIZE, 3, MAP_SHARED, 77 | DIRT, 0), -EBADF},
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		CHECK(rows[i].found == rows[i].expected, "%s with 64 bits answers %ld, not %ld",
+		      rows[i].name, rows[i].found, rows[i].expected);
+}
+
 /* --- hostile arguments --- */
 
 static unsigned long pick(struct rng *rng, const unsigned long *values, unsigned n)
@@ -400,6 +429,7 @@ void program_main(void)
 	CHECK(!sys_munmap(scratch + SCRATCH_PAGES * PAGE_SIZE, PAGE_SIZE), "munmap");
 	write_stamps();
 	copies_are_refused();
+	dirt_is_ignored();
 	for (u64 round = 0; round < work.rounds; round++) {
 		one_victim(&rng);
 		check_stamps();
