@@ -356,6 +356,56 @@ static void futex_rows(void)
 	E(EFAULT, S(SYS_futex, &x, 5, 1, 1, ro, 0));
 }
 
+/* In a child: wait at @word, which is 0, with @bitset. */
+static pid_t waiter(unsigned *word, unsigned bitset)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		_exit(S(SYS_futex, word, 9, 0, 0, 0, bitset) != 0);
+	return pid;
+}
+
+/* The first answer above 0, when the child has come to sleep; 0 after a second. */
+#define SOON(call)                                                                                 \
+	({                                                                                         \
+		long got = 0;                                                                      \
+		for (int i = 0; i < 1000 && (got = (call)) == 0; i++)                              \
+			usleep(1000);                                                              \
+		got;                                                                               \
+	})
+
+/* Who waits is woken, or waits somewhere else, by the operations that do more than to wake. */
+static void wake_rows(void)
+{
+	unsigned *w = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid = waiter(w, -1);
+
+	V(1, SOON(S(SYS_futex, w, 4, 0, 1, w + 1, 0)));
+	V(0, S(SYS_futex, w, 1, 1, 0, 0, 0));
+	E(EAGAIN, S(SYS_futex, w + 1, 4, 0, 1, w, 1));
+	V(1, S(SYS_futex, w + 1, 1, 1, 0, 0, 0));
+	V(1, waitpid(pid, &status, 0) == pid);
+	V(0, status);
+	pid = waiter(w, 2);
+	V(1, SOON(S(SYS_futex, w, 10, 1, 0, 0, 6)));
+	V(1, waitpid(pid, &status, 0) == pid);
+	pid = waiter(w, 2);
+	V(1, SOON(S(SYS_futex, w, 3, 0, 1, w + 2, 0)));
+	V(0, S(SYS_futex, w + 2, 10, 1, 0, 0, 4));
+	V(0, S(SYS_futex, w + 2, 129, 1, 0, 0, 0));
+	V(1, S(SYS_futex, w + 2, 10, 1, 0, 0, 2));
+	V(1, waitpid(pid, &status, 0) == pid);
+	pid = waiter(w, -1);
+	/* Add 0, and wake the second if it was 1: never; if it was 0: yes. */
+	V(0, S(SYS_futex, w + 3, 5, 1, 1, w, 1 << 28 | 1));
+	V(1, SOON(S(SYS_futex, w + 3, 5, 1, 1, w, 1 << 28)));
+	V(1, waitpid(pid, &status, 0) == pid);
+	V(0, status);
+}
+
 static void other_rows(void)
 {
 	struct sysinfo info;
@@ -410,6 +460,7 @@ static void all(void)
 	limit_rows();
 	schedule_rows();
 	futex_rows();
+	wake_rows();
 	other_rows();
 }
 
