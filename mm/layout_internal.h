@@ -12,6 +12,10 @@
 #define MMAP_32BIT_FLOOR 0x40000000UL
 #define MMAP_32BIT_CEILING 0x80000000UL
 
+/* The VMAs that an mm may have: the default of Linux's vm.max_map_count, and off by one where it
+ * is. */
+#define MAX_MAP_COUNT 65530u
+
 void mm_insert_vma(struct mm *mm, struct vma *v);
 void mm_remove_vma(struct mm *mm, struct vma *v);
 /* Let VMA borders fall on @start and @end. -ENOMEM: nothing observable has changed. */

@@ -79,6 +79,11 @@ bool mm_may_grow(const struct mm *mm, unsigned long len)
 	return mm->mapped_pages + (len >> PAGE_SHIFT) <= READ_ONCE(mm->address_limit) >> PAGE_SHIFT;
 }
 
+static bool is_full(const struct mm *mm)
+{
+	return mm->vmas.count >= MAX_MAP_COUNT;
+}
+
 /* Split the VMA that @addr lies strictly inside, if any. -ENOMEM; else nothing observable changes.
  */
 static int split_at(struct mm *mm, unsigned long addr)
@@ -96,11 +101,34 @@ static int split_at(struct mm *mm, unsigned long addr)
 	return 0;
 }
 
+static bool is_inside(const struct mm *mm, unsigned long addr)
+{
+	const struct vma *v = vma_find(&mm->vmas, addr);
+
+	return v && v->start < addr;
+}
+
 int split_around(struct mm *mm, unsigned long start, unsigned long end)
 {
 	int err;
 
 	mmap_assert_write_locked(mm);
+	err = is_full(mm) && is_inside(mm, start) ? -ENOMEM : split_at(mm, start);
+	if (!err && is_full(mm) && is_inside(mm, end))
+		err = -ENOMEM;
+	return err ? err : split_at(mm, end);
+}
+
+/* For an unmap, which may split at the limit: only a hole in the middle of a VMA makes it one more.
+ */
+static int split_to_unmap(struct mm *mm, unsigned long start, unsigned long end)
+{
+	const struct vma *v = vma_find(&mm->vmas, start);
+	int err;
+
+	mmap_assert_write_locked(mm);
+	if (is_full(mm) && v && v->start < start && v->end > end)
+		return -ENOMEM;
 	err = split_at(mm, start);
 	return err ? err : split_at(mm, end);
 }
@@ -183,7 +211,7 @@ int unmap_range_locked(struct mm *mm, unsigned long start, unsigned long end, bo
 {
 	unsigned long floor = 0, ceiling = 0;
 	struct vma *list;
-	int err = split_around(mm, start, end);
+	int err = split_to_unmap(mm, start, end);
 
 	if (err)
 		return err;
@@ -303,6 +331,8 @@ static long map_locked(struct mm *mm, unsigned long addr, unsigned long len, uns
 	struct vma *v;
 	int err;
 
+	if (mm->vmas.count > MAX_MAP_COUNT)
+		return -ENOMEM;
 	if (!mm_may_grow(mm, len) && !mm_may_grow(mm, len - covered_bytes(mm, addr, addr + len)))
 		return -ENOMEM;
 	v = vma_alloc(mm, addr, addr + len, vm_flags);

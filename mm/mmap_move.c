@@ -87,8 +87,12 @@ static long move_vma(struct mm *mm, struct vma *like, const struct remap *r)
 
 static long split_and_move(struct mm *mm, const struct remap *r)
 {
-	int err = r->old_len ? split_around(mm, r->old, r->old + r->old_len) : 0;
+	int err = 0;
 
+	if (mm->vmas.count >= MAX_MAP_COUNT - 3)
+		return -ENOMEM; /* Linux's, who may need as many to undo it */
+	if (r->old_len)
+		err = split_around(mm, r->old, r->old + r->old_len);
 	return err ? err : move_vma(mm, vma_find(&mm->vmas, r->old), r);
 }
 
@@ -105,7 +109,11 @@ static long shrink(struct mm *mm, const struct remap *r)
 static long move_to_target(struct mm *mm, struct remap *r)
 {
 	bool fixed = r->flags & MREMAP_FIXED;
-	long ret = fixed ? unmap_range_locked(mm, r->new, r->new + r->new_len, false) : 0;
+	long ret;
+
+	if (mm->vmas.count + 2 >= MAX_MAP_COUNT - 3)
+		return -ENOMEM; /* before anything is unmapped */
+	ret = fixed ? unmap_range_locked(mm, r->new, r->new + r->new_len, false) : 0;
 
 	if (!ret && r->new_len < r->old_len) {
 		ret = shrink(mm, r);
