@@ -28,6 +28,7 @@
 	X(HYPERCALLS, hypercalls, "hypercalls made")                                               \
 	X(HYPERCALL_STOPS, hypercall_stops, "calls that stopped in the middle for an event")       \
 	X(SHADOW_FILLS, shadow_fills, "faults that the shadow tables alone were missing")          \
+	X(OOM_KILLS, oom_kills, "processes ended for want of memory")                              \
 	X(SHADOW_RECLAIMS, shadow_reclaims, "shadow tables taken for want of frames")              \
 	X(MMU_UPDATES, mmu_updates, "mmu_update calls, alone or in a multicall")                   \
 	X(MMU_UPDATE_ENTRIES, mmu_update_entries, "entries of mmu_update calls")                   \

@@ -20,6 +20,7 @@
 
 #include "kernel/atomic.h"
 #include "kernel/clock.h"
+#include "kernel/counters.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/process.h"
@@ -139,10 +140,13 @@ static void choose(struct choice *c)
 			consider(c, &p[i]);
 }
 
-/* It may have ended by itself meanwhile. Then its memory is awaited all the same. */
-static void end_victim(const struct choice *c)
+/*
+ * It may have ended by itself meanwhile. Then its memory is awaited all the same. The reference
+ * goes before it ends, so that its memory is back when others see it dead.
+ */
+static void end_victim(struct choice *c)
 {
-	const struct process_info *v = &c->victim;
+	struct process_info *v = &c->victim;
 
 	v->mm->oom_awaited = true;
 	pr_info("out of memory: %s (pid %d) has most and ends: %lu KiB of pages, %lu KiB of page "
@@ -150,6 +154,9 @@ static void end_victim(const struct choice *c)
 		v->name, v->pid, c->most.pages * KIB_EACH, c->most.tables * KIB_EACH,
 		v->threads * (KSTACK_SIZE >> 10), page_kind_count(PAGE_FREE) * (long)KIB_EACH,
 		max_pfn * KIB_EACH);
+	count(CNT_OOM_KILLS);
+	mm_put(v->mm);
+	v->mm = NULL;
 	process_kill(v->pid, SIGKILL);
 }
 

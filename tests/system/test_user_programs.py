@@ -6,7 +6,7 @@ import pytest
 
 PROGRAMS = ["syscalls", "fault", "mprotect", "zap", "mremap", "fork", "remap", "spurious", "mix", "usertable", "sparse", "stare", "tables",
             "dirty", "sequences", "doors",
-            "stack", "early", "fuzz_syscalls"]
+            "stack", "early", "fuzz_syscalls", "oom"]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
