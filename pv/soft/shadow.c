@@ -39,15 +39,19 @@
 #define RECLAIMS_MAX 1000
 
 /*
- * The guest's L4 table that this CPU has loaded; 0: the kernel's, which has no shadow. It changes
- * under soft_lock, after the CPU's CR3.
+ * The guest's L4 table that this CPU has loaded, 0: the kernel's, which has no shadow; and the one
+ * that it is about to load. So while CR3 changes both are named. Who loads a root writes its name
+ * here and then reads whether it has a shadow; who takes a root writes that it has none and then
+ * reads the names: one of them sees the other. No lock, because each context switch comes by.
  */
 static DEFINE_PER_CPU(u64, loaded_root);
+static DEFINE_PER_CPU(u64, loading_root);
 
 bool shadow_is_loaded(u64 guest)
 {
 	for_each_online_cpu(cpu)
-		if (smp_load_acquire(per_cpu_ptr(loaded_root, cpu)) == guest)
+		if (smp_load_acquire(per_cpu_ptr(loading_root, cpu)) == guest ||
+		    smp_load_acquire(per_cpu_ptr(loaded_root, cpu)) == guest)
 			return true;
 	return false;
 }
@@ -228,18 +232,29 @@ static u64 root_of(u64 pgd) __must_hold(soft_lock)
 	return root;
 }
 
-/* Interrupts are off. */
-static void shadow_load_pgd(struct mm *mm, u64 pgd, unsigned asid, bool flush)
+/* The root of @pgd, which this CPU keeps from now on. */
+static u64 hold_root(u64 pgd) __no_thread_safety
 {
-	spin_lock_unfair(&soft_lock);
-	if (soft_frames[pgd].kernel) {
-		native_load_pgd(mm, pgd, asid, flush);
-		smp_store_release(this_cpu_ptr(loaded_root), 0UL);
-	} else {
-		native_load_pgd(mm, root_of(pgd), asid, flush);
-		smp_store_release(this_cpu_ptr(loaded_root), pgd);
+	u64 root;
+
+	xchg(this_cpu_ptr(loading_root), pgd);
+	root = READ_ONCE(soft_frames[pgd].shadow);
+	if (unlikely(!root)) {
+		spin_lock_unfair(&soft_lock);
+		root = root_of(pgd);
+		spin_unlock(&soft_lock);
 	}
-	spin_unlock(&soft_lock);
+	return root;
+}
+
+/* Interrupts are off. */
+static void shadow_load_pgd(struct mm *mm, u64 pgd, unsigned asid, bool flush) __no_thread_safety
+{
+	bool kernel = soft_frames[pgd].kernel;
+
+	native_load_pgd(mm, kernel ? pgd : hold_root(pgd), asid, flush);
+	smp_store_release(this_cpu_ptr(loaded_root), kernel ? 0 : pgd);
+	smp_store_release(this_cpu_ptr(loading_root), 0UL);
 }
 
 /* --- the audit --- */

@@ -130,16 +130,31 @@ void shadow_pool_drop(u64 guest)
 	shadow_pool_put(frame);
 }
 
+/* The root in entry @k is one no more, unless a CPU has it, or is about to. */
+static bool detach_root(unsigned k) __must_hold(soft_lock)
+{
+	u64 guest = pool.entry[k].guest;
+
+	if (!is_idle_root(k))
+		return false;
+	xchg(&soft_frames[guest].shadow, 0);
+	if (shadow_is_loaded(guest)) {
+		WRITE_ONCE(soft_frames[guest].shadow, pool.first + k);
+		return false;
+	}
+	pool.nr_roots--;
+	return true;
+}
+
 /* Take the root that an address space has which no CPU has loaded. */
 static void take_idle_root(void) __must_hold(soft_lock)
 {
 	for (unsigned i = 0; i < pool.size; i++) {
 		unsigned k = pool.hand++ % pool.size;
 
-		if (!is_idle_root(k))
+		if (!detach_root(k))
 			continue;
 		count(CNT_SHADOW_RECLAIMS);
-		forget(pool.first + k);
 		shadow_pool_put(pool.first + k);
 		return;
 	}
@@ -176,9 +191,10 @@ static void detach_some(struct shadow_reclaim *r, unsigned max_frames) __must_ho
 	for (unsigned i = 0; i < pool.size && r->n < max_frames; i++) {
 		unsigned k = pool.hand++ % pool.size;
 
-		if (!is_shadow(k) || (pool.entry[k].root && !is_idle_root(k)))
+		if (pool.entry[k].root ? !detach_root(k) : !is_shadow(k))
 			continue;
-		detach(pool.first + k);
+		if (!pool.entry[k].root)
+			detach(pool.first + k);
 		r->frame[r->n++] = pool.first + k;
 	}
 }

@@ -89,7 +89,8 @@ static void run_hogs(unsigned n)
  */
 static void __noreturn explode(void)
 {
-	while (__atomic_add_fetch(&control->bombs, 1, __ATOMIC_SEQ_CST) <= work.rounds) {
+	while (!READ_ONCE(control->defused) &&
+	       __atomic_add_fetch(&control->bombs, 1, __ATOMIC_SEQ_CST) <= work.rounds) {
 		int pid = sys_fork();
 
 		if (pid < 0) {
@@ -101,7 +102,7 @@ static void __noreturn explode(void)
 			stamp_pages(must_map(BOMB_PAGES * PAGE_SIZE, MAP_PRIVATE), BOMB_PAGES);
 	}
 	while (!READ_ONCE(control->defused))
-		sys_yield();
+		futex_wait(&control->defused, 0);
 	for (long pid, status; (pid = syscall3(SYS_wait4, -1, &status, 0)) != -ECHILD;)
 		CHECK(pid > 0 && EXITED_WELL((int)status), "bomb %ld: status %#lx", pid, status);
 	sys_exit_group(0);
@@ -133,6 +134,7 @@ static void run_bomb(const int *holder)
 		sys_yield();
 	await_turns(holder);
 	WRITE_ONCE(control->defused, 1);
+	futex_wake(&control->defused, 1U << 30);
 	CHECK(EXITED_WELL(wait_for(pid)), "the bomb was killed");
 	say("oom: %u processes of a bomb, %u refused\n", control->bombs, control->refused);
 }
