@@ -73,6 +73,7 @@ static void many_address_spaces(struct ktest *t)
 /* --- kernel stacks --- */
 
 static unsigned long stack[NR_STACKS];
+static unsigned first_used; /* by use_stacks() */
 static u64 wrong;
 
 static void *seen_through_direct_map(unsigned long va)
@@ -82,12 +83,12 @@ static void *seen_through_direct_map(unsigned long va)
 	return page_to_virt(pte_page(ptep_get(pte_offset(*pmd, va))));
 }
 
-/* On each CPU: write every stack, and find it where the tables say. */
+/* On each CPU: write every stack, from the first one on, and find it where the tables say. */
 static void use_stacks(void *unused __unused)
 {
 	unsigned cpu = smp_processor_id();
 
-	for (unsigned i = 0; i < NR_STACKS; i++) {
+	for (unsigned i = first_used; i < NR_STACKS; i++) {
 		u64 *word = (u64 *)stack[i] + cpu, *frame = seen_through_direct_map(stack[i]);
 
 		WRITE_ONCE(*word, stack[i]);
@@ -96,36 +97,62 @@ static void use_stacks(void *unused __unused)
 	}
 }
 
-static void use_stacks_everywhere(struct ktest *t)
+static void use_stacks_everywhere(unsigned first)
 {
-	for (unsigned i = 0; i < NR_STACKS; i++)
-		stack[i] = kstack_alloc();
-	KEXPECT(t, stack[NR_STACKS - 1]);
+	first_used = first;
 	preempt_disable();
 	use_stacks(NULL);
 	smp_call_mask(&cpu_online_mask, use_stacks, NULL);
 	preempt_enable();
+}
+
+static void take_stacks(struct ktest *t)
+{
+	for (unsigned i = 0; i < NR_STACKS; i++)
+		stack[i] = kstack_alloc();
+	KEXPECT(t, stack[NR_STACKS - 1]);
+}
+
+static void free_stacks(void)
+{
 	for (unsigned i = 0; i < NR_STACKS; i++)
 		kstack_free(stack[i]);
 }
 
 static void stacks_go_back(struct ktest *t)
 {
-	s64 free = frames_not_kept(), kept;
+	s64 free = frames_not_kept(), used;
 
-	wrong = 0;
 	for (unsigned n = 0; n < 3; n++) {
-		use_stacks_everywhere(t);
-		kept = page_kind_count(PAGE_KSTACK);
+		take_stacks(t);
+		use_stacks_everywhere(0);
+		used = page_kind_count(PAGE_KSTACK);
+		free_stacks();
 		for (unsigned i = 0; i < NR_STACKS; i++)
 			kstack_trim();
 		KEXPECT(t, page_kind_count(PAGE_KSTACK) <=
-				   kept - (NR_STACKS - 80) * (s64)(KSTACK_SIZE / PAGE_SIZE));
+				   used - (NR_STACKS - 80) * (s64)(KSTACK_SIZE / PAGE_SIZE));
 	}
 	kstack_give_back();
-	use_stacks_everywhere(t);
-	KEXPECT_EQ(t, wrong, 0);
 	KEXPECT_EQ(t, frames_not_kept(), free);
+}
+
+/* Those that were freed last are trimmed first, and given out last. */
+static void trimmed_stacks_are_forgotten(struct ktest *t)
+{
+	const unsigned last = NR_STACKS - 16;
+
+	wrong = 0;
+	for (unsigned n = 0; n < 4; n++) {
+		take_stacks(t);
+		free_stacks();
+		use_stacks_everywhere(last);
+		kstack_trim();
+		take_stacks(t);
+		use_stacks_everywhere(last);
+		free_stacks();
+	}
+	KEXPECT_EQ(t, wrong, 0);
 }
 
 /* --- mappings --- */
@@ -153,6 +180,7 @@ static void mappings_end_at_the_limit(struct ktest *t)
 static const struct ktest_case cases[] = {
 	{"many_address_spaces", many_address_spaces},
 	{"stacks_go_back", stacks_go_back},
+	{"trimmed_stacks_are_forgotten", trimmed_stacks_are_forgotten},
 	{"mappings_end_at_the_limit", mappings_end_at_the_limit},
 };
 KTEST_SUITE(bounds_suite, "bounds", "what one process may take, and that it comes back", true,
