@@ -4,9 +4,12 @@
  */
 #include "mm/audit.h"
 
+#include "kernel/layout.h"
 #include "kernel/printk.h"
+#include "kernel/string.h"
 #include "kernel/syscall.h"
 #include "kernel/trace.h"
+#include "mm/audit_internal.h"
 #include "mm/pgtable.h"
 #include "mm/shmem.h"
 #include "mm/vma.h"
@@ -16,15 +19,11 @@
 #define MAX_REPORTS 16
 #define MAX_HISTORIES 2
 
-struct audit {
-	unsigned violations;
-	const struct mm *mm; /* of the entry that is looked at, NULL: none is */
-	unsigned long addr;
-};
+char audit_first[200];
 
-static void __printf(2, 3) report(struct audit *a, const char *fmt, ...)
+void audit_report(struct audit *a, const char *fmt, ...)
 {
-	char msg[200];
+	char msg[sizeof(audit_first)];
 	va_list args;
 
 	if (a->violations++ >= MAX_REPORTS)
@@ -32,6 +31,8 @@ static void __printf(2, 3) report(struct audit *a, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(msg, sizeof(msg), fmt, args);
 	va_end(args);
+	if (a->violations == 1)
+		strlcpy(audit_first, msg, sizeof(audit_first));
 	printk("    # audit: %s\n", msg);
 	trace_stop();
 	if (a->mm && a->violations <= MAX_HISTORIES)
@@ -46,28 +47,36 @@ static bool check_table(struct audit *a, const struct mm *mm, u64 entry, unsigne
 			unsigned long addr)
 {
 	u64 frame = mfn_to_pfn(maddr_to_mfn((maddr_t){entry & PTE_MFN_MASK})).v;
-	const struct page *page;
+	struct page *page;
 	bool may_be_protected;
 	u64 rights;
 
 	if (frame >= max_pfn || (entry & _PAGE_PSE)) {
-		report(a, "level %u entry %#lx for %#lx links no table", level + 1, entry, addr);
+		audit_report(a, "level %u entry %#lx for %#lx links no table", level + 1, entry,
+			     addr);
 		return false;
 	}
 	page = pfn_to_page(pfn(frame));
+	page->audit_mappings++;
 	if (page->kind != PAGE_TABLE || page->level != level || page->table_mm != mm) {
-		report(a, "level %u entry %#lx for %#lx links a page of kind %u level %u",
-		       level + 1, entry, addr, page->kind, page->level);
+		audit_report(a, "level %u entry %#lx for %#lx links a page of kind %u level %u",
+			     level + 1, entry, addr, page->kind, page->level);
 		return false;
 	}
+#ifdef CONFIG_DEBUG
+	if (page->covers != addr)
+		audit_report(a, "level %u entry %#lx for %#lx links a table that covers %#lx",
+			     level + 1, entry, addr, page->covers);
+#endif
 	rights = entry & (_PAGE_RW | _PAGE_USER | _PAGE_NX);
 	may_be_protected = level == 1 && whole_tables_enabled;
 	if (rights != (_PAGE_RW | _PAGE_USER) && !(may_be_protected && rights == _PAGE_USER))
-		report(a, "level %u entry %#lx for %#lx narrows rights", level + 1, entry, addr);
+		audit_report(a, "level %u entry %#lx for %#lx narrows rights", level + 1, entry,
+			     addr);
 	if ((page->pg_flags & (PG_PLAIN_TABLE | PG_DROP_WHOLE)) ||
 	    ((page->pg_flags & PG_SHARED_BELOW) && (entry & _PAGE_RW)))
-		report(a, "level %u entry %#lx for %#lx links a table with flags %#x", level + 1,
-		       entry, addr, page->pg_flags);
+		audit_report(a, "level %u entry %#lx for %#lx links a table with flags %#x",
+			     level + 1, entry, addr, page->pg_flags);
 	return true;
 }
 
@@ -83,21 +92,38 @@ static void check_frame(struct audit *a, const struct vma *vma, pte_t pte, unsig
 			u64 want = vma->pgoff + ((addr - vma->start) >> PAGE_SHIFT);
 
 			if (frame != want || !frames_device_owns(frame))
-				report(a, "%#lx maps frame %#lx, not %#lx", addr, frame, want);
+				audit_report(a, "%#lx maps frame %#lx, not %#lx", addr, frame,
+					     want);
 		} else if (frame != page_to_pfn(zero_page).v || pte_write(pte)) {
-			report(a, "%#lx: special entry %#lx is not the zero page", addr, pte.v);
+			audit_report(a, "%#lx: special entry %#lx is not the zero page", addr,
+				     pte.v);
 		}
 		return;
 	}
 	if (frame >= max_pfn || pfn_to_page(pfn(frame))->kind != PAGE_USER) {
-		report(a, "%#lx maps frame %#lx, which is no user page", addr, frame);
+		audit_report(a, "%#lx maps frame %#lx, which is no user page", addr, frame);
 		return;
 	}
 	page = pfn_to_page(pfn(frame));
 	page->audit_mappings++;
 	if (!vma->shmem && alone && pte_write(pte) && atomic_read(&page->refcount) != 1)
-		report(a, "%#lx: private page %#lx is writable with %d references", addr, frame,
-		       atomic_read(&page->refcount));
+		audit_report(a, "%#lx: private page %#lx is writable with %d references", addr,
+			     frame, atomic_read(&page->refcount));
+}
+
+/*
+ * Whether an entry, as it is below its L2 entry, permits what the VMA does not. In words of its
+ * own: vm_page_prot(), which makes the entries, may be wrong itself. What nothing here sets
+ * (caching, PAT) may not be set either.
+ */
+static bool excess(const struct vma *vma, pte_t pte)
+{
+	if (!pte_present(pte))
+		return false;
+	return !(vma->flags & (VM_READ | VM_WRITE | VM_EXEC)) || !pte_user(pte) ||
+	       (pte_write(pte) && !(vma->flags & VM_WRITE)) ||
+	       (pte_exec(pte) && !(vma->flags & VM_EXEC)) ||
+	       (pte.v & (_PAGE_PWT | _PAGE_PCD | _PAGE_PSE));
 }
 
 static void check_entry(struct audit *a, const struct mm *mm, pmd_t pmd, pte_t pte,
@@ -105,23 +131,19 @@ static void check_entry(struct audit *a, const struct mm *mm, pmd_t pmd, pte_t p
 {
 	bool alone = !(pfn_to_page(pmd_pfn(pmd))->pg_flags & PG_SHARED_BELOW);
 	const struct vma *vma = vma_find(&mm->vmas, addr);
-	pgprot_t most;
 
 	if (!vma || vma->start > addr) {
-		report(a, "entry %#lx for %#lx lies in no VMA", pte.v, addr);
+		audit_report(a, "entry %#lx for %#lx lies in no VMA", pte.v, addr);
 		return;
 	}
 	if (!pte_has_frame(pte)) {
-		report(a, "entry %#lx for %#lx is neither none nor a mapping", pte.v, addr);
+		audit_report(a, "entry %#lx for %#lx is neither none nor a mapping", pte.v, addr);
 		return;
 	}
-	most = vm_page_prot(vma->flags);
 	check_frame(a, vma, pte, addr, alone);
-	pte = pte_narrow(pte, pmd);
-	if (pte_present(pte) && ((pte.v & ~most.v & (_PAGE_PRESENT | _PAGE_RW | _PAGE_USER)) ||
-				 (~pte.v & most.v & _PAGE_NX)))
-		report(a, "entry %#lx for %#lx has rights that its VMA (%#lx) has not", pte.v, addr,
-		       vma->flags);
+	if (excess(vma, pte_narrow(pte, pmd)))
+		audit_report(a, "entry %#lx for %#lx has rights that its VMA (%#lx) has not", pte.v,
+			     addr, vma->flags);
 }
 
 static void audit_pte_page(struct audit *a, const struct mm *mm, pmd_t pmd, unsigned long addr)
@@ -129,7 +151,7 @@ static void audit_pte_page(struct audit *a, const struct mm *mm, pmd_t pmd, unsi
 	const pte_t *table = pte_offset(pmd, 0);
 
 	if (spin_is_locked(pte_lockptr(pmd)))
-		report(a, "the PTE page for %#lx is locked, and everybody is at rest", addr);
+		audit_report(a, "the PTE page for %#lx is locked, and everybody is at rest", addr);
 	for (unsigned i = 0; i < PTRS_PER_TABLE; i++, addr += PAGE_SIZE) {
 		pte_t pte = ptep_get(table + i);
 
@@ -160,13 +182,39 @@ static void audit_pud_page(struct audit *a, const struct mm *mm, pgd_t pgd, unsi
 			audit_pmd_page(a, mm, table[i], addr);
 }
 
+/* The VMAs, and what the mm counts of them. Nobody is in a fault, and none is about to change. */
+static void check_layout(struct audit *a, const struct mm *mm)
+{
+	unsigned long pages = 0, end = 0;
+	unsigned n = 0;
+
+	for (const struct vma *v = mm->vmas.first; v; v = v->next, n++) {
+		if (v->start < end || v->start >= v->end || v->end > USER_END || v->mm != mm)
+			audit_report(a, "a VMA of %#lx-%#lx follows one that ends at %#lx",
+				     v->start, v->end, end);
+		if (atomic_read(&v->readers) || v->mark >= mm->lock_seq)
+			audit_report(a, "the VMA at %#lx is locked, and everybody is at rest",
+				     v->start);
+		pages += (v->end - v->start) >> PAGE_SHIFT;
+		end = v->end;
+	}
+	if (n != mm->vmas.count || pages != mm->mapped_pages)
+		audit_report(a, "an mm has %u VMAs of %lu pages, and counts %u of %lu", n, pages,
+			     mm->vmas.count, mm->mapped_pages);
+}
+
 static void audit_mm(struct mm *mm, void *arg)
 {
 	struct audit *a = arg;
+	struct page *pgd = virt_to_page(mm->pgd);
 	unsigned long addr = 0;
 
+	pgd->audit_mappings++;
+	if (pgd->backend)
+		pfn_to_page(pfn(pgd->backend))->audit_mappings++;
+	check_layout(a, mm);
 	if (rwsem_is_locked(&mm->mmap_lock) || spin_is_locked(&mm->page_table_lock))
-		report(a, "an mm is locked, and everybody is at rest");
+		audit_report(a, "an mm is locked, and everybody is at rest");
 	for (unsigned i = 0; i < PTRS_PER_TABLE / 2; i++, addr += PGD_SIZE)
 		if (!pgd_none(mm->pgd[i]) && check_table(a, mm, mm->pgd[i].v, 3, addr))
 			audit_pud_page(a, mm, mm->pgd[i], addr);
@@ -177,26 +225,15 @@ static void count_shared(struct page *page)
 	page->audit_mappings++;
 }
 
-static void check_references(struct audit *a)
-{
-	for (u64 i = 0; i < max_pfn; i++) {
-		const struct page *page = pfn_to_page(pfn(i));
-
-		if (page->kind == PAGE_USER &&
-		    (u32)atomic_read(&page->refcount) != page->audit_mappings)
-			report(a, "page %#lx has %d references, and %u were found", i,
-			       atomic_read(&page->refcount), page->audit_mappings);
-	}
-}
-
 unsigned audit_all(void)
 {
 	struct audit a = {0};
 
+	audit_first[0] = 0;
 	for (u64 i = 0; i < max_pfn; i++)
 		pfn_to_page(pfn(i))->audit_mappings = 0;
 	for_each_mm(audit_mm, &a);
 	shmem_for_each_page(count_shared);
-	check_references(&a);
+	audit_frames(&a);
 	return a.violations + pv_audit();
 }

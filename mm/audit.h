@@ -11,7 +11,14 @@
  *   - each table is a page-table page of its level and of its mm, and upper levels grant
  * everything;
  *   - each entry lies in a VMA, has no right that the VMA has not, and maps what the VMA maps;
- *   - the reference count of each user page equals the entries that map it, plus a shared object's.
+ *   - the VMAs of each mm lie in order, none is locked, and the mm counts them and their pages;
+ *   - the reference count of each user page equals the entries that map it, plus a shared object's,
+ *     and is not 0;
+ *   - every other frame is found once: linked, in reserve, a slab's, a stack's, a shared object's,
+ *     free; the tables in reserve are empty, free frames have no flags, slabs are whole, and the
+ *     counts of each kind of frame are right.
  * Prints each violation (at most 16); how many there were.
  */
 unsigned audit_all(void);
+/* Tests: the first violation that the last audit of tables and memory found, in words. */
+extern char audit_first[200];

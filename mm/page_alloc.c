@@ -195,8 +195,8 @@ static __always_inline struct page *take_page(enum page_kind kind)
 	if (likely(c->nr)) {
 		page = c->page[--c->nr];
 		ASSERT(page->kind == PAGE_FREE);
+		ASSERT(!page->pg_flags);
 		page->kind = kind;
-		page->pg_flags = 0;
 		atomic_set(&page->refcount, 1);
 		c->kinds[PAGE_FREE]--;
 		c->kinds[kind]++;
@@ -232,6 +232,7 @@ void free_page(struct page *page)
 	c->kinds[page->kind]--;
 	c->kinds[PAGE_FREE]++;
 	page->kind = PAGE_FREE;
+	page->pg_flags = 0;
 	page = quarantine(c, page);
 	if (page) {
 		if (c->nr == CACHE_MAX)
@@ -252,6 +253,20 @@ void page_set_kind(struct page *page, enum page_kind kind)
 	c->kinds[kind]++;
 	page->kind = kind;
 	preempt_enable();
+}
+
+void page_for_each_free(void (*fn)(struct page *page)) __no_thread_safety
+{
+	for (struct page *page = free_list; page; page = page->next_free)
+		fn(page);
+	for_each_online_cpu(cpu) {
+		const struct page_cache *c = per_cpu_ptr(page_cache, cpu);
+
+		for (unsigned i = 0; i < c->nr; i++)
+			fn(c->page[i]);
+		for (unsigned i = 0; i < c->nr_quarantined; i++)
+			fn(c->quarantine[(c->oldest + i) % QUARANTINE_MAX]);
+	}
 }
 
 s64 page_kind_count(enum page_kind kind)

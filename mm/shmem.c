@@ -124,3 +124,22 @@ void shmem_for_each_page(void (*fn)(struct page *page)) __no_thread_safety
 			walk_tree(s->root, LEVELS - 1, fn, false);
 	spin_unlock(&objects_lock);
 }
+
+static void walk_nodes(void **node, int level, void (*fn)(struct page *page))
+{
+	fn(virt_to_page(node));
+	for (unsigned i = 0; level && i < 1 << FANOUT_SHIFT; i++)
+		if (node[i])
+			walk_nodes(node[i], level - 1, fn);
+}
+
+void shmem_for_each_node(void (*fn)(struct page *page)) __no_thread_safety
+{
+	struct shmem *s;
+
+	spin_lock(&objects_lock);
+	list_for_each_entry(s, &objects, node)
+		if (s->root)
+			walk_nodes(s->root, LEVELS - 1, fn);
+	spin_unlock(&objects_lock);
+}

@@ -22,3 +22,5 @@ void shmem_put(struct shmem *s);
 struct page *shmem_get_page(struct shmem *s, unsigned long index);
 /* Audits: call @fn for each page of each object. */
 void shmem_for_each_page(void (*fn)(struct page *page));
+/* The same, for each frame that holds pointers to them. */
+void shmem_for_each_node(void (*fn)(struct page *page));

@@ -142,3 +142,25 @@ s64 kmem_objects(void) __no_thread_safety
 		sum += READ_ONCE(c->objects);
 	return sum;
 }
+
+static bool is_registered(const struct kmem_cache *cache) __no_thread_safety
+{
+	for (const struct kmem_cache *c = all_caches; c; c = c->next_cache)
+		if (c == cache)
+			return true;
+	return false;
+}
+
+const char *slab_check(const void *frame)
+{
+	const struct slab *s = frame;
+	unsigned free = 0;
+
+	if (!is_registered(s->cache))
+		return "it belongs to no cache";
+	if (!s->in_use)
+		return "it is empty, and was not given back";
+	for (void *const *obj = s->free; obj && free <= s->capacity; obj = *obj)
+		free++;
+	return free + s->in_use == s->capacity ? NULL : "its free objects are not those not in use";
+}

@@ -31,5 +31,7 @@ struct kmem_cache {
 void *kmem_cache_zalloc(struct kmem_cache *c);
 /* Debug builds poison the object and check the poison when it is used again. */
 void kmem_cache_free(struct kmem_cache *c, void *obj);
+/* Audits: what is wrong with the slab at @frame, or NULL. */
+const char *slab_check(const void *frame);
 /* Objects in use in all caches; exact only while nothing allocates. */
 s64 kmem_objects(void);

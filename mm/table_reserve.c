@@ -105,3 +105,10 @@ void table_reserve_give_back(void)
 		free_page(page);
 	}
 }
+
+void table_reserve_for_each(void (*fn)(struct page *page)) __no_thread_safety
+{
+	for (unsigned level = 0; level < ARRAY_SIZE(reserves); level++)
+		for (struct page *page = reserves[level].first; page; page = page->next_free)
+			fn(page);
+}

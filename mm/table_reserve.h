@@ -20,3 +20,5 @@ struct page *table_reserve_take(unsigned level);
 bool table_reserve_keep(struct page *page);
 /* Give all of them back to the page allocator: memory is short. */
 void table_reserve_give_back(void);
+/* Audits: call @fn for each. */
+void table_reserve_for_each(void (*fn)(struct page *page));

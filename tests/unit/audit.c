@@ -2,15 +2,17 @@
  * Suite `audit`: can the audit of mm/audit.c find anything?
  *
  * Oracle: with nothing wrong it finds nothing; with one violation planted (and taken back) it finds
- * at least one, for each kind that it claims to find. What it prints about them is part of this
- * output.
+ * it, by the check that is meant to, for each kind that it claims to find. What it prints about
+ * them is part of this output.
  */
 #include "mm/audit.h"
 
 #include "kernel/printk.h"
+#include "kernel/string.h"
 #include "mm/mmap.h"
 #include "mm/tlb.h"
 #include "mm/vma.h"
+#include "mm/zeromap.h"
 #include "tests/ktest.h"
 #include "tests/unit/test_mm.h"
 
@@ -38,10 +40,20 @@ static void teardown(struct ktest *t)
 	test_mm_leave(mm);
 }
 
-static void expect_found(struct ktest *t)
+static bool says(const char *what)
+{
+	for (const char *s = audit_first; *s; s++)
+		if (!strncmp(s, what, strlen(what)))
+			return true;
+	return false;
+}
+
+/* It is found, and by the check that is meant to. */
+static void expect_found(struct ktest *t, const char *what)
 {
 	printk("    # one violation is planted now:\n");
 	KEXPECT(t, audit_all() > 0);
+	KEXPECT(t, says(what));
 }
 
 static void finds_nothing(struct ktest *t)
@@ -54,7 +66,7 @@ static void finds_references(struct ktest *t)
 {
 	setup(t);
 	get_page(pte_page(*entry));
-	expect_found(t);
+	expect_found(t, "is writable with 2 references");
 	put_page(pte_page(*entry));
 	teardown(t);
 }
@@ -63,7 +75,7 @@ static void finds_entry_without_vma(struct ktest *t)
 {
 	setup(t);
 	pv_set_pte(entry - 1, pte_mkspecial(*entry));
-	expect_found(t);
+	expect_found(t, "lies in no VMA");
 	pv_set_pte(entry - 1, (pte_t){0});
 	teardown(t);
 }
@@ -75,7 +87,7 @@ static void finds_rights(struct ktest *t)
 	setup(t);
 	v = vma_find(&mm->vmas, area);
 	v->flags &= ~VM_WRITE;
-	expect_found(t);
+	expect_found(t, "has rights that its VMA");
 	v->flags |= VM_WRITE;
 	teardown(t);
 }
@@ -87,7 +99,7 @@ static void finds_wrong_frame(struct ktest *t)
 	setup(t);
 	old = *entry;
 	pv_set_pte(entry, pfn_pte(pfn(0), vm_page_prot(VM_READ)));
-	expect_found(t);
+	expect_found(t, "which is no user page");
 	pv_set_pte(entry, old);
 	teardown(t);
 }
@@ -98,7 +110,7 @@ static void finds_lock(struct ktest *t) __no_thread_safety
 
 	setup(t);
 	pte_offset_map_lock(pmd_find(mm, area), area, &ptl);
-	expect_found(t);
+	expect_found(t, "is locked");
 	spin_unlock_preemptible(ptl);
 	teardown(t);
 }
@@ -122,7 +134,7 @@ static void finds_narrow_table(struct ktest *t)
 	pmd = pmd_find(mm, area);
 	old = *pmd;
 	plant_link(pmd, old.v | _PAGE_NX);
-	expect_found(t);
+	expect_found(t, "narrows rights");
 	plant_link(pmd, old.v);
 	teardown(t);
 }
@@ -134,8 +146,186 @@ static void finds_open_table_of_shared_pages(struct ktest *t)
 	setup(t);
 	table = pfn_to_page(pmd_pfn(*pmd_find(mm, area)));
 	table->pg_flags |= PG_SHARED_BELOW;
-	expect_found(t);
+	expect_found(t, "links a table with flags");
 	table->pg_flags &= ~PG_SHARED_BELOW;
+	teardown(t);
+}
+
+/* --- rights --- */
+
+/* The entry of the area's first page is @pte for a while. */
+static void plant(struct ktest *t, u64 pte, const char *what)
+{
+	pte_t old = ptep_get(entry);
+
+	pv_set_pte(entry, (pte_t){pte});
+	expect_found(t, what);
+	pv_set_pte(entry, old);
+}
+
+static void finds_executable(struct ktest *t)
+{
+	setup(t);
+	plant(t, entry->v & ~_PAGE_NX, "has rights that its VMA");
+	teardown(t);
+}
+
+static void finds_caching(struct ktest *t)
+{
+	if (pv_validates_updates) {
+		ktest_skip(t, "the hypervisor refuses such an entry");
+		return;
+	}
+	setup(t);
+	plant(t, entry->v | _PAGE_PCD, "has rights that its VMA");
+	teardown(t);
+}
+
+static void finds_page_of_another(struct ktest *t)
+{
+	setup(t);
+	plant(t, mk_pte(zero_page, vm_page_prot(VM_READ)).v, "which is no user page");
+	plant(t, pte_mkspecial(pfn_pte(page_to_pfn(pte_page(entry[1])), vm_page_prot(VM_READ))).v,
+	      "is not the zero page");
+	teardown(t);
+}
+
+/* --- layout --- */
+
+static void swap_ends(struct vma *v)
+{
+	unsigned long start = v->start;
+
+	v->start = v->end;
+	v->end = start;
+}
+
+static void finds_locked_vma(struct ktest *t)
+{
+	struct vma *v;
+
+	setup(t);
+	v = vma_find(&mm->vmas, area);
+	atomic_set(&v->readers, 1);
+	expect_found(t, "the VMA at");
+	atomic_set(&v->readers, 0);
+	v->mark = mm->lock_seq;
+	expect_found(t, "the VMA at");
+	v->mark = 0;
+	teardown(t);
+}
+
+static void finds_wrong_counts(struct ktest *t)
+{
+	setup(t);
+	mm->mapped_pages++;
+	expect_found(t, "and counts");
+	mm->mapped_pages--;
+	mm->vmas.count--;
+	expect_found(t, "and counts");
+	mm->vmas.count++;
+	teardown(t);
+}
+
+static void finds_vma_out_of_order(struct ktest *t)
+{
+	struct vma *v;
+
+	setup(t);
+	v = vma_find(&mm->vmas, area);
+	swap_ends(v);
+	expect_found(t, "follows one that ends at");
+	swap_ends(v);
+	teardown(t);
+}
+
+/* --- frames --- */
+
+static void finds_leaks(struct ktest *t)
+{
+	static const struct {
+		enum page_kind kind;
+		const char *what;
+	} leaks[] = {
+		{PAGE_USER, "has 1 references, and 0 were found"},
+		{PAGE_TABLE, "(table) was found 0 times"},
+		{PAGE_KERNEL_TABLE, "(kernel table) was found 0 times"},
+		{PAGE_TABLE_RESERVE, "(reserve of tables) was found 0 times"},
+		{PAGE_KSTACK, "(kernel stack) was found 0 times"},
+		{PAGE_KERNEL, "(kernel) was found 0 times"},
+	};
+
+	setup(t);
+	for (unsigned i = 0; i < ARRAY_SIZE(leaks); i++) {
+		struct page *page = alloc_page(leaks[i].kind);
+
+		expect_found(t, leaks[i].what);
+		page_set_kind(page, PAGE_KERNEL);
+		free_page(page);
+	}
+	teardown(t);
+}
+
+/* Its last reference is gone, and it was not freed. */
+static void finds_user_page_without_references(struct ktest *t)
+{
+	struct page *page;
+
+	setup(t);
+	page = alloc_page(PAGE_USER);
+	atomic_set(&page->refcount, 0);
+	expect_found(t, "has 0 references, and 0 were found");
+	free_page(page);
+	teardown(t);
+}
+
+static void finds_table_of_another_place(struct ktest *t)
+{
+	struct page *table;
+
+	setup(t);
+	table = pfn_to_page(pmd_pfn(*pmd_find(mm, area)));
+	table->covers += PMD_SIZE;
+	expect_found(t, "links a table that covers");
+	table->covers -= PMD_SIZE;
+	teardown(t);
+}
+
+static void finds_flags_of_a_former_life(struct ktest *t)
+{
+	struct page *page;
+
+	setup(t);
+	page = alloc_page(PAGE_KERNEL);
+	free_page(page);
+	page->pg_flags = PG_DIRTY;
+	expect_found(t, "of its former life");
+	page->pg_flags = 0;
+	teardown(t);
+}
+
+static void finds_wrong_kind(struct ktest *t)
+{
+	struct page *page;
+
+	setup(t);
+	page = alloc_page(PAGE_KERNEL);
+	page->kind = PAGE_KSTACK;
+	expect_found(t, "was found 0 times");
+	page->kind = PAGE_KERNEL;
+	free_page(page);
+	teardown(t);
+}
+
+static void finds_torn_slab(struct ktest *t)
+{
+	struct page *page;
+
+	setup(t);
+	page = alloc_page(PAGE_SLAB);
+	clear_page(page_to_virt(page));
+	expect_found(t, "it belongs to no cache");
+	free_page(page);
 	teardown(t);
 }
 
@@ -148,5 +338,17 @@ static const struct ktest_case cases[] = {
 	{"finds_lock", finds_lock},
 	{"finds_narrow_table", finds_narrow_table},
 	{"finds_open_table_of_shared_pages", finds_open_table_of_shared_pages},
+	{"finds_executable", finds_executable},
+	{"finds_caching", finds_caching},
+	{"finds_page_of_another", finds_page_of_another},
+	{"finds_locked_vma", finds_locked_vma},
+	{"finds_wrong_counts", finds_wrong_counts},
+	{"finds_vma_out_of_order", finds_vma_out_of_order},
+	{"finds_leaks", finds_leaks},
+	{"finds_user_page_without_references", finds_user_page_without_references},
+	{"finds_table_of_another_place", finds_table_of_another_place},
+	{"finds_flags_of_a_former_life", finds_flags_of_a_former_life},
+	{"finds_wrong_kind", finds_wrong_kind},
+	{"finds_torn_slab", finds_torn_slab},
 };
 KTEST_SUITE(audit_suite, "audit", "the audit of page tables finds what is planted", true, cases);
