@@ -134,11 +134,34 @@ static void each_entry_is_copied_once(struct ktest *t)
 	test_mm_leave(mm);
 }
 
+/*
+ * Of a table that is copied by its entries: what was written lies in one line, and the last line
+ * holds nothing to protect. The parent's CPU forgets that it may write all the same.
+ */
+static void what_any_line_lost_is_flushed(struct ktest *t)
+{
+	struct mm *child;
+	u32 v = 0;
+
+	enter(t, ADDR, PMD_SIZE);
+	KEXPECT_EQ(t, get_user32(ADDR + 2 * PTES_PER_LINE * PAGE_SIZE, &v), 0);
+	use(t, ADDR, PTES_PER_LINE, 1);
+	child = mm_fork(mm);
+	KEXPECT(t, child);
+	KEXPECT_EQ(t, put_user32(ADDR + PTES_PER_LINE * PAGE_SIZE, 7), 0);
+	mm_use(child);
+	check(t, ADDR, PTES_PER_LINE, 1);
+	mm_use(mm);
+	mm_put(child);
+	test_mm_leave(mm);
+}
+
 static const struct ktest_case cases[] = {
 	{"few_pages_are_copied_one_by_one", few_pages_are_copied_one_by_one},
 	{"lines_are_an_estimate", lines_are_an_estimate},
 	{"an_estimate_ends_with_the_table", an_estimate_ends_with_the_table},
 	{"each_entry_is_copied_once", each_entry_is_copied_once},
+	{"what_any_line_lost_is_flushed", what_any_line_lost_is_flushed},
 };
 KTEST_SUITE(copy_suite, "copy", "the tables that fork fills, and those that it does not", true,
 	    cases);
