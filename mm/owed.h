@@ -19,7 +19,7 @@
  *    addresses are out of reach of everybody who would look, until then.
  *  - No page and no table is given back by a task that owes anything, and none becomes plain
  * memory.
- *  - A return to user mode, and the end of a task, owe nothing.
+ *  - The end of a task owes nothing.
  *  - Where several threads use an mm, no entry gets another frame while what it held is owed: one
  *    could write the new page and another read the old (golang/go issue 34988, FreeBSD D14347).
  *

@@ -13,12 +13,14 @@
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "kernel/uaccess.h"
+#include "mm/layout_internal.h"
 #include "mm/lazy_mmu.h"
 #include "mm/mmap.h"
 #include "mm/mmap_lock.h"
 #include "mm/mmu_gather.h"
 #include "mm/slab.h"
 #include "mm/tlb.h"
+#include "mm/whole_table.h"
 #include "mm/zap.h"
 #include "pv/batch.h"
 #include "tests/unit/test_mm.h"
@@ -282,6 +284,48 @@ static void put_owed(void) __no_thread_safety
 	put_page(pte_page(ptep_get_and_clear(mm, ADDR, ptep)));
 }
 
+/* The entry changes its frame in one step, and another thread may know the old one. */
+static void swing_owed(void) __no_thread_safety
+{
+	struct spinlock *ptl;
+	struct mm *mm;
+	pte_t *ptep = map_locked(&mm, &ptl);
+
+	atomic_set(&mm->users, 2);
+	set_pte_at(mm, ADDR, ptep, mk_pte(alloc_page(PAGE_USER), vm_page_prot(VM_READ)));
+}
+
+/* --- locks that the comments ask for, and links --- */
+
+static void change_unlocked(void) __no_thread_safety
+{
+	struct mm *mm = test_mm_enter();
+
+	set_pte_at(mm, ADDR, pte_offset(*test_pte_page(mm, ADDR), ADDR), test_value(1));
+}
+
+static void push_down_unlocked(void)
+{
+	struct mm *mm = test_mm_enter();
+
+	pmd_push_down(mm, test_pte_page(mm, ADDR), ADDR);
+}
+
+static void move_as_reader(void) __no_thread_safety
+{
+	struct mm *mm = test_mm_enter();
+
+	mmap_read_lock(mm);
+	mm_insert_vma(mm, vma_alloc(mm, ADDR, ADDR + PAGE_SIZE, VM_READ));
+}
+
+static void offset_of_nothing(void)
+{
+	volatile pmd_t none = {0};
+
+	(void)*(volatile pte_t *)pte_offset(none, ADDR);
+}
+
 /* --- memory --- */
 
 static void free_unflushed(void)
@@ -415,6 +459,11 @@ static const struct {
 	V(leave_owed),
 	V(unlink_owed),
 	V(put_owed),
+	V(swing_owed),
+	V(change_unlocked),
+	V(push_down_unlocked),
+	V(move_as_reader),
+	V(offset_of_nothing),
 	V(free_unflushed),
 	V(free_twice),
 	V(write_after_free),

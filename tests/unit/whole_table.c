@@ -604,6 +604,28 @@ static void memory_runs_out_in_mremap(struct ktest *t)
 	fails_cleanly(t, move_there_and_back, 1);
 }
 
+/*
+ * Two VMAs of one mprotect, a table each: one of them loses more than the right to write, so the L2
+ * entry does not do, whichever of the two it is.
+ */
+static void one_of_two_loses_more(struct ktest *t)
+{
+	for (unsigned more = 0; more < 2 && setup(t); more++) {
+		const unsigned long other = ADDR + PMD_SIZE, addr = more ? other : ADDR;
+
+		KEXPECT_EQ(t, do_mmap(other, PMD_SIZE, RW, ANON, NULL, 0), other);
+		write_pages(t, other, 3000);
+		KEXPECT_EQ(t, do_mprotect(addr, PMD_SIZE, RW | PROT_EXEC), 0);
+		KEXPECT(t, pte_exec(entry(addr)));
+		KEXPECT_EQ(t, do_mprotect(ADDR, 2 * PMD_SIZE, PROT_READ), 0);
+		KEXPECT(t, !pte_exec(entry(addr)) && !writable(addr));
+		KEXPECT_EQ(t, audit_all(), 0);
+		check_pages(t, ADDR, 1000);
+		check_pages(t, other, 3000);
+		test_mm_leave(mm);
+	}
+}
+
 static const struct ktest_case cases[] = {
 	{"protection_is_one_bit", protection_is_one_bit},
 	{"a_part_gets_its_right_back", a_part_gets_its_right_back},
@@ -613,6 +635,7 @@ static const struct ktest_case cases[] = {
 	{"one_fault_opens_what_is_shared_no_more", one_fault_opens_what_is_shared_no_more},
 	{"a_forked_table_is_not_opened_by_mprotect", a_forked_table_is_not_opened_by_mprotect},
 	{"a_push_down_opens_nothing_that_is_shared", a_push_down_opens_nothing_that_is_shared},
+	{"one_of_two_loses_more", one_of_two_loses_more},
 	{"a_table_moves_with_its_rights", a_table_moves_with_its_rights},
 	{"a_part_alone_in_its_table_moves_by_the_link",
 	 a_part_alone_in_its_table_moves_by_the_link},
