@@ -17,6 +17,7 @@
 #include "tests/ktest.h"
 
 #define SLEEPERS 40
+#define AT_ONCE TIMEOUTS_AT_ONCE
 #define MS 1000000UL
 #define PATIENCE (6000 * MS) /* none of these waits is that long unless a wake-up is lost */
 #define RACES 100
@@ -26,7 +27,8 @@ static struct {
 	u64 deadline[SLEEPERS];
 	struct task *task[SLEEPERS];
 	bool early[SLEEPERS], done[SLEEPERS], go, over;
-	u64 delay; /* if not 0: from when they begin until their deadline */
+	bool by_hand; /* somebody may wake them before their time */
+	u64 delay;    /* if not 0: from when they begin until their deadline */
 	unsigned nr, woken_on[SLEEPERS];
 	unsigned arrival[SLEEPERS], order[SLEEPERS]; /* who went to sleep, and who was woken */
 	atomic_t there, asleep, woken;
@@ -54,13 +56,11 @@ static void sleeper(void *arg)
 	if (scene.delay)
 		WRITE_ONCE(scene.deadline[i], clock_ns() + scene.delay);
 	while (!smp_load_acquire(&scene.over) && clock_ns() < READ_ONCE(scene.deadline[i])) {
-		u64 deadline = READ_ONCE(scene.deadline[i]);
-
 		set_current_state(TASK_BLOCKED);
 		scene.arrival[(atomic_inc_return(&scene.asleep) - 1) % SLEEPERS] = i;
-		schedule_until(deadline);
+		schedule_until(READ_ONCE(scene.deadline[i])); /* after the state: it may change */
 		set_current_state(TASK_RUNNING);
-		scene.early[i] = clock_ns() < READ_ONCE(scene.deadline[i]);
+		scene.early[i] |= !scene.by_hand && clock_ns() < READ_ONCE(scene.deadline[i]);
 	}
 	scene.woken_on[i] = smp_processor_id();
 	scene.order[atomic_inc_return(&scene.woken) - 1] = i;
@@ -177,21 +177,43 @@ static void check_woken(struct ktest *t, unsigned n)
 		KEXPECT(t, !scene.early[i]);
 }
 
+static struct {
+	u64 before, until; /* when they must be off, and how long */
+	bool in_time;
+	void (*begin)(void);
+} hold;
+
+/* A task: no interrupt comes on its CPU for a while. */
+static void hold_interrupts(void *arg __unused)
+{
+	local_irq_disable();
+	hold.in_time = clock_ns() < hold.before;
+	if (hold.begin)
+		hold.begin();
+	while (clock_ns() <= hold.until)
+		cpu_relax();
+	local_irq_enable();
+}
+
 /* --- order --- */
 
+/* No timer comes before all are due: then one interrupt wakes them, and they run in its order. */
 static bool in_order_of_deadlines(struct ktest *t, unsigned cpu, u64 lead)
 {
 	u64 first = clock_ns() + lead;
 	bool judged;
 
-	for (unsigned i = 0; i < SLEEPERS; i++) /* 7 and 40 have no common divisor */
-		scene.deadline[i] = first + i * 7 % SLEEPERS * (MS / 10);
-	start_sleepers(cpu, SLEEPERS);
-	judged = all_asleep_before(SLEEPERS, first);
-	check_woken(t, SLEEPERS);
-	for (unsigned k = 1; judged && k < SLEEPERS; k++)
+	for (unsigned i = 0; i < AT_ONCE; i++) /* 7 and 16 have no common divisor */
+		scene.deadline[i] = first + i * 7 % AT_ONCE * (MS / 10);
+	start_sleepers(cpu, AT_ONCE);
+	judged = all_asleep_before(AT_ONCE, first);
+	hold.until = first + AT_ONCE * (MS / 10);
+	hold.before = first;
+	start_on(cpu, hold_interrupts, 0);
+	check_woken(t, AT_ONCE);
+	for (unsigned k = 1; judged && hold.in_time && k < AT_ONCE; k++)
 		KEXPECT(t, scene.deadline[scene.order[k]] > scene.deadline[scene.order[k - 1]]);
-	return judged;
+	return judged && hold.in_time;
 }
 
 static void order(struct ktest *t)
@@ -204,12 +226,12 @@ static bool in_order_of_arrival(struct ktest *t, unsigned cpu, u64 lead)
 	u64 deadline = clock_ns() + lead;
 	bool judged;
 
-	for (unsigned i = 0; i < SLEEPERS; i++)
+	for (unsigned i = 0; i < AT_ONCE; i++)
 		scene.deadline[i] = deadline;
-	start_sleepers(cpu, SLEEPERS);
-	judged = all_asleep_before(SLEEPERS, deadline);
-	check_woken(t, SLEEPERS);
-	for (unsigned k = 0; judged && k < SLEEPERS; k++)
+	start_sleepers(cpu, AT_ONCE);
+	judged = all_asleep_before(AT_ONCE, deadline);
+	check_woken(t, AT_ONCE);
+	for (unsigned k = 0; judged && k < AT_ONCE; k++)
 		KEXPECT_EQ(t, scene.order[k], scene.arrival[k]);
 	return judged;
 }
@@ -335,6 +357,7 @@ static bool at_its_time(struct ktest *t, unsigned cpu, u64 lead __unused)
 {
 	u64 early = rng_below(&t->rng, 3000), start = clock_ns();
 
+	scene.by_hand = true;
 	scene.delay = 20000 + rng_below(&t->rng, 60000);
 	scene.deadline[0] = FOREVER;
 	start_sleepers(cpu, 1);
@@ -382,32 +405,31 @@ static void count_interrupt(void)
 	bound.left = left;
 }
 
-/* Until after the deadline no interrupt comes there; then all are due. */
-static void hold_interrupts(void *arg __unused)
+static void begin_to_count(void)
 {
-	local_irq_disable();
 	bound.left = count_left();
-	bound.counting = bound.left == SLEEPERS;
-	while (clock_ns() <= scene.deadline[0])
-		cpu_relax();
-	local_irq_enable();
+	bound.counting = true;
 }
 
 static bool all_at_once(struct ktest *t, unsigned cpu, u64 lead)
 {
 	u64 deadline = clock_ns() + lead;
+	bool judged;
 
 	for (unsigned i = 0; i < SLEEPERS; i++)
 		scene.deadline[i] = deadline;
 	memset(&bound, 0, sizeof(bound));
 	bound.cpu = cpu;
+	hold.before = hold.until = deadline;
+	hold.begin = begin_to_count;
 	start_sleepers(cpu, SLEEPERS);
-	all_asleep_before(SLEEPERS, deadline);
+	judged = all_asleep_before(SLEEPERS, deadline);
 	set_timer_hook(count_interrupt);
 	start_on(cpu, hold_interrupts, 0);
 	check_woken(t, SLEEPERS);
 	set_timer_hook(NULL);
-	if (!bound.counting)
+	hold.begin = NULL;
+	if (!judged || !hold.in_time)
 		return false;
 	KEXPECT(t, bound.most <= TIMEOUTS_AT_ONCE);
 	KEXPECT_EQ(t, bound.interrupts, (SLEEPERS + TIMEOUTS_AT_ONCE - 1) / TIMEOUTS_AT_ONCE);
