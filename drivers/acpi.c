@@ -1,6 +1,6 @@
 /*
- * ACPI: RSDP to RSDT or XSDT to MADT. Source: ACPI 6.5, 5.2.5-5.2.8 and 5.2.12. Reads through the
- * boot direct map (the first 4 GiB). Boot CPU only.
+ * ACPI: RSDP to RSDT or XSDT to MADT, FADT and HPET. Sources: ACPI 6.5, 5.2.5-5.2.9 and 5.2.12;
+ * IA-PC HPET 1.0a, 3.2.4. Reads through the boot direct map (the first 4 GiB). Boot CPU only.
  */
 #include "drivers/acpi.h"
 
@@ -13,6 +13,9 @@
 #define BIOS_AREA_START 0xe0000
 #define BIOS_AREA_END 0x100000
 #define LAPIC_ENABLED BIT(0)
+#define PM_TIMER_LEN 4
+#define FADT_TIMER_32BIT BIT(8)
+#define SPACE_MEMORY 0
 
 enum { MADT_LAPIC = 0, MADT_LAPIC_OVERRIDE = 5, MADT_X2APIC = 9 };
 
@@ -39,6 +42,28 @@ struct madt {
 	struct sdt header;
 	u32 lapic_address, flags;
 	u8 entries[];
+} __packed;
+
+struct fadt {
+	struct sdt header;
+	u8 unused1[40];
+	u32 pm_timer_block;
+	u8 unused2[11], pm_timer_len;
+	u8 unused3[20];
+	u32 flags;
+	u8 reset[12];
+} __packed;
+static_assert(offsetof(struct fadt, pm_timer_block) == 76 && offsetof(struct fadt, flags) == 112,
+	      "");
+
+struct hpet {
+	struct sdt header;
+	u32 id;
+	u8 space, width, offset, access;
+	u64 address;
+	u8 number;
+	u16 min_tick;
+	u8 protection;
 } __packed;
 
 struct acpi_info acpi_info;
@@ -72,8 +97,8 @@ static const struct sdt *map_sdt(u64 pa)
 	return t;
 }
 
-/* Entries of the RSDT are 4 bytes, those of the XSDT 8, and not aligned. */
-static const struct madt *find_madt(const struct rsdp *rsdp)
+/* NULL: there is none. Entries of the RSDT are 4 bytes, those of the XSDT 8, and not aligned. */
+static const void *find_table(const struct rsdp *rsdp, const char *signature)
 {
 	bool x = rsdp->revision >= 2 && rsdp->xsdt;
 	const struct sdt *root = map_sdt(x ? rsdp->xsdt : rsdp->rsdt);
@@ -85,10 +110,10 @@ static const struct madt *find_madt(const struct rsdp *rsdp)
 
 		memcpy(&pa, p, x ? 8 : 4);
 		t = __va(pa);
-		if (pa < BOOT_MAP_END && !memcmp(t->signature, "APIC", 4))
-			return (const struct madt *)map_sdt(pa);
+		if (pa < BOOT_MAP_END && !memcmp(t->signature, signature, 4))
+			return map_sdt(pa);
 	}
-	panic("acpi: no MADT");
+	return NULL;
 }
 
 static void add_cpu(u32 apic_id, u32 flags)
@@ -126,9 +151,33 @@ static void parse_madt(const struct madt *madt)
 	}
 }
 
-void acpi_init(u64 rsdp)
+/* Old tables end before the 64-bit address; a reduced-hardware platform has no PM timer. */
+static void parse_fadt(const struct fadt *fadt)
 {
-	parse_madt(find_madt(find_rsdp(rsdp)));
+	if (!fadt || fadt->header.length < offsetof(struct fadt, reset))
+		return;
+	if (fadt->pm_timer_len != PM_TIMER_LEN || fadt->pm_timer_block > 0xffff)
+		return;
+	acpi_info.pm_timer_port = fadt->pm_timer_block;
+	acpi_info.pm_timer_mask = fadt->flags & FADT_TIMER_32BIT ? ~0U : BIT(24) - 1;
+}
+
+static void parse_hpet(const struct hpet *hpet)
+{
+	if (hpet && hpet->header.length >= sizeof(*hpet) && hpet->space == SPACE_MEMORY)
+		acpi_info.hpet_address = hpet->address;
+}
+
+void acpi_init(u64 hint)
+{
+	const struct rsdp *rsdp = find_rsdp(hint);
+	const struct madt *madt = find_table(rsdp, "APIC");
+
+	if (!madt)
+		panic("acpi: no MADT");
+	parse_madt(madt);
+	parse_fadt(find_table(rsdp, "FACP"));
+	parse_hpet(find_table(rsdp, "HPET"));
 	if (acpi_info.nr_ignored)
 		pr_warn("acpi: %u CPUs more than the %d that Pteron supports\n",
 			acpi_info.nr_ignored, MAX_CPUS);

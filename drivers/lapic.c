@@ -5,6 +5,7 @@
 #include "drivers/lapic.h"
 
 #include "kernel/clock.h"
+#include "kernel/clock_measure.h"
 #include "kernel/counters.h"
 #include "kernel/cpu.h"
 #include "kernel/interrupt.h"
@@ -37,7 +38,9 @@ enum {
 #define ICR_ASSERT BIT(14)
 #define ICR_BUSY BIT(12)
 #define DIVIDE_BY_1 0x0b
-#define CALIBRATION_NS 5000000
+#define LVT_MASKED BIT(16)
+#define LVT_PERIODIC BIT(17)
+#define SUPPOSED_HZ 1000000000UL
 
 static volatile u32 *mmio;
 static u32 apic_id_of[MAX_CPUS];
@@ -72,18 +75,26 @@ u32 lapic_id(void)
 	return cpu_features.x2apic ? read_reg(REG_ID) : read_reg(REG_ID) >> 24;
 }
 
+/* It counts down. */
+static u64 read_timer(void)
+{
+	return -(u64)read_reg(REG_TIMER_CURRENT);
+}
+
+/* Without an interrupt, from the largest value down, over and over. */
 static void calibrate_timer(void)
 {
-	u64 start = clock_ns(), ns;
+	const struct clock_counter timer = {"the local APIC's timer", SUPPOSED_HZ, ~0U, read_timer};
+	u64 tsc_hz;
 
-	write_reg(REG_TIMER_INITIAL, ~0u);
-	while (clock_ns() - start < CALIBRATION_NS)
-		cpu_relax();
-	ns = clock_ns() - start;
-	ticks_per_ms = (u64)(~0u - read_reg(REG_TIMER_CURRENT)) * 1000000 / ns;
+	write_reg(REG_LVT_TIMER, LVT_MASKED | LVT_PERIODIC | VECTOR_TIMER);
+	write_reg(REG_TIMER_INITIAL, ~0U);
+	tsc_hz = measure_hz(&timer, rdtsc);
 	write_reg(REG_TIMER_INITIAL, 0);
-	if (!ticks_per_ms)
-		panic("lapic: the timer does not count");
+	if (!tsc_hz)
+		panic("lapic: the timer does not count, or not evenly");
+	/* The TSC would be that fast if the timer were as fast as supposed. */
+	ticks_per_ms = mul_div(SUPPOSED_HZ, clock_tsc_hz(), tsc_hz) / 1000;
 }
 
 void lapic_init_cpu(void)
@@ -95,9 +106,9 @@ void lapic_init_cpu(void)
 		wrmsr(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
 	write_reg(REG_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
 	write_reg(REG_TIMER_DIVIDE, DIVIDE_BY_1);
-	write_reg(REG_LVT_TIMER, VECTOR_TIMER);
 	if (!ticks_per_ms)
 		calibrate_timer();
+	write_reg(REG_LVT_TIMER, VECTOR_TIMER);
 }
 
 static void send(u32 apic_id, u32 command)

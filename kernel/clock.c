@@ -1,72 +1,120 @@
 /*
- * The clock: TSC ticks since boot, scaled. The TSC is measured against channel 2 of the 8254 timer,
- * or taken from CPUID leaf 0x15 where the timer does not count (Intel SDM vol. 3, 18.7.3). No
+ * The clock: TSC ticks since boot, scaled. How fast the TSC is, is taken from who knows: the
+ * hypervisor, KVM's clock, or the CPU itself (clock_cpuid.h); else it is measured by a counter that
+ * can be read back (drivers/timers.h), whatever the host does meanwhile (clock_measure.h). No
  * locks.
  */
 #include "kernel/clock.h"
 
+#include "drivers/timers.h"
+#include "kernel/clock_cpuid.h"
 #include "kernel/io.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
+#include "mm/addr.h"
 
-#define PIT_HZ 1193182
-#define PIT_MEASURE_MS 10
-#define PIT_CHANNEL2 0x42
-#define PIT_COMMAND 0x43
-#define PIT_MODE0_CHANNEL2 0xb0
-#define SPEAKER_PORT 0x61
-#define SPEAKER_GATE2 0x01
-#define SPEAKER_DATA 0x02
-#define SPEAKER_OUT2 0x20
-#define PIT_TIMEOUT_READS 10000000
-#define SHIFT 24
+#define NS_PER_S 1000000000UL
+#define SHIFT 32
+#define MIN_HZ 10000000UL /* less, or more than MAX_HZ, is no TSC's rate */
+#define MAX_HZ 100000000000UL
 
-static u64 tsc_start, ns_mult; /* ns = ticks * ns_mult >> SHIFT */
+static u64 tsc_start, tsc_hz, ns_mult; /* ns = ticks * ns_mult >> SHIFT */
 
-/* TSC ticks in PIT_MEASURE_MS, or 0 if the timer's output never rises. */
-static u64 measure_by_pit(void)
+/* KVM fills the page, and keeps it up to date until it is told to stop. */
+static u64 hz_by_kvm_clock(void)
 {
-	u16 latch = PIT_HZ * PIT_MEASURE_MS / 1000;
-	unsigned reads = 0;
-	u64 start;
+	static volatile struct pvclock_time_info info __aligned(64);
+	u32 msr = kvm_clock_msr(cpuid), version, mul;
+	s8 shift;
 
-	outb(SPEAKER_PORT, (inb(SPEAKER_PORT) & ~SPEAKER_DATA) | SPEAKER_GATE2);
-	outb(PIT_COMMAND, PIT_MODE0_CHANNEL2);
-	outb(PIT_CHANNEL2, latch & 0xff);
-	outb(PIT_CHANNEL2, latch >> 8);
-	start = rdtsc();
-	while (!(inb(SPEAKER_PORT) & SPEAKER_OUT2))
-		if (++reads == PIT_TIMEOUT_READS)
-			return 0;
-	return rdtsc() - start;
+	if (!msr)
+		return 0;
+	wrmsr(msr, __pa_symbol(&info) | 1);
+	do {
+		version = info.version;
+		barrier();
+		mul = info.tsc_to_system_mul;
+		shift = info.tsc_shift;
+		barrier();
+	} while ((version & 1) || version != info.version);
+	wrmsr(msr, 0);
+	return pvclock_hz(mul, shift);
 }
 
-static u64 khz_by_cpuid(void)
+static u64 hz_by_measurement(const char **says)
 {
-	struct cpuid_regs r;
+	const struct clock_counter *timers;
+	unsigned n;
 
-	if (cpuid(0, 0).eax < 0x15)
-		return 0;
-	r = cpuid(0x15, 0);
-	return r.eax && r.ebx && r.ecx ? (u64)r.ecx * r.ebx / r.eax / 1000 : 0;
+	timers_find();
+	timers = timers_found(&n);
+
+	for (unsigned i = 0; i < n; i++) {
+		u64 hz = measure_hz(&timers[i], rdtsc);
+
+		*says = timers[i].name;
+		if (hz)
+			return hz;
+		pr_warn("clock: %s is of no use: its measurements do not agree\n", timers[i].name);
+	}
+	return 0;
+}
+
+static bool is_possible(u64 hz)
+{
+	return hz >= MIN_HZ && hz <= MAX_HZ;
+}
+
+static u64 find_tsc_hz(const char **says)
+{
+	u64 hz;
+
+	*says = "the hypervisor's CPUID";
+	if (is_possible(hz = tsc_hz_by_hypervisor(cpuid)))
+		return hz;
+	*says = "KVM's clock";
+	if (is_possible(hz = hz_by_kvm_clock()))
+		return hz;
+	*says = "CPUID leaf 0x15";
+	if (is_possible(hz = tsc_hz_by_crystal(cpuid)))
+		return hz;
+	if (is_possible(hz = hz_by_measurement(says)))
+		return hz;
+	*says = "CPUID leaf 0x16";
+	if (is_possible(hz = tsc_hz_by_base_frequency(cpuid)))
+		return hz;
+	panic("clock: neither a hypervisor nor CPUID nor any timer tells how fast the TSC is");
+}
+
+void clock_set_tsc_hz(u64 hz, const char *says)
+{
+	tsc_hz = hz;
+	ns_mult = (NS_PER_S << SHIFT) / hz;
+	tsc_start = rdtsc();
+	pr_info("clock: TSC at %lu.%03lu MHz, by %s\n", hz / 1000000, hz / 1000 % 1000, says);
 }
 
 void clock_init(void)
 {
-	u64 khz = measure_by_pit() / PIT_MEASURE_MS;
+	const char *says;
+	u64 hz = find_tsc_hz(&says);
 
-	if (!khz)
-		khz = khz_by_cpuid();
-	if (!khz)
-		panic("clock: neither the 8254 timer nor CPUID tells how fast the TSC is");
-	ns_mult = (1000000UL << SHIFT) / khz;
-	tsc_start = rdtsc();
-	pr_info("clock: TSC at %lu.%03lu MHz\n", khz / 1000, khz % 1000);
+	clock_set_tsc_hz(hz, says);
+}
+
+u64 clock_tsc_hz(void)
+{
+	return tsc_hz;
+}
+
+u64 clock_ticks_to_ns(u64 ticks)
+{
+	return (unsigned __int128)ticks * ns_mult >> SHIFT;
 }
 
 u64 native_clock_ns(void)
 {
-	return (unsigned __int128)(rdtsc() - tsc_start) * ns_mult >> SHIFT;
+	return clock_ticks_to_ns(rdtsc() - tsc_start);
 }
 
 void clock_delay_ns(u64 ns)

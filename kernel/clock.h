@@ -3,9 +3,16 @@
 
 #include "pv/pv_ops.h"
 
-/* Measure the TSC. Boot CPU, before anything asks for the time. */
+/* Find how fast the TSC is. Boot CPU, before anything asks for the time,
+ * after acpi_init() and the final direct map.
+ */
 void clock_init(void);
+/* The same where a hypervisor gives the time, too: the TSC makes @hz, as @says says. */
+void clock_set_tsc_hz(u64 hz, const char *says);
+u64 clock_tsc_hz(void);
 /* Nanoseconds since clock_init(), by the TSC; clock_ns() of the pv table asks this natively. */
 u64 native_clock_ns(void);
+/* TSC ticks as nanoseconds. */
+u64 clock_ticks_to_ns(u64 ticks);
 /* Busy-wait. */
 void clock_delay_ns(u64 ns);

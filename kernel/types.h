@@ -18,6 +18,7 @@ typedef uint32_t u32;
 typedef uint16_t u16;
 typedef uint8_t u8;
 typedef int64_t s64;
+typedef int8_t s8;
 
 typedef unsigned long vaddr_t;
 typedef u64 paddr_t;

@@ -319,6 +319,7 @@ void xen_entry_c(struct start_info *si)
 	boot_parse_params();
 	boot_report();
 	cpu_report();
+	xen_clock_init();
 	early_init();
 	early_release_image_tail(); /* Xen mapped it writable */
 	early_reserve(0, xen_first_free_pfn() << PAGE_SHIFT);

@@ -4,6 +4,8 @@
  *
  * Each vCPU has four ports: the timer and three IPIs. Its handlers run with events masked.
  */
+#include "kernel/clock.h"
+#include "kernel/clock_cpuid.h"
 #include "kernel/interrupt.h"
 #include "kernel/io.h"
 #include "kernel/panic.h"
@@ -140,6 +142,13 @@ u64 xen_clock_ns(void)
 	} while ((version & 1) || version != t->version);
 	preempt_enable_no_resched();
 	return ns;
+}
+
+void xen_clock_init(void)
+{
+	const struct vcpu_time_info *t = &this_cpu_read(vcpu)->time;
+
+	clock_set_tsc_hz(pvclock_hz(t->tsc_to_system_mul, t->tsc_shift), "Xen's time page");
 }
 
 static void xen_set_timer(u64 ns)

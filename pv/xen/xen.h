@@ -70,3 +70,5 @@ void xen_witness(bool end);
 void xen_irq_setup(void);
 void xen_irq_init_cpu(unsigned cpu);
 u64 xen_clock_ns(void);
+/* Boot: what Xen says of the TSC. */
+void xen_clock_init(void);
