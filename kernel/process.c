@@ -406,6 +406,7 @@ static void detach(int status)
 
 	spin_lock(&process_lock);
 	list_del(&current->thread_node);
+	cputime_add(&p->ended_threads, sched_cputime(current));
 	if (list_empty(&p->threads)) {
 		if (!p->exiting)
 			p->status = status;
@@ -542,9 +543,23 @@ int process_wait(int pid)
 	return status;
 }
 
+/* @zombie's time, with its children's, becomes that of children of @p. */
+static struct cputime_ns account_child(struct process *p, struct process *zombie)
+{
+	struct cputime_ns time;
+
+	spin_lock(&process_lock);
+	time = process_cputime(zombie);
+	cputime_ns_add(&time, zombie->children_time);
+	cputime_ns_add(&p->children_time, time);
+	spin_unlock(&process_lock);
+	return time;
+}
+
 long do_wait4(int pid, unsigned long status, int options, unsigned long rusage)
 {
 	struct process *self = current->process, *zombie;
+	struct cputime_ns time;
 	bool any;
 	long ret;
 
@@ -562,8 +577,8 @@ long do_wait4(int pid, unsigned long status, int options, unsigned long rusage)
 	if (!zombie)
 		return !any ? -ECHILD : options & WNOHANG ? 0 : -EINTR;
 	ret = zombie->pid;
-	if ((status && put_user32(status, zombie->status)) ||
-	    (rusage && clear_user(rusage, RUSAGE_SIZE)))
+	time = account_child(self, zombie);
+	if ((status && put_user32(status, zombie->status)) || (rusage && put_rusage(rusage, time)))
 		ret = -EFAULT;
 	process_free(zombie);
 	return ret;

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "kernel/cputime.h"
 #include "kernel/rlimit.h"
 #include "kernel/wait.h"
 
@@ -35,7 +36,10 @@ struct process {
 	bool orphan; /* nobody will wait: reaped at its end */
 	bool exiting, zombie;
 	int status;
-	u64 sig_ignored, sig_pending; /* bit n - 1: signal n; kernel/signal.c */
+	struct cputime ended_threads;
+	struct cputime_ns cputime_said;	 /* to user mode */
+	struct cputime_ns children_time; /* of those waited for, and of theirs */
+	u64 sig_ignored, sig_pending;	 /* bit n - 1: signal n; kernel/signal.c */
 
 	struct wait_queue child_event; /* a child has become a zombie */
 };
@@ -89,6 +93,8 @@ long do_clone(const struct pt_regs *regs, const struct clone_args *args);
 void do_exit_thread(int code) __noreturn;
 void do_exit_group(int status) __noreturn;
 long do_wait4(int pid, unsigned long status, int options, unsigned long rusage);
+/* A struct rusage that tells @time, for user mode: 0, -EFAULT. */
+long put_rusage(unsigned long addr, struct cputime_ns time);
 /* @tid: a user task, 0: the caller. -ESRCH, -EINVAL, -EFAULT. */
 long do_sched_setaffinity(int tid, size_t len, unsigned long mask);
 long do_sched_getaffinity(int tid, size_t len, unsigned long mask);

@@ -11,6 +11,7 @@
 #include "kernel/doors.h"
 #include "kernel/errno.h"
 #include "kernel/interrupt.h"
+#include "kernel/io.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/rng.h"
@@ -342,6 +343,30 @@ static void fpu_switch(struct task *prev, struct task *next)
 		fpu_load(&next->fpu);
 }
 
+static DEFINE_PER_CPU(u64, switched_at); /* by the TSC */
+
+static void account_switch(struct task *prev)
+{
+	u64 now = rdtsc();
+
+	prev->cputime.ticks += now - this_cpu_read(switched_at);
+	this_cpu_write(switched_at, now);
+}
+
+/* The run queue's lock keeps @t where it is: no switch adds to its time meanwhile. */
+struct cputime sched_cputime(struct task *t) __no_thread_safety
+{
+	unsigned long flags;
+	struct rq *rq = lock_task_rq(t, &flags);
+	struct cputime time = t->cputime;
+	u64 since = per_cpu(switched_at, t->cpu), now = rdtsc();
+
+	if (rq->curr == t && now > since)
+		time.ticks += now - since;
+	unlock_task_rq(rq, flags);
+	return time;
+}
+
 static void switch_to(struct rq *rq, struct task *prev, struct task *next, int migrate_to)
 {
 	count(CNT_CONTEXT_SWITCHES);
@@ -353,6 +378,7 @@ static void switch_to(struct rq *rq, struct task *prev, struct task *next, int m
 		timer_stop_tick();
 	}
 	assert_kernel_flags();
+	account_switch(prev);
 	rq->curr = next;
 	next->on_cpu = true;
 	if (prev->process)
@@ -468,12 +494,20 @@ void preempt_schedule_irq(void)
 	} while (need_resched());
 }
 
-void sched_tick(void)
+/* Which part of the time is user mode's: an estimate. */
+static void sample_mode(bool user)
+{
+	current->cputime.samples++;
+	current->cputime.user_samples += user;
+}
+
+void sched_tick(bool user)
 {
 	u64 now = clock_ns();
 
 	count(CNT_TIMER_TICKS);
 	if (timeouts_run(now) && !current->is_idle && sched_tuning.quantum_us) {
+		sample_mode(user);
 		arm_tick(now);
 		if (sched_has_runnable() || sched_tuning.migrate_permille)
 			set_need_resched();

@@ -26,8 +26,8 @@ void sched_yield_in_lock(void);
 bool sched_has_runnable(void);
 /* At the end of an interrupt that may preempt: interrupts are off. */
 void preempt_schedule_irq(void);
-/* The timer interrupt. */
-void sched_tick(void);
+/* The timer interrupt; @user: it interrupted user mode. */
+void sched_tick(bool user);
 void sched_ipi(void);
 
 /* First start of @t, on the least loaded CPU it may use. */
@@ -43,6 +43,9 @@ static inline void set_current_state(enum task_state state)
 {
 	xchg(&current->state, state);
 }
+
+/* The CPU time of @t, also while it runs. */
+struct cputime sched_cputime(struct task *t);
 
 /* 0, or -EINVAL if no online CPU is left. */
 int sched_setaffinity(struct task *t, const cpumask_t *mask);

@@ -122,16 +122,3 @@ SYSCALL_DEFINE2(sched_getparam, int, tid, unsigned long, param)
 		return -EINVAL;
 	return task_exists(tid) ? put_user32(param, 0) : -ESRCH;
 }
-
-/* --- resource usage --- */
-
-#define RUSAGE_SELF 0
-#define RUSAGE_CHILDREN (-1)
-#define RUSAGE_THREAD 1
-
-SYSCALL_DEFINE2(getrusage, int, who, unsigned long, addr)
-{
-	if (who != RUSAGE_SELF && who != RUSAGE_CHILDREN && who != RUSAGE_THREAD)
-		return -EINVAL;
-	return clear_user(addr, RUSAGE_SIZE); /* nothing is counted for each process */
-}

@@ -6,13 +6,14 @@
 #include "kernel/errno.h"
 #include "kernel/futex.h"
 #include "kernel/syscall.h"
+#include "kernel/syscall_time.h"
 #include "kernel/timeout.h"
 #include "kernel/uaccess.h"
 #include "kernel/unsupported.h"
 
-#define NS_PER_S 1000000000UL
+#define COARSE_NS 4000000UL /* HZ is 250 */
 /* REALTIME, MONOTONIC, MONOTONIC_RAW, both COARSE ones, BOOTTIME and TAI: all of them count from
- * boot. The time that a process or thread was running is not kept. */
+ * boot. The ALARM ones need an alarm that wakes the machine, and there is none. */
 #define CLOCKS_KNOWN 0x8f3U
 #define NR_CLOCKS 12
 #define TIMER_ABSTIME 1
@@ -126,22 +127,61 @@ static bool clock_known(int id)
 	return id >= 0 && id < NR_CLOCKS && (CLOCKS_KNOWN & BIT(id));
 }
 
+/* The time by @id, which the errors say may not be: -EINVAL. */
+static long read_clock(int id, u64 *ns)
+{
+	if (is_cpu_clock(id))
+		return cpu_clock_read(id, ns);
+	*ns = clock_ns();
+	return clock_known(id) ? 0 : -EINVAL;
+}
+
+static long read_resolution(int id, u64 *ns)
+{
+	if (is_cpu_clock(id))
+		return cpu_clock_resolution(id, ns);
+	*ns = id == CLOCK_REALTIME_COARSE || id == CLOCK_MONOTONIC_COARSE ? COARSE_NS : 1;
+	return clock_known(id) ? 0 : -EINVAL;
+}
+
+static long put_timespec(unsigned long addr, u64 ns)
+{
+	u64 ts[2] = {ns / NS_PER_S, ns % NS_PER_S};
+
+	return copy_to_user(addr, ts, sizeof(ts));
+}
+
 SYSCALL_DEFINE2(clock_gettime, int, id, unsigned long, addr)
 {
-	u64 ns = clock_ns(), ts[2] = {ns / NS_PER_S, ns % NS_PER_S};
+	u64 ns;
+	long err = read_clock(id, &ns);
 
-	if (!clock_known(id))
-		return -EINVAL;
-	return copy_to_user(addr, ts, sizeof(ts));
+	return err ? err : put_timespec(addr, ns);
 }
 
 SYSCALL_DEFINE2(clock_getres, int, id, unsigned long, addr)
 {
-	u64 ts[2] = {0, 1};
+	u64 ns;
+	long err = read_resolution(id, &ns);
 
-	if (!clock_known(id))
-		return -EINVAL;
-	return addr ? copy_to_user(addr, ts, sizeof(ts)) : 0;
+	return err || !addr ? err : put_timespec(addr, ns);
+}
+
+SYSCALL_DEFINE1(time, unsigned long, addr)
+{
+	u64 now = clock_ns() / NS_PER_S;
+
+	return addr && copy_to_user(addr, &now, sizeof(now)) ? -EFAULT : (long)now;
+}
+
+/* The time zone is Greenwich's, without summer time. */
+SYSCALL_DEFINE2(gettimeofday, unsigned long, addr, unsigned long, zone)
+{
+	u64 ns = clock_ns(), tv[2] = {ns / NS_PER_S, ns % NS_PER_S / 1000};
+
+	if (addr && copy_to_user(addr, tv, sizeof(tv)))
+		return -EFAULT;
+	return zone && clear_user(zone, 2 * sizeof(u32)) ? -EFAULT : 0;
 }
 
 /* Only the end of the process comes before the time is over, so nobody reads what was left. */
@@ -153,13 +193,27 @@ SYSCALL_DEFINE2(nanosleep, unsigned long, request, unsigned long, left __unused)
 	return err ? err : sleep_until(deadline);
 }
 
+static bool may_sleep_on(int id)
+{
+	return id == CLOCK_REALTIME || id == CLOCK_MONOTONIC || id == CLOCK_BOOTTIME ||
+	       id == CLOCK_TAI;
+}
+
+/* As Linux: first the clock, then whether it can be slept on, then the time (posix-timers.c). */
 SYSCALL_DEFINE4(clock_nanosleep, int, id, int, flags, unsigned long, request, unsigned long,
 		left __unused)
 {
-	u64 deadline;
-	long err = read_deadline(request, flags & TIMER_ABSTIME, &deadline);
+	bool absolute = flags & TIMER_ABSTIME;
+	u64 time;
+	long err;
 
-	if (!clock_known(id))
+	if (id >= 0 && !clock_known(id) && !is_cpu_clock(id) && !is_alarm_clock(id))
 		return -EINVAL;
-	return err ? err : sleep_until(deadline);
+	if (id == CLOCK_THREAD_CPUTIME_ID || is_file_clock(id) ||
+	    (!is_cpu_clock(id) && !may_sleep_on(id)))
+		return -EOPNOTSUPP;
+	err = read_deadline(request, absolute || is_cpu_clock(id), &time);
+	if (err)
+		return err;
+	return is_cpu_clock(id) ? cpu_clock_sleep(id, time, absolute) : sleep_until(time);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kernel/cpumask.h"
+#include "kernel/cputime.h"
 #include "kernel/fault_loop.h"
 #include "kernel/fpu.h"
 #include "kernel/list.h"
@@ -58,6 +59,7 @@ struct task {
 	bool on_rq;
 	bool on_cpu; /* its registers are in a CPU, not at `sp` */
 	struct list_head rq_node;
+	struct cputime cputime; /* until it was last switched to */
 
 	/* Set by anyone, acted on by the task on its way to user mode, or by the scheduler. */
 	u32 work;	/* TASK_WORK_* */
@@ -74,6 +76,7 @@ struct task {
 	struct list_head task_node;
 	/* Under the lock of the process. */
 	struct list_head thread_node;
+	struct cputime_ns cputime_said; /* to user mode */
 
 	struct fpu_image fpu; /* user tasks only, while not running */
 };

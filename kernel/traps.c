@@ -174,13 +174,13 @@ static void call_timer_hook(void)
 		hook();
 }
 
-void handle_vector(unsigned vector)
+void handle_vector(const struct pt_regs *regs, unsigned vector)
 {
 	irq_enter();
 	switch (vector) {
 	case VECTOR_TIMER:
 		call_timer_hook();
-		sched_tick();
+		sched_tick(user_mode(regs));
 		break;
 	case VECTOR_RESCHED:
 		sched_ipi();
@@ -207,7 +207,7 @@ static void do_interrupt(const struct pt_regs *regs, unsigned vector)
 {
 	if (vector == VECTOR_SPURIOUS)
 		return; /* not acknowledged: Intel SDM vol. 3, 11.9 */
-	handle_vector(vector);
+	handle_vector(regs, vector);
 	interrupt_return(regs);
 }
 

@@ -65,7 +65,7 @@ static inline void prepare_user_mode(struct pt_regs *regs)
 void exit_to_user_mode(struct pt_regs *regs);
 
 /* One interrupt, with interrupts off; then, after the last, perhaps another task. */
-void handle_vector(unsigned vector);
+void handle_vector(const struct pt_regs *regs, unsigned vector);
 void interrupt_return(const struct pt_regs *regs);
 void do_page_fault(struct pt_regs *regs, unsigned long addr);
 

@@ -159,7 +159,7 @@ static void xen_set_timer(u64 ns)
 		  xen_vcpu_op(VCPUOP_set_singleshot_timer, smp_processor_id(), &timer));
 }
 
-static void handle_ports(u64 *word, unsigned first)
+static void handle_ports(const struct pt_regs *regs, u64 *word, unsigned first)
 {
 	u64 pending = READ_ONCE(*word) & ~READ_ONCE(xen_shared_info->evtchn_mask[first / 64]) &
 		      this_cpu_ptr(own_ports)[0][first / 64];
@@ -169,7 +169,7 @@ static void handle_ports(u64 *word, unsigned first)
 
 		clear_bit_atomic((u64 *)xen_shared_info->evtchn_pending, port);
 		if (vector_of_port[port])
-			handle_vector(vector_of_port[port]);
+			handle_vector(regs, vector_of_port[port]);
 	}
 }
 
@@ -187,7 +187,7 @@ void xen_upcall(struct pt_regs *regs)
 		for (; words; words &= words - 1) {
 			unsigned w = __builtin_ctzll(words);
 
-			handle_ports((u64 *)&xen_shared_info->evtchn_pending[w], w * 64);
+			handle_ports(regs, (u64 *)&xen_shared_info->evtchn_pending[w], w * 64);
 		}
 	}
 	interrupt_return(regs);

@@ -10,7 +10,7 @@ from harness import program
 from harness.catalogue import ROOT
 
 # What the programs say and how they end must be the same on Linux; so it is asked, not written here.
-RUNS = [["hello", "two words", "a,b+c%20d\"e'f", "", "-x"], ["threads"], ["memory"], ["forks"], ["calls", "CPUS"]]
+RUNS = [["hello", "two words", "a,b+c%20d\"e'f", "", "-x"], ["threads"], ["memory"], ["forks"], ["cputime"], ["calls", "CPUS"]]
 WAYS = [("qemu", "native", 1), ("qemu", "native", 4), ("qemu", "deferred", 4), ("qemu", "shadow", 4), ("xen", "xen", 4)]
 # argument of end: the exit status, or minus the signal, as subprocess tells it
 ENDS = {"exit 0": 0, "exit 3": 3, "exit 255": 255, "thread 4": 4, "asleep 5": 5, "abort": -6, "raise 15": -15, "blocked 10": -10,
