@@ -7,7 +7,8 @@
  * is counted twice. On Xen each table is made read-only and pinned on the way, from the reserve or
  * anew: an entry of one that was not would be refused, and a store to one that was would fault.
  */
-#include "kernel/sched.h"
+#include "kernel/printk.h"
+#include "kernel/wait.h"
 #include "mm/pgtable.h"
 #include "tests/ktest.h"
 #include "tests/unit/test_mm.h"
@@ -17,6 +18,7 @@
 #define PLACES 24 /* more than a round finds in reserve now and then */
 #define BASE 0x10000000000UL
 
+static struct wait_queue turns, arrivals;
 static struct {
 	struct mm *mm;
 	atomic_t arrived;
@@ -26,11 +28,27 @@ static struct {
 	pfn_t table[THREADS][PLACES];
 } race;
 
-/* Wait until the thread that leads has begun turn @turn. */
+/*
+ * Wait until the thread that leads has begun turn @turn. Asleep: a CPU that only yields is one that
+ * works, for a hypervisor, and keeps those waiting that it waits for.
+ */
 static void wait_for_turn(u32 turn)
 {
-	while (smp_load_acquire(&race.turn) < turn)
-		sched_yield();
+	wait_event(&turns, smp_load_acquire(&race.turn) >= turn);
+}
+
+static void begin_turn(u32 turn)
+{
+	atomic_set(&race.arrived, 0);
+	smp_store_release(&race.turn, turn);
+	wake_up_all(&turns);
+	wait_event(&arrivals, atomic_read(&race.arrived) == THREADS);
+}
+
+static void arrive(void)
+{
+	if (atomic_inc_return(&race.arrived) == THREADS)
+		wake_up_all(&arrivals);
 }
 
 static void racer(void *arg)
@@ -47,7 +65,7 @@ static void racer(void *arg)
 			race.found[self][i] = pmd;
 			race.table[self][i] = pmd_pfn(*(volatile pmd_t *)pmd);
 		}
-		atomic_inc(&race.arrived);
+		arrive();
 	}
 }
 
@@ -90,19 +108,20 @@ static void tables_are_made_once(struct ktest *t)
 	race.mm = mm_alloc();
 	BUG_ON(!race.mm);
 	race.turn = 0;
+	wait_queue_init(&turns);
+	wait_queue_init(&arrivals);
 	for (unsigned long i = 0; i < THREADS; i++)
 		kthread_run("pin", racer, (void *)i);
 	for (u32 round = 1; round <= ROUNDS; round++) {
 		s64 before = page_kind_count(PAGE_TABLE);
 
 		choose_places(t);
-		atomic_set(&race.arrived, 0);
-		smp_store_release(&race.turn, round);
-		while (atomic_read(&race.arrived) < THREADS)
-			sched_yield();
+		begin_turn(round);
 		check_places(t);
 		drop_tables();
 		KEXPECT_EQ(t, page_kind_count(PAGE_TABLE), before);
+		if (round % (ROUNDS / 4) == 0)
+			printk("    # pin: %u of %u rounds\n", round, ROUNDS);
 	}
 	await_tasks(tasks);
 	mm_put(race.mm);
