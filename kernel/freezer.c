@@ -69,8 +69,10 @@ void freezer_freeze(void)
 	do {
 		c.all_at_rest = true;
 		for_each_task(ask_and_check, &c);
-		if (!c.all_at_rest)
+		if (!c.all_at_rest) {
 			sched_yield();
+			cpu_relax(); /* where QEMU has one thread for all CPUs, the others */
+		}
 	} while (!c.all_at_rest);
 }
 

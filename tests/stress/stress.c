@@ -61,7 +61,7 @@ static void auditor_main(void *unused __unused)
 	}
 	smp_store_release(&auditor.stopped, true);
 	while (!READ_ONCE(auditor.released))
-		sched_yield(); /* others may still be about to wake this task */
+		let_others_run(); /* others may still be about to wake this task */
 }
 
 static void start_auditor(void)

@@ -17,7 +17,7 @@ static struct {
 static void act_late(void *arg __unused)
 {
 	while (!smp_load_acquire(&late.go))
-		sched_yield();
+		let_others_run();
 	late.act();
 	smp_store_release(&late.done, true);
 }

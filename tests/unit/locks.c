@@ -32,7 +32,7 @@ static void run_threads(void (*fn)(void *arg))
 	for (unsigned long i = 0; i < THREADS; i++)
 		kthread_run("locks", fn, (void *)i);
 	while (atomic_read(&running))
-		sched_yield();
+		let_others_run();
 	await_tasks(tasks);
 }
 

@@ -52,7 +52,7 @@ static void sleeper(void *arg)
 
 	atomic_inc(&scene.there);
 	while (!smp_load_acquire(&scene.go))
-		sched_yield();
+		let_others_run();
 	if (scene.delay)
 		WRITE_ONCE(scene.deadline[i], clock_ns() + scene.delay);
 	while (!smp_load_acquire(&scene.over) && clock_ns() < READ_ONCE(scene.deadline[i])) {
