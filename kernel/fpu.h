@@ -9,16 +9,7 @@
 #pragma once
 
 #include "kernel/cpu.h"
-
-/* What FXSAVE stores: AMD APM vol. 2, 11.4.4. */
-struct fpu_image {
-	u16 fcw, fsw;
-	u8 ftw, reserved;
-	u16 fop;
-	u64 fip, fdp;
-	u32 mxcsr, mxcsr_mask;
-	u8 st[8][16], xmm[16][16], unused[96];
-} __aligned(16);
+#include "kernel/fpu_image.h"
 
 /* psABI 3.4.1: all exceptions masked, 64 bits of precision, round to nearest; registers are zero.
  */

@@ -129,7 +129,7 @@ static void fill(void *p, size_t n, struct rng *rng)
 }
 
 /* Anything that may be loaded, and no exception that waits for the next instruction. */
-static void choose_fpu(struct fpu *f, struct rng *rng)
+static void choose_fpu(struct fpu_image *f, struct rng *rng)
 {
 	memset(f, 0, sizeof(*f));
 	fill(f->st, sizeof(f->st) + sizeof(f->xmm), rng);
@@ -175,7 +175,7 @@ void door_go(struct door *d, const char *way)
 
 static void check_fpu(const struct door *d)
 {
-	const struct fpu *in = &d->in_fpu, *out = &d->out_fpu;
+	const struct fpu_image *in = &d->in_fpu, *out = &d->out_fpu;
 
 	CHECK(out->fcw == in->fcw, "FCW was %x, is %x", in->fcw, out->fcw);
 	CHECK(out->fsw == in->fsw, "FSW was %x, is %x", in->fsw, out->fsw);
@@ -218,7 +218,7 @@ void door_expect_syscall(struct door *d, long result, const char *back)
 
 void door_check_start(void)
 {
-	const struct fpu *f = (const struct fpu *)start_state.fpu;
+	const struct fpu_image *f = (const struct fpu_image *)start_state.fpu;
 	u16 sel[4];
 
 	for (unsigned i = 0; i < ARRAY_SIZE(start_state.regs); i++)

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "kernel/fpu_image.h"
 #include "tests/user/lib/user.h"
 
 #define FLAGS_FIXED 0x202 /* bit 1 and IF */
@@ -17,15 +18,6 @@
 
 enum { AX, BX, CX, DX, SI, DI, BP, R8, R9, R10, R11, R12, R13, R14, SP, FLAGS, NR_REGS };
 
-struct fpu {
-	u16 fcw, fsw;
-	u8 ftw, reserved;
-	u16 fop;
-	u64 fip, fdp;
-	u32 mxcsr, mxcsr_mask;
-	u8 st[8][16], xmm[16][16], unused[96];
-} __aligned(16);
-
 /* door.c has the offsets. */
 struct door {
 	u64 in[NR_REGS], out[NR_REGS];
@@ -35,7 +27,7 @@ struct door {
 	u64 in_fs, in_gs;
 	u16 in_sel[4];
 	u64 unused[7];
-	struct fpu in_fpu, out_fpu;
+	struct fpu_image in_fpu, out_fpu;
 } __aligned(64);
 static_assert(offsetof(struct door, out) == 128, "door.c");
 static_assert(offsetof(struct door, way) == 256, "door.c");
