@@ -3,7 +3,6 @@
  * not permitted. mm/fault.c does the rest.
  */
 #include "kernel/counters.h"
-#include "kernel/cpu.h"
 #include "kernel/fault_loop.h"
 #include "kernel/irqflags.h"
 #include "kernel/layout.h"
@@ -103,23 +102,47 @@ static void fail_user_copy(struct pt_regs *regs, unsigned long addr)
 		kernel_fault(regs, addr);
 }
 
-/* With SMAP user memory is open while AC is set; a copy that forgot to open it would fault for
- * ever. */
+/* One that forgot to open user memory would fault for ever. */
 static bool is_user_copy(const struct pt_regs *regs)
 {
 	struct pt_regs copy = *regs;
 
-	return (!cpu_features.smap || (regs->flags & FLAGS_AC)) && fixup_exception(&copy);
+	return !smap_keeps_out(regs) && fixup_exception(&copy);
+}
+
+/* A fault that is nobody's access to user memory: it is a bug, a crime, or a TLB that is behind. */
+static void fault_elsewhere(struct pt_regs *regs, unsigned long addr)
+{
+	if (!user_mode(regs) && is_spurious_kernel_fault(regs, addr)) {
+		count(CNT_SPURIOUS_FAULTS);
+		return;
+	}
+	if (!user_mode(regs) || (regs->orig_ax & PF_RSVD))
+		kernel_fault(regs, addr);
+	local_irq_enable();
+	kill_current_process(regs, SIGSEGV, "access to the kernel's half", addr);
 }
 
 /*
- * The CPU went to memory on its own account for an instruction of user mode, as QEMU does for the
- * frame of an iretq. SMAP keeps it out whatever the entry says, so that nothing could be served.
+ * A fault of user memory by a supervisor access: true if it is refused. From user mode the CPU
+ * makes one on its own account, as QEMU does for the frame of an iretq; SMAP keeps it out whatever
+ * the entry says, so that nothing could be served. In the kernel it must be a user copy.
  */
-static void refuse_implicit(const struct pt_regs *regs, unsigned long addr)
+static bool refuse_supervisor(struct pt_regs *regs, unsigned long addr)
 {
-	local_irq_enable();
-	kill_current_process(regs, SIGSEGV, "supervisor access from user mode", addr);
+	if (user_mode(regs)) {
+		if (!smap_keeps_out(regs))
+			return false;
+		local_irq_enable();
+		kill_current_process(regs, SIGSEGV, "supervisor access from user mode", addr);
+		return true;
+	}
+	if (!is_user_copy(regs))
+		kernel_fault(regs, addr);
+	if (current->mm && !current->pagefault_disabled && !preempt_count())
+		return false;
+	fail_user_copy(regs, addr);
+	return true;
 }
 
 void do_page_fault(struct pt_regs *regs, unsigned long addr)
@@ -128,33 +151,17 @@ void do_page_fault(struct pt_regs *regs, unsigned long addr)
 	struct mm *mm = current->mm;
 	enum fault_result result;
 
-	if (unlikely(!(error & PF_USER)) && user_mode(regs) && cpu_features.smap) {
-		refuse_implicit(regs, addr);
-		return;
-	}
 	if (addr <= USER_END && pv_fix_fault(regs, addr)) {
 		fault_check_progress(regs, addr);
 		return;
 	}
-	if (unlikely(addr > USER_END || (error & PF_RSVD))) {
-		if (!user_mode(regs) && is_spurious_kernel_fault(regs, addr)) {
-			count(CNT_SPURIOUS_FAULTS);
+	if (unlikely(addr > USER_END || (error & (PF_RSVD | PF_USER)) != PF_USER)) {
+		if (addr > USER_END || (error & PF_RSVD)) {
+			fault_elsewhere(regs, addr);
 			return;
 		}
-		if (user_mode(regs) && !(error & PF_RSVD)) {
-			local_irq_enable();
-			kill_current_process(regs, SIGSEGV, "access to the kernel's half", addr);
+		if (refuse_supervisor(regs, addr))
 			return;
-		}
-		kernel_fault(regs, addr);
-	}
-	if (!user_mode(regs)) {
-		if (!is_user_copy(regs))
-			kernel_fault(regs, addr);
-		if (!mm || current->pagefault_disabled || preempt_count()) {
-			fail_user_copy(regs, addr);
-			return;
-		}
 	}
 	ASSERT(!current->lazy_mmu);
 	trace(TRACE_FAULT, mm, addr, error);

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "kernel/cpu.h"
 #include "kernel/doors.h"
 #include "kernel/irqflags.h"
 #include "kernel/panic.h"
@@ -35,6 +36,17 @@ enum trap {
 #define PF_USER BIT(2)
 #define PF_RSVD BIT(3)
 #define PF_INSTR BIT(4)
+
+/*
+ * The page fault at @regs was a supervisor access, which SMAP keeps out of user memory whatever the
+ * entries say. AC opens it to the kernel, but not to what the CPU does on its own account for user
+ * mode (Intel SDM vol. 3, 4.6.1: implicit accesses).
+ */
+static inline bool smap_keeps_out(const struct pt_regs *regs)
+{
+	return cpu_features.smap && !(regs->orig_ax & PF_USER) &&
+	       (user_mode(regs) || !(regs->flags & FLAGS_AC));
+}
 
 /* The signal that ends a program which raises exception @vector, as on Linux. */
 int trap_signal(unsigned vector);

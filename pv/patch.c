@@ -35,7 +35,7 @@ templates[] = {
 	{native_safe_halt, 2, {0xfb, 0xf4}},                             /* sti; hlt */
 	{native_stac, 3, {0x0f, 0x01, 0xcb}},                            /* stac */
 	{native_clac, 3, {0x0f, 0x01, 0xca}},                            /* clac */
-	{native_lfence, 3, {0x0f, 0xae, 0xe8}},                          /* lfence */
+	{native_lfence, 6, {CS, CS, CS, 0x0f, 0xae, 0xe8}},              /* lfence */
 	{native_clac_lfence, 6, {0x0f, 0x01, 0xca, 0x0f, 0xae, 0xe8}},   /* clac; lfence */
 	{native_nop, 0, {0}},                                            /* */
 	{native_fix_fault, 2, {0x31, 0xc0}},                             /* xor %eax, %eax */

@@ -195,8 +195,11 @@ static __noinline enum fill reclaim_and_fill(unsigned long addr, unsigned long e
 /* The fault's context has interrupts off; a reclaim needs them, and so does its flush. */
 static bool shadow_fix_fault(const struct pt_regs *regs, unsigned long addr)
 {
-	enum fill result = fill_address(addr, regs->orig_ax, NULL);
+	enum fill result;
 
+	if (unlikely(smap_keeps_out(regs)))
+		return false;
+	result = fill_address(addr, regs->orig_ax, NULL);
 	if (result == FILL_NO_FRAME) {
 		if (!(regs->flags & FLAGS_IF) || in_interrupt())
 			panic_regs(

@@ -27,7 +27,7 @@ static const struct {
 	{&pv_ops.cpu.uaccess_begin, native_stac, 3, {0x0f, 0x01, 0xcb}},
 	{&pv_ops.cpu.uaccess_end, native_clac, 3, {0x0f, 0x01, 0xca}},
 	{&pv_ops.cpu.enter_kernel, native_clac, 3, {0x0f, 0x01, 0xca}},
-	{&pv_ops.cpu.enter_kernel, native_lfence, 3, {0x0f, 0xae, 0xe8}},
+	{&pv_ops.cpu.enter_kernel, native_lfence, 6, {0x2e, 0x2e, 0x2e, 0x0f, 0xae, 0xe8}},
 	{&pv_ops.cpu.enter_kernel, native_clac_lfence, 6, {0x0f, 0x01, 0xca, 0x0f, 0xae, 0xe8}},
 };
 
