@@ -12,7 +12,7 @@ static void run(struct ktest *t)
 	static const struct stress s = {
 		.program = "doors",
 		.processes = 2,
-		.rounds = 6,
+		.rounds = 4,
 		.tuning = {.quantum_us = 150, .migrate_permille = 200},
 		.must_count = {CNT_FORKS, CNT_KILLED_TASKS},
 		.nr_must_count = 2,
