@@ -183,6 +183,7 @@ static void xen_set_tables(const struct table_change *change, unsigned n)
 	}
 	count(CNT_TABLE_UPDATES);
 	preempt_disable();
+	assert_may_continue(); /* a single one, too */
 	apply(u, used, (unsigned long)__builtin_return_address(0));
 	preempt_enable();
 }

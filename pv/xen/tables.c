@@ -86,6 +86,7 @@ static void unmake_table(u64 p)
 	};
 
 	preempt_disable(); /* as in xen_set_tables() */
+	assert_may_continue();
 	xen_multicall(calls, ARRAY_SIZE(calls));
 	preempt_enable();
 	check("unpinning", p, calls[0].result);

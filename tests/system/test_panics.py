@@ -82,6 +82,14 @@ def test_is_noticed_on_xen(boot, name):
     assert re.search(r"# cpu \d: stopped in task idle/\d at \w+\+0x", text)
 
 
+@pytest.mark.parametrize("name", ["write_text", "write_text_through_direct_map", "execute_data"])
+def test_rights_of_the_image_on_xen(boot, name):
+    """Where the tables of the image are Xen's, and a dom0's plain stores might be emulated."""
+    result = boot(on="xen", backend="xen", cpus=1, mem=128, append=f"panic={name}")
+    assert result.verdict == "crashed" and result.exit_code == 3
+    assert re.search("# panic: .*" + REPORTS[name], "\n".join(result.output.lines))
+
+
 def test_report_is_complete(boot):
     """Everything that a panic promises to print."""
     result = boot(backend="deferred", cpus=3, mem=128, append="panic=read_hazard")

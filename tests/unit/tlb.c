@@ -230,6 +230,25 @@ static void an_exact_range_is_exact(struct ktest *t)
 	tlb_flush_exact = exact;
 }
 
+/* The same by the backend's own flush: this CPU has followed the other's only if it knows. */
+static void an_earlier_change_is_not_claimed(struct ktest *t)
+{
+	setup();
+	for (unsigned n = 1; n < 4; n += 2) {
+		start_over();
+		map(0, 1, 1);
+		tlb_new_generation(area.mm);
+		map(1, 1 + n, 1);
+		flush_tlb_range(area.mm, ADDR + PAGE_SIZE, ADDR + (1 + n) * PAGE_SIZE);
+		if (tlb_followed_here(area.mm) == READ_ONCE(area.mm->tlb.generation.v))
+			KEXPECT_EQ(t, read(0), 1);
+		use(NULL);
+		use(area.mm);
+		expect_new(t, 0, 1 + n);
+	}
+	teardown();
+}
+
 static void an_idle_cpu_catches_up(struct ktest *t)
 {
 	u64 caught_up;
@@ -416,6 +435,53 @@ static void changes_while_it_is_loaded(struct ktest *t)
 	mm_put(other);
 }
 
+/* --- another flusher, who is as far as its generation, at each boundary of the first --- */
+
+static void another_flusher_at_target(struct pt_regs *regs __unused)
+{
+	if (flusher.boundary++ != flusher.target)
+		return;
+	map(PAGES - 1, PAGES, 1);
+	tlb_new_generation(area.mm);
+}
+
+/* This CPU may claim to have followed the other only if it has forgotten the other's entry, too. */
+static bool another_at_boundary(struct ktest *t, unsigned nr_pages, unsigned target)
+{
+	start_over();
+	map(0, nr_pages, 1);
+	flusher = (typeof(flusher)){.target = target};
+	step_begin();
+	flush_tlb_range(area.mm, ADDR, ADDR + nr_pages * PAGE_SIZE);
+	step_end();
+	if (flusher.boundary <= target)
+		return false;
+	if (tlb_followed_here(area.mm) == READ_ONCE(area.mm->tlb.generation.v))
+		KEXPECT_EQ(t, read(PAGES - 1), 1);
+	use(NULL);
+	use(area.mm);
+	expect_new(t, PAGES - 1, PAGES);
+	expect_new(t, 0, nr_pages);
+	return true;
+}
+
+static void others_advance_meanwhile(struct ktest *t)
+{
+	static const unsigned lengths[] = {1, 3, TLB_FLUSH_CEILING + 1};
+
+	setup();
+	set_step_hook(another_flusher_at_target);
+	for (unsigned k = 0; k < ARRAY_SIZE(lengths); k++) {
+		unsigned target = 0;
+
+		while (another_at_boundary(t, lengths[k], target) && !t->failures)
+			target++;
+		KEXPECT(t, target > 20);
+	}
+	set_step_hook(NULL);
+	teardown();
+}
+
 /* --- a CPU that comes at each boundary of the flusher --- */
 
 /* It has the mm loaded without using it, its TLB knows an entry that changes, and it comes back. */
@@ -439,6 +505,9 @@ static void comer_main(void *unused __unused)
 		while (smp_load_acquire(&comer.asked) == comer.done)
 			cpu_relax();
 		wish = comer.wish;
+		/* What others have invalidated here this CPU follows when it comes back. */
+		if (wish == COMER_KNOWS_AND_IDLES)
+			use(NULL);
 		if (wish != COMER_LOOKS)
 			use(area.mm);
 		if (wish != COMER_COMES)
@@ -481,10 +550,18 @@ static bool come_at_boundary(struct ktest *t, unsigned target)
 	return true;
 }
 
+/* A backend that looks at the CPUs before its updates must have found some that came later. */
+static void expect_latecomers(struct ktest *t, u64 before)
+{
+	if (pv_ops.mmu.flush_tlb != tlb_flush_by_call)
+		KEXPECT(t, counter_sum(CNT_LATE_FLUSHES) - before > 5);
+}
+
 static void a_cpu_comes_during_a_flush(struct ktest *t)
 {
 	const cpumask_t everywhere = cpu_online_mask, here = cpumask_of(0), there = cpumask_of(1);
 	const unsigned tasks = task_count();
+	const u64 late = counter_sum(CNT_LATE_FLUSHES);
 	unsigned target = 0;
 
 	if (cpumask_weight(&cpu_online_mask) == 1) {
@@ -505,6 +582,7 @@ static void a_cpu_comes_during_a_flush(struct ktest *t)
 		target++;
 	set_step_hook(NULL);
 	KEXPECT(t, target > 20);
+	expect_latecomers(t, late);
 	ask_comer(COMER_ENDS);
 	teardown();
 	BUG_ON(sched_setaffinity(current, &everywhere));
@@ -516,6 +594,7 @@ static const struct ktest_case cases[] = {
 	{"few_pages_are_invalidated_alone", few_pages_are_invalidated_alone},
 	{"an_earlier_change_is_not_forgotten", an_earlier_change_is_not_forgotten},
 	{"an_exact_range_is_exact", an_exact_range_is_exact},
+	{"an_earlier_change_is_not_claimed", an_earlier_change_is_not_claimed},
 	{"an_idle_cpu_catches_up", an_idle_cpu_catches_up},
 	{"two_are_owed", two_are_owed},
 	{"another_mm_comes_between", another_mm_comes_between},
@@ -523,6 +602,7 @@ static const struct ktest_case cases[] = {
 	{"unlinked_tables_are_left", unlinked_tables_are_left},
 	{"changes_while_idle_ends", changes_while_idle_ends},
 	{"changes_while_it_is_loaded", changes_while_it_is_loaded},
+	{"others_advance_meanwhile", others_advance_meanwhile},
 	{"a_cpu_comes_during_a_flush", a_cpu_comes_during_a_flush},
 };
 KTEST_SUITE(tlb_suite, "tlb", "which CPUs an invalidation concerns", true, cases);
