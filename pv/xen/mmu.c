@@ -93,6 +93,8 @@ static void xen_issue(struct batch *b)
 			calls[n++] = xen_call_mmuext_op(&flush.op, 1);
 		}
 	}
+	/* A vCPU that reloads its TLB after the flush finds the new entries. */
+	ASSERT(!b->n || calls[0].op == __HYPERVISOR_mmu_update);
 	xen_multicall(calls, n);
 	if (b->n)
 		batch_check_applied(b->update, b->n, calls[0].result, done, b->caller, true);

@@ -297,6 +297,28 @@ static void two_are_owed(struct ktest *t) __no_thread_safety
 	mm_put(other);
 }
 
+/* One update and one page to invalidate: where a backend has one call for both, of one page only.
+ */
+static void the_update_is_of_another_page(struct ktest *t) __no_thread_safety
+{
+	struct spinlock *ptl;
+	lazy_mmu_state_t s;
+
+	setup();
+	pv_set_pte(area.ptep + 5, (pte_t){0});
+	flush_tlb_page(area.mm, ADDR + 5 * PAGE_SIZE);
+	pte_offset_map_lock(pmd_find(area.mm, ADDR), ADDR, &ptl);
+	s = arch_enter_lazy_mmu_mode();
+	map(5, 6, 1);
+	flush_tlb_page(area.mm, ADDR + PAGE_SIZE);
+	arch_leave_lazy_mmu_mode(s);
+	pte_unmap_unlock(area.ptep, ptl);
+	KEXPECT_EQ(t, pte_pfn(ptep_get(area.ptep + 1)).v, page_to_pfn(area.page[0]).v);
+	KEXPECT_EQ(t, pte_pfn(ptep_get(area.ptep + 5)).v, page_to_pfn(area.page[1]).v);
+	expect_new(t, 5, 6);
+	teardown();
+}
+
 static void another_mm_comes_between(struct ktest *t)
 {
 	struct mm *other = mm_alloc();
@@ -597,6 +619,7 @@ static const struct ktest_case cases[] = {
 	{"an_earlier_change_is_not_claimed", an_earlier_change_is_not_claimed},
 	{"an_idle_cpu_catches_up", an_idle_cpu_catches_up},
 	{"two_are_owed", two_are_owed},
+	{"the_update_is_of_another_page", the_update_is_of_another_page},
 	{"another_mm_comes_between", another_mm_comes_between},
 	{"freed_tables_are_left", freed_tables_are_left},
 	{"unlinked_tables_are_left", unlinked_tables_are_left},
