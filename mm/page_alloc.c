@@ -255,10 +255,12 @@ void page_set_kind(struct page *page, enum page_kind kind)
 	preempt_enable();
 }
 
-void page_for_each_free(void (*fn)(struct page *page)) __no_thread_safety
+void page_for_each_free(void (*fn)(struct page *page))
 {
+	spin_lock(&free_lock);
 	for (struct page *page = free_list; page; page = page->next_free)
 		fn(page);
+	spin_unlock(&free_lock);
 	for_each_online_cpu(cpu) {
 		const struct page_cache *c = per_cpu_ptr(page_cache, cpu);
 

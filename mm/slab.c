@@ -160,7 +160,8 @@ const char *slab_check(const void *frame)
 		return "it belongs to no cache";
 	if (!s->in_use)
 		return "it is empty, and was not given back";
-	for (void *const *obj = s->free; obj && free <= s->capacity; obj = *obj)
-		free++;
+	for (void *const *obj = s->free; obj && free <= s->capacity; obj = *obj, free++)
+		if (((vaddr_t)obj & PAGE_MASK) != (vaddr_t)frame)
+			return "a free object lies elsewhere";
 	return free + s->in_use == s->capacity ? NULL : "its free objects are not those not in use";
 }

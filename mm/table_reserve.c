@@ -106,9 +106,11 @@ void table_reserve_give_back(void)
 	}
 }
 
-void table_reserve_for_each(void (*fn)(struct page *page)) __no_thread_safety
+void table_reserve_for_each(void (*fn)(struct page *page))
 {
+	spin_lock(&reserve_lock);
 	for (unsigned level = 0; level < ARRAY_SIZE(reserves); level++)
 		for (struct page *page = reserves[level].first; page; page = page->next_free)
 			fn(page);
+	spin_unlock(&reserve_lock);
 }
