@@ -1,6 +1,6 @@
-"""./pteron model: spin visits every state of mm/lazy_mmu.pml, then looks for each bug that it can have.
+"""./pteron model: spin visits every state of the models of the kernel, then looks for each bug that they can have.
 
-The tables in the model's header say which configurations and bugs there are. A search without a bug is
+The tables in a model's header say which configurations and bugs there are. A search without a bug is
 exhaustive: no hashing that loses states, no reduction. One for a bug tries short runs first."""
 
 import re
@@ -13,7 +13,8 @@ from . import catalogue
 from .build import run_checked
 from .catalogue import ROOT
 
-MODEL = ROOT / "mm/lazy_mmu.pml"
+MODELS = [ROOT / "mm/lazy_mmu.pml", ROOT / "mm/vma_lock.pml", ROOT / "kernel/sleep.pml"]
+SEEDED_MODEL = MODELS[0]  # its bugs are seeded bugs of the kernel
 MEMORY_MIB = 2000
 DEPTH = 2_000_000  # more steps than any run that visits no state twice
 BUG_DEPTHS = (120, 200, 400, DEPTH)
@@ -22,7 +23,8 @@ PAN = ["-w", "-DSAFETY", "-DREVERSE", "-DNOREDUCE", f"-DMEMLIM={MEMORY_MIB}"]
 
 _CONFIGURATION = re.compile(r"^ \*\t-DCONFIG_([A-Z_]+) ", re.M)
 _BUG = re.compile(r"^ \*\t([a-z-]+) +([A-Z_]+)$", re.M)
-_BUG_IN_CODE = re.compile(r"^#.*?\bBUG_([A-Z_]+)", re.M)
+_BUG_IN_CODE = re.compile(r"^#(?:if|elif).*", re.M)
+_BUG_NAME = re.compile(r"\bBUG_([A-Z_]+)")
 
 
 class ModelError(Exception):
@@ -45,24 +47,35 @@ class Search:
 
 
 def configurations() -> list[str]:
-    return _CONFIGURATION.findall(MODEL.read_text())
+    return [name for model in MODELS for name in _CONFIGURATION.findall(model.read_text())]
+
+
+def model_of(configuration: str) -> Path:
+    return next(model for model in MODELS if configuration in _CONFIGURATION.findall(model.read_text()))
 
 
 def bugs() -> dict[str, str]:
     """The configuration that each bug shows in."""
-    return dict(_BUG.findall(MODEL.read_text()))
+    return dict(bug for model in MODELS for bug in _BUG.findall(model.read_text()))
+
+
+def _bugs_in_code(model: Path) -> set[str]:
+    lines = _BUG_IN_CODE.findall(model.read_text())
+    return {name.lower().replace("_", "-") for line in lines for name in _BUG_NAME.findall(line)}
 
 
 def check_tables() -> None:
-    """Each bug of the table is in the code, each of the code in the table, and the kernel has it too."""
-    table, kernel = bugs(), {bug.name for bug in catalogue.bugs()}
-    code = {name.lower().replace("_", "-") for name in _BUG_IN_CODE.findall(MODEL.read_text())}
-    for what, names in (("not in kernel/seeded.h", set(table) - kernel),
-                        ("in the model's table or in its code, and not in both", set(table) ^ code),
-                        ("of a configuration that there is not",
-                         {bug for bug, name in table.items() if name not in configurations()})):
-        if names:
-            raise ModelError(f"{MODEL.name}: bugs {what}: {', '.join(sorted(names))}")
+    """Each bug of a table is in that model's code, each of the code in the table; the seeded ones the kernel has too."""
+    kernel, table = {bug.name for bug in catalogue.bugs()}, bugs()
+    for model in MODELS:
+        own = {bug for bug, name in table.items() if name in _CONFIGURATION.findall(model.read_text())}
+        seeded = own if model == SEEDED_MODEL else set()
+        for what, names in (("not in kernel/seeded.h", seeded - kernel),
+                            ("in the model's table or in its code, and not in both", own ^ _bugs_in_code(model))):
+            if names:
+                raise ModelError(f"{model.name}: bugs {what}: {', '.join(sorted(names))}")
+    if lost := {bug for bug, name in table.items() if name not in configurations()}:
+        raise ModelError(f"bugs of a configuration that there is not: {', '.join(sorted(lost))}")
 
 
 def _definitions(configuration: str, bug: str) -> list[str]:
@@ -71,11 +84,12 @@ def _definitions(configuration: str, bug: str) -> list[str]:
 
 def _explain(search: Search, verdict: str) -> str:
     """Write the counter-example out; the line of the model that it breaks."""
+    model = model_of(search.configuration)
     replay = run_checked("spin", *_definitions(search.configuration, search.bug), "-t", "-p", "-g", "-k",
-                         f"{MODEL.name}.trail", str(MODEL), cwd=search.directory)
+                         f"{model.name}.trail", str(model), cwd=search.directory)
     (search.directory / "counter-example").write_text(replay)
     if m := re.search(r":(\d+), Error: assertion violated", replay):
-        return f"{MODEL.name}:{m[1]}: " + MODEL.read_text().splitlines()[int(m[1]) - 1].strip(" \t;")
+        return f"{model.name}:{m[1]}: " + model.read_text().splitlines()[int(m[1]) - 1].strip(" \t;")
     return verdict
 
 
@@ -83,7 +97,7 @@ def search(configuration: str, bug: str = "") -> Search:
     """Visit every state of @configuration; with @bug, until one breaks a property."""
     directory = ROOT / "build/model" / "-".join(filter(None, (configuration.lower(), bug)))
     directory.mkdir(parents=True, exist_ok=True)
-    run_checked("spin", *_definitions(configuration, bug), "-a", str(MODEL), cwd=directory)
+    run_checked("spin", *_definitions(configuration, bug), "-a", str(model_of(configuration)), cwd=directory)
     run_checked("gcc", "-O0" if bug else "-O2", *PAN, "-o", "pan", "pan.c", cwd=directory)
     for depth in BUG_DEPTHS if bug else (DEPTH,):
         out = subprocess.run(["./pan", f"-m{depth}"], cwd=directory, capture_output=True, text=True,
@@ -111,10 +125,10 @@ def searches(only: list[str]) -> Iterator[Search]:
 
 
 def heading() -> str:
-    return f"{'bug':<22}{'configuration':<15}{'states':>10}{'steps':>7}  what is broken"
+    return f"{'bug':<27}{'configuration':<15}{'states':>10}{'steps':>7}  what is broken"
 
 
 def line(result: Search) -> str:
     mark = "" if result.ok else "   <- MISSED" if result.bug else "   <- THE PROTOCOL IS WRONG"
-    return (f"{result.bug or 'none':<22}{result.configuration:<15}{result.states:>10,}"
+    return (f"{result.bug or 'none':<27}{result.configuration:<15}{result.states:>10,}"
             f"{result.steps or '':>7}  {result.broken or 'nothing'}{mark}")

@@ -1,8 +1,11 @@
-"""The model of the lazy section holds in every state, and each seeded bug breaks it."""
+"""Each model holds in every state, and each of its bugs breaks it."""
 
 import pytest
 
 from harness import model
+
+# The small models; those of the lazy section have millions.
+LEAST_STATES = {"VMA": 400_000, "FUTEX": 1_000, "SLEEPER": 80_000, "HALT": 100_000}
 
 
 def test_tables_agree():
@@ -19,7 +22,7 @@ def test_a_name_that_the_kernel_does_not_know(monkeypatch):
 def test_holds(configuration):
     result = model.search(configuration)
     assert not result.broken
-    assert result.states > 1_000_000, "the tasks have not met in all their ways"
+    assert result.states >= LEAST_STATES.get(configuration, 1_000_000), "the tasks have not met in all their ways"
 
 
 @pytest.mark.parametrize("bug, configuration", model.bugs().items())
