@@ -16,7 +16,7 @@
 
 #define ADDR 0x40000000UL
 #define WORD ADDR
-#define SECOND_WORD (ADDR + 256)
+#define SECOND_WORD (ADDR + 4) /* in another bucket, mostly */
 #define ALL 100
 
 static struct {
@@ -48,6 +48,12 @@ static void wait(void)
 	scene.result = futex_wait(WORD, 0, FOREVER);
 }
 
+/* The time has come already: the timer's interrupt ends the sleep, or it never begins. */
+static void wait_in_vain(void)
+{
+	scene.result = futex_wait(WORD, 0, 1);
+}
+
 static void change_and_wake(void)
 {
 	BUG_ON(put_user32(WORD, 1));
@@ -62,10 +68,33 @@ static void change_and_requeue(void)
 	scene.woken += futex_wake(SECOND_WORD, 1);
 }
 
+/* Without a wake: a requeue alone lets nobody go. */
+static void only_requeue(void)
+{
+	scene.moved += futex_requeue(WORD, 0, SECOND_WORD, ALL);
+}
+
 static void expect_one_answer(struct ktest *t)
 {
 	KEXPECT_EQ(t, scene.result, scene.woken ? 0 : -EAGAIN);
 	KEXPECT(t, scene.woken <= 1);
+	KEXPECT_EQ(t, futex_wake(WORD, ALL), 0);
+	KEXPECT_EQ(t, futex_wake(SECOND_WORD, ALL), 0);
+}
+
+/* A wake may come too late for a wait whose time is over, but then it wakes nobody. */
+static void expect_timeout_or_wake(struct ktest *t)
+{
+	if (scene.woken)
+		KEXPECT_EQ(t, scene.result, 0);
+	else
+		KEXPECT(t, scene.result == -ETIMEDOUT || scene.result == -EAGAIN);
+	KEXPECT_EQ(t, futex_wake(WORD, ALL), 0);
+}
+
+static void expect_timeout(struct ktest *t)
+{
+	KEXPECT_EQ(t, scene.result, -ETIMEDOUT);
 	KEXPECT_EQ(t, futex_wake(WORD, ALL), 0);
 	KEXPECT_EQ(t, futex_wake(SECOND_WORD, ALL), 0);
 }
@@ -81,7 +110,8 @@ static void run(struct ktest *t, struct encounter e)
 	e.prepare = prepare;
 	e.before = e.other_before = enter_mm;
 	e.after = e.other_after = leave_mm;
-	e.stepped = wait;
+	if (!e.stepped)
+		e.stepped = wait;
 	scene.mm = test_mm_enter();
 	KEXPECT_EQ(t,
 		   do_mmap(ADDR, PAGE_SIZE, PROT_READ | PROT_WRITE,
@@ -113,10 +143,28 @@ static void wake_idle(struct ktest *t)
 				  .cpu_is_idle = true});
 }
 
+static void timeout_and_wake(struct ktest *t)
+{
+	run(t, (struct encounter){.name = "a wait's time-out and a wake",
+				  .stepped = wait_in_vain,
+				  .other = change_and_wake,
+				  .check = expect_timeout_or_wake});
+}
+
+static void timeout_and_requeue(struct ktest *t)
+{
+	run(t, (struct encounter){.name = "a wait's time-out and a requeue",
+				  .stepped = wait_in_vain,
+				  .other = only_requeue,
+				  .check = expect_timeout});
+}
+
 static const struct ktest_case cases[] = {
 	{"wake", wake_private},
 	{"requeue", requeue},
 	{"wake_idle", wake_idle},
+	{"timeout_and_wake", timeout_and_wake},
+	{"timeout_and_requeue", timeout_and_requeue},
 };
 KTEST_SUITE(race_futex_suite, "race-futex", "a futex wait, and a wake at each instruction of it",
 	    true, cases);

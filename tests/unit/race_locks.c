@@ -102,13 +102,11 @@ static void end_write(void)
 	holds = false;
 }
 
-/* Readers that wait may go on at once. */
+/* Readers that wait may go on at once: the former writer goes on to read until they have. */
 static void end_write_by_downgrade(void)
 {
-	if (!holds)
-		return;
-	downgrade();
-	leave_read();
+	if (holds)
+		downgrade();
 	holds = false;
 }
 
@@ -227,8 +225,7 @@ CASE(writer_and_writer, "a writer, and a second one", SEM, .stepped = write, .ot
 CASE(reader_waits, "a reader waits for a writer", SEM, .stepped = read, .other_before = hold_write,
      .other = end_write, .other_after = end_write)
 CASE(reader_waits_for_downgrade, "a reader waits, the writer downgrades", SEM, .stepped = read,
-     .other_before = hold_write, .other = end_write_by_downgrade,
-     .other_after = end_write_by_downgrade)
+     .other_before = hold_write, .other = end_write_by_downgrade, .other_after = leave_read)
 CASE(writer_waits, "a writer waits for a reader", SEM, .stepped = write, .other_before = hold_read,
      .other = end_read, .other_after = end_read)
 CASE(last_reader_leaves, "the last reader leaves, a writer comes", SEM, .before = enter_read,
