@@ -2,8 +2,9 @@
  * Suite `locks`: spinlocks, the read-write semaphore, and their checks.
  *
  * Oracle: counters that only mutual exclusion keeps exact; the list of held locks; the state words,
- * which return to zero. That a wrong order, a release by another task and an unsafe class panic is
- * shown by tests/system/test_panics.py.
+ * which return to zero. The same without ticks: a tick would end the halt of a waiter whose kick
+ * was lost, and let it look again. That a wrong order, a release by another task and an unsafe
+ * class panic is shown by tests/system/test_panics.py.
  */
 #include "kernel/counters.h"
 #include "kernel/panic.h"
@@ -169,11 +170,39 @@ static void held_locks_are_known(struct ktest *t)
 }
 #endif
 
+/* Preemption comes from its seeded points alone. */
+static void without_ticks(struct ktest *t, void (*test)(struct ktest *t))
+{
+	const struct sched_tuning tuning = sched_tuning;
+
+	sched_tune((struct sched_tuning){.point_permille = 20, .pause_permille = 20});
+	test(t);
+	sched_tune(tuning);
+}
+
+static void spinlock_without_ticks(struct ktest *t)
+{
+	without_ticks(t, spinlock_excludes);
+}
+
+static void preemptible_lock_without_ticks(struct ktest *t)
+{
+	without_ticks(t, preemptible_lock_excludes);
+}
+
+static void rwsem_without_ticks(struct ktest *t)
+{
+	without_ticks(t, rwsem_excludes_writers);
+}
+
 static const struct ktest_case cases[] = {
 	{"spinlock_excludes", spinlock_excludes},
 	{"preemptible_lock_excludes", preemptible_lock_excludes},
 	{"irq_lock_excludes_interrupts", irq_lock_excludes_interrupts},
 	{"rwsem_excludes_writers", rwsem_excludes_writers},
+	{"spinlock_without_ticks", spinlock_without_ticks},
+	{"preemptible_lock_without_ticks", preemptible_lock_without_ticks},
+	{"rwsem_without_ticks", rwsem_without_ticks},
 	{"held_locks_are_known", held_locks_are_known},
 };
 KTEST_SUITE(locks_suite, "locks", "spinlocks, semaphores and their checks", true, cases);
