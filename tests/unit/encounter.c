@@ -134,6 +134,9 @@ static void meet(bool open)
 		local_irq_disable();
 	preempt_enable_no_resched();
 	count_outcome(contended);
+	/* And a preemption, as soon as it is allowed: a task on its way to sleep comes back. */
+	if (!pass.e->cpu_is_idle)
+		set_need_resched();
 }
 
 /* A boundary is the stepped task's, or its CPU's that it has left idle. */
