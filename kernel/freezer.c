@@ -3,8 +3,12 @@
  *
  * A task counts as frozen if it is parked, or if it sleeps interruptibly: when it is woken it still
  * has its work flag, and parks before it touches user memory (freezer_checkpoint) or returns to it.
- * A task born while freezing is asked in the next round over all tasks. A task that ends has its
- * process until its mm is gone.
+ * A task born while freezing is asked in the next round over all tasks. A task that ends is waited
+ * for until it has given back its stack, too.
+ *
+ * A kernel thread is not stopped; it counts as at rest while it sleeps. Once all tasks are, nobody
+ * is left to wake it: one round over all of them, under the lock that keeps them in the list, sees
+ * either the sleeper awake or its waker running.
  */
 #include "kernel/freezer.h"
 
@@ -43,22 +47,38 @@ struct census {
 	bool all_at_rest;
 };
 
+/*
+ * on_cpu: it has set its state and may still find that it need not sleep. The state again, last: it
+ * may have run and gone to another sleep between these reads.
+ */
+static bool is_asleep(const struct task *t, enum task_state how)
+{
+	return READ_ONCE(t->state) == how && !READ_ONCE(t->on_rq) && !READ_ONCE(t->on_cpu) &&
+	       READ_ONCE(t->state) == how;
+}
+
+static void ask(struct task *t)
+{
+	if (READ_ONCE(t->work) & TASK_WORK_FREEZE)
+		return;
+	__atomic_or_fetch(&t->work, TASK_WORK_FREEZE, __ATOMIC_SEQ_CST);
+	kick_task(t);
+}
+
 static void ask_and_check(struct task *t, void *arg)
 {
 	struct census *c = arg;
-	enum task_state state = READ_ONCE(t->state);
 
-	if (!READ_ONCE(t->process) || state == TASK_DEAD)
+	if (t == current || t->is_idle)
 		return;
-	if (!(READ_ONCE(t->work) & TASK_WORK_FREEZE)) {
-		__atomic_or_fetch(&t->work, TASK_WORK_FREEZE, __ATOMIC_SEQ_CST);
-		kick_task(t);
-	}
-	/* on_cpu: it has set its state and may still find that it need not sleep. The state again,
-	 * last: it may have run and gone to another sleep between these reads. */
-	if (state != TASK_INTERRUPTIBLE || READ_ONCE(t->on_rq) || READ_ONCE(t->on_cpu) ||
-	    READ_ONCE(t->state) != TASK_INTERRUPTIBLE)
+	if (READ_ONCE(t->ending)) {
 		c->all_at_rest = false;
+	} else if (READ_ONCE(t->process)) {
+		ask(t);
+		c->all_at_rest &= is_asleep(t, TASK_INTERRUPTIBLE);
+	} else {
+		c->all_at_rest &= is_asleep(t, TASK_BLOCKED);
+	}
 }
 
 void freezer_freeze(void)
@@ -68,7 +88,8 @@ void freezer_freeze(void)
 	WRITE_ONCE(freezing, true);
 	do {
 		c.all_at_rest = true;
-		for_each_task(ask_and_check, &c);
+		if (for_each_task(ask_and_check, &c))
+			c.all_at_rest = false;
 		if (!c.all_at_rest) {
 			sched_yield();
 			cpu_relax(); /* where QEMU has one thread for all CPUs, the others */

@@ -1,10 +1,14 @@
 /*
  * The freezer: brings every user task to rest outside of the memory management, so that an audit of
- * all page tables and reference counts sees a consistent state.
+ * all page tables, reference counts and frames sees a consistent state. It also waits for tasks
+ * that end, and for all other kernel threads to sleep.
  */
 #pragma once
 
-/* Stop every user task before its next step in user mode, or where it sleeps in futex or wait4. */
+/*
+ * Stop every user task before its next step in user mode, or where it sleeps in futex or wait4. By
+ * a kernel thread. Until the thaw no other task runs.
+ */
 void freezer_freeze(void);
 void freezer_thaw(void);
 /* By a user task with TASK_WORK_FREEZE, on its way to user mode. */

@@ -446,6 +446,7 @@ static void __noreturn exit_thread(int status)
 {
 	lazy_mmu_assert_clean();
 	lockdep_assert_none_held("a user task ends");
+	WRITE_ONCE(current->ending, true);
 	clear_child_tid();
 	drop_mm();
 	detach(status);

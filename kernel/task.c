@@ -114,20 +114,26 @@ struct task *kthread_run(const char *name, void (*fn)(void *), void *arg)
 void task_exit(void)
 {
 	lockdep_assert_none_held("a task ends");
+	WRITE_ONCE(current->ending, true);
 	kstack_trim();
 	set_current_state(TASK_DEAD);
 	schedule();
 	panic("a dead task was scheduled");
 }
 
-void for_each_task(void (*fn)(struct task *t, void *arg), void *arg)
+unsigned for_each_task(void (*fn)(struct task *t, void *arg), void *arg)
 {
+	unsigned unlisted;
 	struct task *t;
 
 	spin_lock(&task_list_lock);
-	list_for_each_entry(t, &task_list, task_node)
+	unlisted = nr_tasks;
+	list_for_each_entry(t, &task_list, task_node) {
 		fn(t, arg);
+		unlisted--;
+	}
 	spin_unlock(&task_list_lock);
+	return unlisted;
 }
 
 bool for_each_task_unlocked(bool (*fn)(struct task *t)) __no_thread_safety

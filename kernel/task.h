@@ -47,6 +47,7 @@ struct task {
 	unsigned long fs_base, gs_base; /* the same */
 	unsigned long clear_child_tid;	/* user address; 0: none */
 	u64 sig_blocked, sig_pending;	/* bit n - 1: signal n; kernel/signal.c */
+	bool ending; /* it runs its function no more, and gives back what it has */
 	struct held_locks held;
 #ifdef CONFIG_DEBUG
 	struct owed owed; /* invalidations: mm/owed.h */
@@ -133,8 +134,11 @@ void task_exit(void) __noreturn;
 
 /* Tasks that exist, idle ones and dead ones that are not freed yet included. */
 unsigned task_count(void);
-/* Call @fn for each task, under the task list's lock. */
-void for_each_task(void (*fn)(struct task *t, void *arg), void *arg);
+/*
+ * Call @fn for each task, under the task list's lock. How many tasks have left the list and are yet
+ * to give back all that they had.
+ */
+unsigned for_each_task(void (*fn)(struct task *t, void *arg), void *arg);
 /* The same in a panic, without the lock, while @fn wants more; false if it did not. */
 bool for_each_task_unlocked(bool (*fn)(struct task *t));
 void set_task_name(struct task *t, const char *name);

@@ -18,8 +18,6 @@
 
 #define MAX_REPORTS 16
 #define MAX_HISTORIES 2
-#define LOOKS 5
-#define TURNS_BETWEEN_LOOKS 2000
 
 char audit_first[200];
 
@@ -28,7 +26,7 @@ void audit_report(struct audit *a, const char *fmt, ...)
 	char msg[sizeof(audit_first)];
 	va_list args;
 
-	if (a->violations++ >= MAX_REPORTS || a->quiet)
+	if (a->violations++ >= MAX_REPORTS)
 		return;
 	va_start(args, fmt);
 	vsnprintf(msg, sizeof(msg), fmt, args);
@@ -227,9 +225,9 @@ static void count_shared(struct page *page)
 	page->audit_mappings++;
 }
 
-static unsigned look(bool quiet)
+unsigned audit_all(void)
 {
-	struct audit a = {.quiet = quiet};
+	struct audit a = {0};
 
 	audit_first[0] = 0;
 	for (u64 i = 0; i < max_pfn; i++)
@@ -237,22 +235,5 @@ static unsigned look(bool quiet)
 	for_each_mm(audit_mm, &a);
 	shmem_for_each_page(count_shared);
 	audit_frames(&a);
-	return a.violations;
-}
-
-/*
- * User tasks are at rest, but dead ones are not: their stacks and objects go back to the allocator
- * while this looks, and a frame may be on its way. What is wrong stays wrong, and the last look
- * reports it.
- */
-unsigned audit_all(void)
-{
-	unsigned violations = look(true);
-
-	for (unsigned i = 2; violations && i <= LOOKS; i++) {
-		for (unsigned turns = 0; turns < TURNS_BETWEEN_LOOKS; turns++)
-			cpu_relax();
-		violations = look(i < LOOKS);
-	}
-	return violations + pv_audit();
+	return a.violations + pv_audit();
 }

@@ -3,8 +3,7 @@
  * counts each in audit_mappings; then each frame must have been found as often as its kind says: a
  * user page by each of its references, any other one once. What nobody has found is leaked.
  *
- * No locks but those of the lists that are gone along: user tasks are at rest, and what dead ones
- * still give back is the next look's (mm/audit.c).
+ * Everything is at rest: no locks but those of the lists that are gone along.
  */
 #include "mm/audit_internal.h"
 

@@ -7,7 +7,6 @@ struct mm;
 
 struct audit {
 	unsigned violations;
-	bool quiet;	     /* only count them */
 	const struct mm *mm; /* of the entry that is looked at, NULL: none is */
 	unsigned long addr;
 };

@@ -26,6 +26,7 @@
 static struct {
 	struct task *task;
 	bool wanted, stop, stopped, released;
+	struct wait_queue event; /* stopped or released */
 	unsigned audits, violations;
 } auditor;
 static DEFINE_PER_CPU(u64, faults_at_audit);
@@ -59,9 +60,10 @@ static void auditor_main(void *unused __unused)
 		if (xchg(&auditor.wanted, false))
 			audit_once();
 	}
-	smp_store_release(&auditor.stopped, true);
-	while (!READ_ONCE(auditor.released))
-		let_others_run(); /* others may still be about to wake this task */
+	WRITE_ONCE(auditor.stopped, true);
+	wake_up_all(&auditor.event);
+	/* Until nobody is about to wake this task any more. */
+	wait_event(&auditor.event, READ_ONCE(auditor.released));
 }
 
 static void start_auditor(void)
@@ -69,6 +71,7 @@ static void start_auditor(void)
 	auditor.task = NULL;
 	auditor.wanted = auditor.stop = auditor.stopped = auditor.released = false;
 	auditor.audits = auditor.violations = 0;
+	wait_queue_init(&auditor.event);
 	auditor.task = kthread_run("auditor", auditor_main, NULL);
 	set_timer_hook(wake_auditor_if_due);
 }
@@ -77,11 +80,10 @@ static void stop_auditor(void)
 {
 	set_timer_hook(NULL);
 	WRITE_ONCE(auditor.stop, true);
-	while (!smp_load_acquire(&auditor.stopped)) {
-		wake_up_task(auditor.task);
-		sched_yield();
-	}
+	wake_up_task(auditor.task);
+	wait_event(&auditor.event, READ_ONCE(auditor.stopped));
 	WRITE_ONCE(auditor.released, true);
+	wake_up_all(&auditor.event);
 }
 
 /* Kernel stacks and the tables that map them are kept for the next task, so they count as free. */
