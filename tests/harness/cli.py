@@ -22,6 +22,8 @@ from .tree import build_of
 
 MIN_MEM, MAX_MEM = 48, 1 << 20
 MAX_TCG_CPUS, MAX_XEN_CPUS, MAX_CPUS = 64, 32, 255
+MAX_JOBS = 64
+JOB_MEMORY = 3 << 30  # what a test may need: the search of a model, 2 GB, or a guest and its QEMU
 
 DETERMINISTIC_SHIFT = 4  # the fastest; machine.py has the other parts
 
@@ -366,6 +368,12 @@ def command_iso(args: argparse.Namespace) -> int:
     return 0
 
 
+def _default_jobs() -> int:
+    """One for each core, as far as there is memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(len(os.sched_getaffinity(0)), memory // JOB_MEMORY, MAX_JOBS))
+
+
 def command_test(args: argparse.Namespace) -> int:
     """Everything that CI runs; JUnit XML is left in build/report/."""
     report = catalogue.ROOT / "build/report"
@@ -376,9 +384,10 @@ def command_test(args: argparse.Namespace) -> int:
         args.pytest_args.insert(0, "tests/system/test_xen_debug.py")
     else:
         args.pytest_args.insert(0, "tests/system")
+    jobs = ["-n", str(args.jobs)] if args.jobs > 1 and "--pdb" not in args.pytest_args else []
     status = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", "tests/pytest.ini",
-         f"--junitxml={report}/junit.xml", *args.pytest_args],
+         f"--junitxml={report}/junit.xml", *jobs, *args.pytest_args],
         cwd=catalogue.ROOT, env=environment, check=False).returncode
     return {0: 0, 1: 1, 4: 2}.get(status, 3)  # pytest: 1 is a failed test, 4 bad usage
 
@@ -421,6 +430,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--output", default="build/trace.json", metavar="FILE",
                    help="where to leave it (default: %(default)s)")
     p = command("test", command_test)
+    p.add_argument("--jobs", type=_number(1, MAX_JOBS), default=_default_jobs(), metavar="N",
+                   help="so many tests side by side (default: one for each core that has 3 GiB of memory: %(default)s)")
     p.add_argument("--xen-debug", action="store_true",
                    help="instead: compare with the counters of a debug Xen, built from source first")
     p.epilog = "what is not known here goes to pytest, such as -k EXPRESSION; " + EPILOG
@@ -456,7 +467,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--sample", type=_number(1, 1 << 32), metavar="N", help="not more than N of each file")
     p.add_argument("--seed", type=_number(0, (1 << 63) - 1), default=1, metavar="N",
                    help="of the sample (default: %(default)s)")
-    p.add_argument("--jobs", type=_number(1, 64), default=os.cpu_count(), metavar="N",
+    p.add_argument("--jobs", type=_number(1, MAX_JOBS), default=os.cpu_count(), metavar="N",
                    help="so many side by side (default: one for each core)")
     p.add_argument("--json", metavar="FILE", help="write the rows as JSON")
     command("list", command_list)

@@ -1,4 +1,8 @@
-"""What the system tests share: builds, made once, and a way to boot that shows its output on failure."""
+"""What the system tests share: builds, made once, a way to boot that shows its output on failure, and the order in
+which jobs side by side take them.
+
+Two tests may run at once, in processes of their own: what they build below build/ is made under a lock
+(harness/build.py), all else belongs in tmp_path."""
 
 import subprocess
 
@@ -8,6 +12,40 @@ from harness.build import Build
 from harness.catalogue import ROOT
 from harness.machine import Config
 from harness.runner import Result, run
+
+
+# The longest, by how their names begin: they come first, so that none is left to one job when the others have ended.
+LONGEST = [
+    "test_xen.py::test_fifty_seeds_of_mix", "test_against.py", "test_bench.py", "test_xen.py::test_all_suites",
+    "test_boot_matrix.py::test_cpus", "test_boot_matrix.py::test_release_build", "test_sequences.py", "test_stress.py::test_16_cpus",
+    "test_stress.py::test_default_work", "test_xen.py", "test_boot_matrix.py",
+]
+# Files that one job takes whole, because their tests share what was measured.
+WHOLE = ["test_against.py", "test_answers.py", "test_bench.py"]
+
+
+def place(item: pytest.Item) -> int:
+    """Where @item comes; what is not among the longest stays behind them, in its order."""
+    name = item.nodeid.rpartition("/")[2]
+    return next((i for i, longest in enumerate(LONGEST) if name.startswith(longest)), len(LONGEST))
+
+
+def pytest_collection_modifyitems(config, items) -> None:
+    if hasattr(config, "workerinput"):  # one of several jobs
+        items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Of pytest-xdist: whoever has little left to do gets the next test, or file of WHOLE."""
+    from xdist.scheduler.loadscope import LoadScopeScheduling  # pylint: disable=import-outside-toplevel  # if there is one
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return path if path.rpartition("/")[2] in WHOLE else nodeid
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

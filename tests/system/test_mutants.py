@@ -2,9 +2,6 @@
 
 The whole table, 20 seeds on every backend, stands in the README."""
 
-import os
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import pytest
@@ -39,34 +36,26 @@ CONTROLS = [Examination(None, backend, suites, 0) for backend, suites in [
     ("native", "stare"), ("xen", "stare")]]
 
 
-@pytest.fixture(scope="module")
-def rows(request) -> Iterator[dict[Examination, Future[mutants.Row]]]:
-    """What was selected, in the making on all CPUs of the host: a deterministic run keeps one busy."""
-    selected = [item.callspec.params["what"] for item in request.session.items
-                if item.module is request.module and hasattr(item, "callspec")]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield {what: pool.submit(mutants.examine, what.bug, what.backend, what.suites, SEED, what.replays)
-               for what in selected}
-        pool.shutdown(cancel_futures=True)
+def examined(what: Examination) -> mutants.Row:
+    row = mutants.examine(what.bug, what.backend, what.suites, SEED, what.replays)
+    print(mutants.line(row))
+    return row
 
 
 @pytest.mark.parametrize("what", BUGS, ids=str)
-def test_is_caught_and_replays(rows, what):
-    row = rows[what].result()
-    print(mutants.line(row))
-    assert row.ok
+def test_is_caught_and_replays(what):
+    assert examined(what).ok
 
 
 @pytest.mark.parametrize("what", LINUXS_RACES, ids=str)
-def test_linuxs_races_are_caught_on_xen(rows, what):
-    row = rows[what].result()
+def test_linuxs_races_are_caught_on_xen(what):
+    row = examined(what)
     assert row.ok and "mm/lazy_mmu.c" in row.oracle
 
 
 @pytest.mark.parametrize("what", CONTROLS, ids=str)
-def test_without_a_bug_nothing_is_caught(rows, what):
-    row = rows[what].result()
-    assert row.ok, row
+def test_without_a_bug_nothing_is_caught(what):
+    assert examined(what).ok
 
 
 def test_a_row_that_misses_is_not_ok():
