@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import dom0
 from .bench import BenchError
-from .build import Build
+from .build import Build, locked
 from .catalogue import ROOT
 from .machine import Config, Linux
 from .runner import run
@@ -91,8 +91,12 @@ def parse(lines: list[str]) -> dict[Key, dict[str, int]]:
 def make_program() -> None:
     """The program, and an archive that holds it as /init, for either kernel."""
     Build(debug=False).make("bench-program")
-    if ARCHIVE.exists() and ARCHIVE.stat().st_mtime > PROGRAM.stat().st_mtime:
-        return
+    with locked(PROGRAM.parent.with_name(".bench.lock")):
+        if not ARCHIVE.exists() or ARCHIVE.stat().st_mtime <= PROGRAM.stat().st_mtime:
+            _pack()
+
+
+def _pack() -> None:
     tree = PROGRAM.parent / "tree"
     tree.mkdir(exist_ok=True)
     (tree / "init").write_bytes(PROGRAM.read_bytes())

@@ -8,7 +8,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from .build import BuildError, run_checked
+from .build import BuildError, locked, run_checked
 from .catalogue import ROOT
 
 DIRECTORY = ROOT / "build/xen-debug"
@@ -57,11 +57,7 @@ def _fetch() -> Path:
     return source / "xen"
 
 
-def make(say=print) -> Path:
-    """Build it, unless it is there; xen.gz."""
-    image = DIRECTORY / "xen.gz"
-    if image.exists():
-        return image
+def _make(image: Path, say) -> None:
     say("pteron: building a debug Xen from Debian's source, once; that takes a minute or two")
     DIRECTORY.mkdir(parents=True, exist_ok=True)
     source = _fetch()
@@ -72,4 +68,12 @@ def make(say=print) -> Path:
     _run("make", "-s", f"-j{os.cpu_count()}", "build", cwd=source)
     shutil.copy2(source / "xen.gz", image)
     shutil.rmtree(source)
+
+
+def make(say=print) -> Path:
+    """Build it, unless it is there; xen.gz."""
+    image = DIRECTORY / "xen.gz"
+    with locked(DIRECTORY.with_name(".xen-debug.lock")):
+        if not image.exists():
+            _make(image, say)
     return image

@@ -14,7 +14,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-from .build import BuildError, run_checked
+from .build import BuildError, locked, run_checked
 from .catalogue import ROOT
 
 DIRECTORY = ROOT / "build/dom0"
@@ -103,12 +103,7 @@ def _make_initramfs(unpacked: Path, tree: Path) -> None:
     (tree / "etc/xen/xl.conf").write_text("autoballoon=0\n")
 
 
-def make() -> tuple[Path, Path]:
-    """Build the dom0, unless it is there; its kernel and its initramfs."""
-    kernel, initramfs = DIRECTORY / "vmlinux", DIRECTORY / "initramfs.gz"
-    if initramfs.exists() and initramfs.stat().st_mtime > max(p.stat().st_mtime
-                                                              for p in (INIT, Path(__file__))):
-        return kernel, initramfs
+def _make(kernel: Path, initramfs: Path) -> None:
     unpacked, tree = DIRECTORY / "unpacked", DIRECTORY / "tree"
     for directory in (unpacked, tree):
         shutil.rmtree(directory, ignore_errors=True)
@@ -120,6 +115,14 @@ def make() -> tuple[Path, Path]:
     packed.rename(initramfs)
     for directory in (unpacked, tree):
         shutil.rmtree(directory)
+
+
+def make() -> tuple[Path, Path]:
+    """Build the dom0, unless it is there; its kernel and its initramfs."""
+    kernel, initramfs = DIRECTORY / "vmlinux", DIRECTORY / "initramfs.gz"
+    with locked(DIRECTORY.with_name(".dom0.lock")):
+        if not initramfs.exists() or initramfs.stat().st_mtime <= max(p.stat().st_mtime for p in (INIT, Path(__file__))):
+            _make(kernel, initramfs)
     return kernel, initramfs
 
 
