@@ -46,16 +46,17 @@ def test_seeds_say_how_many_orders():
     assert "3 seeds, 3 distinct orders of lock acquisitions" in done.stdout
 
 
-def failing(**options) -> Config:
-    """A run that fails in ring 3, of what it finds in a page."""
+def failing(on: str = "qemu") -> Config:
+    """A run that fails in ring 3, of what it finds in a page: no assertion of the kernel is before it."""
+    backend, bug = {"qemu": ("deferred", "flush-before-updates"), "xen": ("xen", "flush-only-here")}[on]
     build = Build(bugs=True)
     build.make()
-    return Config(build=build, cpus=4, suite="stare", bug="flush-only-here", icount=ICOUNT, rounds=25, **options)
+    return Config(build=build, on=on, backend=backend, cpus=4, suite="stare", bug=bug, icount=ICOUNT, rounds=25)
 
 
-@pytest.mark.parametrize("on,backend", [("qemu", "native"), ("xen", "xen")])
-def test_failure_shows_the_page_and_replays(on, backend, tmp_path):
-    first = run(failing(on=on, backend=backend))
+@pytest.mark.parametrize("on", ["qemu", "xen"])
+def test_failure_shows_the_page_and_replays(on, tmp_path):
+    first = run(failing(on))
     text = "\n".join(first.output.lines)
     print(text)
     assert first.verdict == "failed"
