@@ -46,9 +46,15 @@ def suites() -> list[Suite]:
     return sorted(found)
 
 
-def judging_suites() -> str:
-    """All but those of bench/, which only measure: test_bench.py judges their figures."""
-    return ",".join(s.name for s in suites() if s.folder != "bench")
+def judging_suites(but: str = "") -> str:
+    """All, without @but and those of bench/, which only measure: test_bench.py judges their figures."""
+    return ",".join(s.name for s in suites() if s.folder != "bench" and s.name != but)
+
+
+def memory_suites() -> str:
+    """Those that look at memory and its tables: all without preempt-everywhere, which takes as long as the others
+    together. What that one meets depends on backend, build, lazy mode and the first few CPUs, and on nothing else."""
+    return judging_suites(but="preempt-everywhere")
 
 
 class Bug(NamedTuple):
