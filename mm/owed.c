@@ -48,7 +48,9 @@ static bool touches(const struct owed_span *s, const struct owed_span *n)
 	return s->mm == n->mm && n->start <= s->end && n->end >= s->start;
 }
 
-/* Where @n goes: a span that it continues, a free slot, or, as a last resort, any of its mm. */
+/* Where @n goes: a span that it continues, a free slot, or, as a last resort, any of its mm. All
+ * tables of one change are invalidated together, so that a span over a gap asks for nothing more.
+ */
 static struct owed_span *place_for(struct owed *o, const struct owed_span *n)
 {
 	struct owed_span *place = NULL;
@@ -65,7 +67,7 @@ static struct owed_span *place_for(struct owed *o, const struct owed_span *n)
 	return place;
 }
 
-static void add(const struct mm *mm, unsigned long start, unsigned long end, unsigned long by)
+static void add_span(const struct mm *mm, unsigned long start, unsigned long end, unsigned long by)
 {
 	struct owed_span n = {mm, start, end, by}, *s;
 
@@ -76,6 +78,32 @@ static void add(const struct mm *mm, unsigned long start, unsigned long end, uns
 		n.end = max(n.end, s->end);
 	}
 	*s = n;
+	preempt_enable();
+}
+
+static struct owed_block *find_block(const struct mm *mm, unsigned long addr)
+{
+	struct owed *o = ledger();
+
+	for (struct owed_block *b = o->block; b < o->block + OWED_BLOCKS; b++)
+		if (b->mm == mm && b->start == ALIGN_DOWN(addr, PMD_SIZE))
+			return b;
+	return NULL;
+}
+
+static void add_page(const struct mm *mm, unsigned long addr, unsigned long by)
+{
+	struct owed_block *b;
+
+	preempt_disable();
+	b = find_block(mm, addr);
+	if (!b) {
+		b = find_block(NULL, 0);
+		BUG_ON(!b);
+		*b = (struct owed_block){.mm = mm, .start = ALIGN_DOWN(addr, PMD_SIZE)};
+	}
+	b->pages[pte_index(addr) / 64] |= BIT(pte_index(addr) % 64);
+	b->by = by;
 	preempt_enable();
 }
 
@@ -90,6 +118,31 @@ static void cut(struct owed_span *s, unsigned long start, unsigned long end)
 		s->end = start;
 }
 
+/* Bits [first, end) of a word. */
+static u64 bits(unsigned first, unsigned end)
+{
+	return (end < 64 ? BIT(end) : 0) - BIT(first);
+}
+
+/* A block of which nothing is owed becomes free: its mm NULL, its start 0. */
+static void settle_block(struct owed_block *b, unsigned long start, unsigned long end)
+{
+	u64 left = 0;
+
+	start = max(start, b->start);
+	end = min(end, b->start + PMD_SIZE);
+	for (unsigned i = 0; i < ARRAY_SIZE(b->pages); i++) {
+		unsigned long word = b->start + i * 64 * PAGE_SIZE;
+		unsigned long first = max(start, word), last = min(end, word + 64 * PAGE_SIZE);
+
+		if (first < last)
+			b->pages[i] &= ~bits((first - word) / PAGE_SIZE, (last - word) / PAGE_SIZE);
+		left |= b->pages[i];
+	}
+	if (!left)
+		*b = (struct owed_block){0};
+}
+
 void owed_settle(const struct tlb_flush *f)
 {
 	struct owed *o = ledger();
@@ -97,6 +150,9 @@ void owed_settle(const struct tlb_flush *f)
 	if (in_interrupt())
 		return;
 	preempt_disable();
+	for (struct owed_block *b = o->block; b < o->block + OWED_BLOCKS; b++)
+		if (b->mm == f->mm)
+			settle_block(b, f->start, f->end);
 	for (struct owed_span *s = o->span; s < o->span + OWED_SPANS; s++)
 		if (s->mm == f->mm)
 			cut(s, f->start, f->end);
@@ -111,20 +167,39 @@ void owed_forget(const struct mm *mm)
 		.mm = (struct mm *)mm, .end = TLB_FLUSH_ALL, .freed_tables = true});
 }
 
+static void __noreturn panic_owed(const char *where, unsigned long start, unsigned long end,
+				  unsigned long by)
+{
+	char who[80];
+
+	symbol_name(by, who, sizeof(who));
+	panic("%s while the invalidation of %#lx-%#lx is owed, by %s", where, start, end, who);
+}
+
+/* Says the first run of pages that are owed. */
+static void __noreturn panic_owed_block(const char *where, const struct owed_block *b)
+{
+	unsigned first = 0, end;
+
+	while (!test_bit(b->pages, first))
+		first++;
+	for (end = first; end < PTRS_PER_TABLE && test_bit(b->pages, end); end++)
+		;
+	panic_owed(where, b->start + first * PAGE_SIZE, b->start + end * PAGE_SIZE, b->by);
+}
+
 void owed_assert_nothing(const char *where)
 {
 	const struct owed *o = ledger();
-	char who[80];
 
 	if (in_interrupt())
 		return;
-	for (const struct owed_span *s = o->span; s < o->span + OWED_SPANS; s++) {
-		if (!s->mm)
-			continue;
-		symbol_name(s->by, who, sizeof(who));
-		panic("%s while the invalidation of %#lx-%#lx is owed, by %s", where, s->start,
-		      s->end, who);
-	}
+	for (const struct owed_block *b = o->block; b < o->block + OWED_BLOCKS; b++)
+		if (b->mm)
+			panic_owed_block(where, b);
+	for (const struct owed_span *s = o->span; s < o->span + OWED_SPANS; s++)
+		if (s->mm)
+			panic_owed(where, s->start, s->end, s->by);
 	if (o->tables)
 		panic("%s while tables are unlinked, and CPUs that have them loaded know them",
 		      where);
@@ -134,8 +209,11 @@ void owed_assert_nothing(const char *where)
 
 static bool is_owed(const struct mm *mm, unsigned long addr)
 {
+	const struct owed_block *b = find_block(mm, addr);
 	const struct owed *o = ledger();
 
+	if (b && test_bit(b->pages, pte_index(addr)))
+		return true;
 	for (const struct owed_span *s = o->span; s < o->span + OWED_SPANS; s++)
 		if (s->mm == mm && s->start <= addr && addr < s->end)
 			return true;
@@ -166,7 +244,7 @@ static void record_pte(const struct page *table, const pte_t *ptep, pte_t old, p
 	if ((old.v ^ new.v) & PTE_MFN_MASK)
 		assert_known_by_nobody(table->table_mm, addr, old, new);
 	if (takes_away(pte_narrow(old, pmd), pte_narrow(new, pmd)))
-		add(table->table_mm, addr, addr + PAGE_SIZE, by);
+		add_page(table->table_mm, addr, by);
 }
 
 void owed_ptes(const pte_t *ptep, const pte_t *new, unsigned n, bool keeps_ad)
@@ -222,7 +300,7 @@ static void record_unlink(const struct page *parent, u64 old, unsigned long addr
 	struct page *table = linked_page(old);
 
 	if (!is_empty(table))
-		add(parent->table_mm, addr, addr + size_below(parent->level), by);
+		add_span(parent->table_mm, addr, addr + size_below(parent->level), by);
 	ledger()->tables = parent->table_mm;
 	table->covers = TABLE_UNLINKED;
 }
@@ -252,7 +330,7 @@ static void record_link(const struct page *parent, const u64 *entry, u64 old, un
 	if ((old & _PAGE_PRESENT) && (old ^ new) & (PTE_MFN_MASK | _PAGE_PRESENT))
 		record_unlink(parent, old, addr, by);
 	else if (takes_away((pte_t){old | _PAGE_DIRTY}, (pte_t){new | _PAGE_DIRTY}))
-		add(parent->table_mm, addr, addr + size_below(parent->level), by);
+		add_span(parent->table_mm, addr, addr + size_below(parent->level), by);
 	if (new &_PAGE_PRESENT)
 		linked_page(new)->covers = addr;
 }
