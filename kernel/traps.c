@@ -117,6 +117,19 @@ int trap_signal(unsigned vector)
 	}
 }
 
+/*
+ * Of a test that steps; or of a user instruction, delayed into our entry, where nothing is lost. A
+ * switch leaves TF on, so a task that slept in its steps has given it to the next one of its CPU.
+ * When nobody steps any more it ends here: what returned to user mode with it would trap there.
+ */
+static void debug_in_kernel(struct pt_regs *regs)
+{
+	if (step_hook)
+		step_hook(regs);
+	else
+		regs->flags &= ~FLAGS_TF;
+}
+
 static void do_exception(struct pt_regs *regs, unsigned vector)
 {
 	const char *name = trap_names[vector] ? trap_names[vector] : "reserved exception";
@@ -130,10 +143,10 @@ static void do_exception(struct pt_regs *regs, unsigned vector)
 	}
 	if (vector == TRAP_GP && fixup_exception(regs))
 		return;
-	if (vector == TRAP_DB && step_hook)
-		step_hook(regs);
-	if (vector == TRAP_DB)
-		return; /* of a user instruction, delayed into our entry; nothing is lost */
+	if (vector == TRAP_DB) {
+		debug_in_kernel(regs);
+		return;
+	}
 	if (vector == TRAP_DF && kstack_is_guard(pv_read_cr2()))
 		panic_regs(regs, pv_read_cr2(), "kernel stack overflow");
 	panic_regs(regs, 0, "%s in the kernel, error code %#lx", name, regs->orig_ax);
