@@ -72,6 +72,7 @@ static void begin_ticks(void *unused __unused)
 void sched_tune(struct sched_tuning tuning)
 {
 	bool begins = !sched_tuning.quantum_us && tuning.quantum_us;
+	unsigned long flags;
 
 	sched_tuning = tuning;
 #ifdef CONFIG_DEBUG
@@ -80,6 +81,9 @@ void sched_tune(struct sched_tuning tuning)
 	if (begins) {
 		preempt_disable();
 		smp_call_mask(&cpu_online_mask, begin_ticks, NULL);
+		flags = local_irq_save();
+		begin_ticks(NULL); /* a call reaches the others only */
+		local_irq_restore(flags);
 		preempt_enable();
 	}
 }
