@@ -11,6 +11,7 @@
  */
 #include "mm/tlb.h"
 
+#include "kernel/clock.h"
 #include "kernel/counters.h"
 #include "kernel/cpu.h"
 #include "kernel/interrupt.h"
@@ -244,7 +245,8 @@ bool tlb_cpus_concerned(const struct tlb_flush *f, cpumask_t *cpus)
 }
 
 #ifdef CONFIG_DEBUG
-#define LATE_LOOKS 1000000 /* a CPU that comes back takes some instructions to catch up */
+/* A CPU that comes back takes some instructions to catch up, and its host may stop it there. */
+#define LATE_NS 2000000000UL
 
 /* @cpu uses the mm, and has not followed the invalidation. */
 static bool is_behind(unsigned cpu, const struct tlb_flush *f)
@@ -258,18 +260,27 @@ static bool is_behind(unsigned cpu, const struct tlb_flush *f)
 	       !(READ_ONCE(c->ahead) & BIT(f->generation - followed - 1));
 }
 
+static void await_follower(unsigned cpu, const struct tlb_flush *f)
+{
+	u64 end = 0;
+
+	while (is_behind(cpu, f)) {
+		u64 now = clock_ns();
+
+		if (!end)
+			end = now + LATE_NS;
+		if (now > end)
+			panic("cpu %u has not made the invalidation of %#lx-%#lx", cpu, f->start,
+			      f->end);
+		cpu_relax();
+	}
+}
+
 /* Whoever uses the mm has made the invalidation; who comes back just now, makes it. */
 static void assert_followed(const struct tlb_flush *f)
 {
-	for_each_cpu_in(cpu, &f->mm->tlb.cpus) {
-		unsigned looks = 0;
-
-		while (is_behind(cpu, f) && looks++ < LATE_LOOKS)
-			cpu_relax();
-		if (looks > LATE_LOOKS)
-			panic("cpu %u has not made the invalidation of %#lx-%#lx", cpu, f->start,
-			      f->end);
-	}
+	for_each_cpu_in(cpu, &f->mm->tlb.cpus)
+		await_follower(cpu, f);
 }
 #else
 static void assert_followed(const struct tlb_flush *f __unused) {}
