@@ -10,7 +10,7 @@
 #define PRECISION 4096	      /* an interval is so many times what is not known of its ends */
 #define AGREEMENT 1024	      /* and two measurements differ by less than one part in so many */
 #define READINGS 8	      /* of which the tightest is taken */
-#define MEASUREMENTS 8	      /* at most */
+#define MEASUREMENTS 64	      /* at most; a host that stops the CPU all the time spoils many */
 #define READS_AT_MOST 1000000 /* of a counter that is too slow, or stands still */
 
 struct reading {
