@@ -122,7 +122,7 @@ static void register_runstate(unsigned cpu)
 static void xen_eoi(void) {}
 
 /* Xen's clock: nanoseconds since Xen's boot, from the page that it keeps up to date (xen.h). */
-u64 xen_clock_ns(void)
+static u64 read_time_page(void)
 {
 	const volatile struct vcpu_time_info *t;
 	u64 ns;
@@ -144,6 +144,22 @@ u64 xen_clock_ns(void)
 	return ns;
 }
 
+/*
+ * Xen calibrates each physical CPU by itself, so the pages of two vCPUs may differ by a little.
+ * Time goes on for all: who reads less than another has read is told what that one was (as Linux's
+ * pvclock_clocksource_read() does where the host does not vouch for its TSCs).
+ */
+u64 xen_clock_ns(void)
+{
+	static u64 latest;
+	u64 now = read_time_page(), seen = READ_ONCE(latest);
+
+	while (now > seen)
+		if (try_cmpxchg(&latest, &seen, now))
+			return now;
+	return seen;
+}
+
 void xen_clock_init(void)
 {
 	const struct vcpu_time_info *t = &this_cpu_read(vcpu)->time;
@@ -153,7 +169,7 @@ void xen_clock_init(void)
 
 static void xen_set_timer(u64 ns)
 {
-	struct vcpu_set_singleshot_timer timer = {.timeout_abs_ns = xen_clock_ns() + ns};
+	struct vcpu_set_singleshot_timer timer = {.timeout_abs_ns = read_time_page() + ns};
 
 	xen_check("the timer",
 		  xen_vcpu_op(VCPUOP_set_singleshot_timer, smp_processor_id(), &timer));
