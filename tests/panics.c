@@ -19,6 +19,7 @@
 #include "mm/mmap_lock.h"
 #include "mm/mmu_gather.h"
 #include "mm/slab.h"
+#include "mm/tables.h"
 #include "mm/tlb.h"
 #include "mm/whole_table.h"
 #include "mm/zap.h"
@@ -380,10 +381,15 @@ static void lost_dirty_bit(void)
 
 static void table_not_empty(void)
 {
+	static struct mmu_gather tlb;
 	struct mm *mm = test_mm_enter();
+	struct page *table = table_alloc(mm, 1);
 
-	pv_set_pte(pte_offset(*test_pte_page(mm, ADDR), ADDR), test_value(1));
-	test_free_tables(mm, ADDR, ADDR + PAGE_SIZE);
+	/* Never linked: of a linked one the ledger says first that what it maps is owed. */
+	pv_set_pte(page_to_virt(table), test_value(1));
+	tlb_gather_mmu(&tlb, mm);
+	tlb_remove_table(&tlb, ADDR, table);
+	tlb_finish_mmu(&tlb);
 }
 
 /* --- what Xen refuses --- */

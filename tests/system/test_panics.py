@@ -48,8 +48,7 @@ REPORTS = {
     "write_after_free": "free page .* was written",
     "write_after_object_free": "free object .* was written",
     "lost_dirty_bit": "dirty ledger",
-    # The ledger comes first: what the table maps is owed.
-    "table_not_empty": r"a table is freed while the invalidation of \w+-\w+ is owed",
+    "table_not_empty": "is freed with entry 0",
 }
 # What only Xen can refuse. In a domU, because to a dom0 Xen emulates a plain store all the same.
 XEN_REPORTS = {
