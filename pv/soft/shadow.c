@@ -33,10 +33,10 @@
 #define KERNEL_SLOT (PTRS_PER_TABLE / 2)
 #define MAX_REPORTS 8
 /*
- * A fault needs three frames at most, and each reclaim frees an eighth of the pool, first for the
- * CPU that made it. One finds nothing only while others are at it.
+ * One reclaim takes what a fault needs. It takes less while enough frames are free, and others may
+ * use those first: then the next one finds them used, and takes what it needs.
  */
-#define RECLAIMS_MAX 1000
+#define RECLAIMS_MAX 16
 
 /*
  * The guest's L4 table that this CPU has loaded, 0: the kernel's, which has no shadow; and the one

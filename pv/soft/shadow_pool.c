@@ -8,9 +8,14 @@
  * has it loaded. Then no CPU reads it, and no flush is needed before its frame is used again: what
  * TLBs and walk caches hold under its address space names the tables below, which stay.
  *
- * Invariant: frames that are free, and roots, are together more than the CPUs that are online. A
- * CPU that changes its address space has interrupts off and cannot wait for a flush; so among them
- * it finds one that is free, or a root that no CPU has loaded.
+ * Invariant: frames that are free, and roots, are together at least pool.reserve, two for each CPU.
+ * A CPU that changes its address space has interrupts off and cannot wait for a flush. Each other
+ * CPU keeps two roots at most, the one it has and the one it is about to load, and this CPU keeps
+ * one; so among the reserve it finds a frame that is free, or a root that no CPU has loaded.
+ *
+ * What a reclaim has taken counts as neither. It belongs to the CPU that took it until that CPU has
+ * filled what it missed, and each CPU takes no more than pool.quota. So the reclaims of all the
+ * others leave a fault the frames that it needs.
  *
  * Lock: soft_lock.
  */
@@ -25,7 +30,7 @@
 #include "mm/early.h"
 
 #define POOL_MIN 96	      /* tables: the L4s of all processes of a stress suite, and more */
-#define POOL_CPU_MIN 8	      /* with many CPUs: so many for each */
+#define POOL_CPU_MIN 10	      /* with many CPUs: so many for each */
 #define POOL_FRAMES_EACH 1024 /* and one for so many frames of memory */
 
 struct pool_entry {
@@ -39,6 +44,8 @@ static struct {
 	u64 first; /* frame */
 	unsigned size, hand;
 	unsigned nr_free, nr_roots;
+	unsigned reserve; /* of frames that are free and roots: for CPUs that load a root */
+	unsigned quota;	  /* of frames that one CPU's reclaim takes */
 } pool __guarded_by(soft_lock);
 
 static struct pool_entry *entry_of(u64 frame) __must_hold(soft_lock)
@@ -47,14 +54,24 @@ static struct pool_entry *entry_of(u64 frame) __must_hold(soft_lock)
 	return &pool.entry[frame - pool.first];
 }
 
+/* An eighth of the pool, and of many CPUs all together half of it. */
+static unsigned quota_of(unsigned size, unsigned cpus)
+{
+	return min(min(size / 8, size / (2 * cpus)), (unsigned)SHADOW_RECLAIM_MAX);
+}
+
 void shadow_pool_init(void)
 {
-	unsigned size = max((unsigned)POOL_MIN, POOL_CPU_MIN * smp_possible_cpus()) +
+	unsigned cpus = smp_possible_cpus();
+	unsigned size = max((unsigned)POOL_MIN, POOL_CPU_MIN * cpus) +
 			early_max_pfn() / POOL_FRAMES_EACH;
 	void *frames = early_alloc(size * PAGE_SIZE, PAGE_SIZE);
 
 	spin_lock_unfair(&soft_lock);
 	pool.size = pool.nr_free = size;
+	pool.reserve = 2 * cpus;
+	pool.quota = quota_of(size, cpus);
+	BUG_ON(pool.quota < SHADOW_FILL_MAX || pool.reserve + size / 2 + SHADOW_FILL_MAX > size);
 	pool.first = virt_to_pfn(frames).v;
 	pool.entry = early_alloc(size * sizeof(*pool.entry), sizeof(u64));
 	for (unsigned i = 0; i < size; i++)
@@ -75,11 +92,23 @@ static bool is_idle_root(unsigned k) __must_hold(soft_lock)
 	return pool.entry[k].root && is_shadow(k) && !shadow_is_loaded(pool.entry[k].guest);
 }
 
+/* A frame more may go to a table, or to a reclaim. */
+static bool exceeds_reserve(void) __must_hold(soft_lock)
+{
+	return pool.nr_free + pool.nr_roots > pool.reserve;
+}
+
+static void assert_reserve(void) __must_hold(soft_lock)
+{
+	ASSERT(pool.nr_free + pool.nr_roots >= pool.reserve);
+}
+
 static u64 use_frame(unsigned k, u64 guest, bool root) __must_hold(soft_lock)
 {
 	pool.entry[k] = (struct pool_entry){.used = true, .root = root, .guest = guest};
 	pool.nr_free--;
 	pool.nr_roots += root;
+	assert_reserve();
 	memset(soft_table(pool.first + k), 0, PAGE_SIZE);
 	return pool.first + k;
 }
@@ -96,7 +125,7 @@ static u64 use_free_frame(u64 guest, bool root) __must_hold(soft_lock)
 
 u64 shadow_pool_get(u64 guest)
 {
-	if (!pool.nr_free || pool.nr_free + pool.nr_roots <= cpumask_weight(&cpu_online_mask) + 1)
+	if (!pool.nr_free || !exceeds_reserve())
 		return 0;
 	return use_free_frame(guest, false);
 }
@@ -185,18 +214,27 @@ static void detach(u64 frame) __must_hold(soft_lock)
 	forget(frame);
 }
 
-/* Unlink some, in the order of the hand. */
-static void detach_some(struct shadow_reclaim *r, unsigned max_frames) __must_hold(soft_lock)
+/* The shadow in entry @k is one no more; false if it is to stay. */
+static bool detach_entry(unsigned k) __must_hold(soft_lock)
 {
-	for (unsigned i = 0; i < pool.size && r->n < max_frames; i++) {
+	if (pool.entry[k].root)
+		return exceeds_reserve() && detach_root(k);
+	if (!is_shadow(k))
+		return false;
+	detach(pool.first + k);
+	return true;
+}
+
+/* Unlink some, in the order of the hand. */
+static void detach_some(struct shadow_reclaim *r) __must_hold(soft_lock)
+{
+	for (unsigned i = 0; i < pool.size && r->n < pool.quota; i++) {
 		unsigned k = pool.hand++ % pool.size;
 
-		if (pool.entry[k].root ? !detach_root(k) : !is_shadow(k))
-			continue;
-		if (!pool.entry[k].root)
-			detach(pool.first + k);
-		r->frame[r->n++] = pool.first + k;
+		if (detach_entry(k))
+			r->frame[r->n++] = pool.first + k;
 	}
+	assert_reserve();
 }
 
 static void forget_walks(void *unused __unused)
@@ -209,7 +247,7 @@ void shadow_pool_reclaim(struct shadow_reclaim *r)
 	unsigned long flags = spin_lock_irqsave_unfair(&soft_lock);
 
 	r->n = 0;
-	detach_some(r, min(pool.size / 8, (unsigned)SHADOW_RECLAIM_MAX));
+	detach_some(r);
 	spin_unlock_irqrestore(&soft_lock, flags);
 	if (!r->n)
 		return;

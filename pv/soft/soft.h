@@ -83,6 +83,7 @@ bool shadow_is_loaded(u64 guest) __must_hold(soft_lock);
 
 /* shadow_pool.c */
 #define SHADOW_RECLAIM_MAX 64
+#define SHADOW_FILL_MAX 3 /* frames that one fault can need: for the levels below the root */
 
 /* Frames that were taken from their tables, and that no CPU can reach any more. */
 struct shadow_reclaim {
@@ -101,8 +102,9 @@ void shadow_pool_drop(u64 guest) __must_hold(soft_lock);
 /* The entry that links @frame, so that a reclaim finds it. */
 void shadow_pool_set_parent(u64 frame, u64 *entry) __must_hold(soft_lock);
 /*
- * Take frames, an eighth of the pool at most, from tables that were filled long ago, and from roots
- * that no CPU has loaded. They are the caller's until it puts them back. Interrupts on, preemption
+ * Take frames, SHADOW_FILL_MAX at least, from tables that were filled long ago, and from roots that
+ * no CPU has loaded. Fewer only if so many others are free. They are the caller's until it puts
+ * them back. Interrupts on, preemption
  * off.
  */
 void shadow_pool_reclaim(struct shadow_reclaim *r) __excludes(soft_lock);
