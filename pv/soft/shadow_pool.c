@@ -63,8 +63,8 @@ static unsigned quota_of(unsigned size, unsigned cpus)
 void shadow_pool_init(void)
 {
 	unsigned cpus = smp_possible_cpus();
-	unsigned size = max((unsigned)POOL_MIN, POOL_CPU_MIN * cpus) +
-			early_max_pfn() / POOL_FRAMES_EACH;
+	unsigned size =
+		max((unsigned)POOL_MIN, POOL_CPU_MIN * cpus) + early_max_pfn() / POOL_FRAMES_EACH;
 	void *frames = early_alloc(size * PAGE_SIZE, PAGE_SIZE);
 
 	spin_lock_unfair(&soft_lock);
