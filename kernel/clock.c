@@ -1,11 +1,12 @@
 /*
- * The clock: TSC ticks since boot, scaled. How fast the TSC is, is taken from who knows: the
- * hypervisor, KVM's clock, or the CPU itself (clock_cpuid.h); else it is measured by a counter that
- * can be read back (drivers/timers.h), whatever the host does meanwhile (clock_measure.h). No
- * locks.
+ * The clock: TSC ticks since boot, scaled, and the date of the boot. How fast the TSC is, is taken
+ * from who knows: the hypervisor, KVM's clock, or the CPU itself (clock_cpuid.h); else it is
+ * measured by a counter that can be read back (drivers/timers.h), whatever the host does meanwhile
+ * (clock_measure.h). No locks.
  */
 #include "kernel/clock.h"
 
+#include "drivers/rtc.h"
 #include "drivers/timers.h"
 #include "kernel/clock_cpuid.h"
 #include "kernel/io.h"
@@ -13,12 +14,12 @@
 #include "kernel/printk.h"
 #include "mm/addr.h"
 
-#define NS_PER_S 1000000000UL
 #define SHIFT 32
 #define MIN_HZ 10000000UL /* less, or more than MAX_HZ, is no TSC's rate */
 #define MAX_HZ 100000000000UL
 
 static u64 tsc_start, tsc_hz, ns_mult; /* ns = ticks * ns_mult >> SHIFT */
+static u64 epoch;
 
 /* KVM fills the page, and keeps it up to date until it is told to stop. */
 static u64 hz_by_kvm_clock(void)
@@ -100,11 +101,22 @@ void clock_init(void)
 	u64 hz = find_tsc_hz(&says);
 
 	clock_set_tsc_hz(hz, says);
+	clock_set_epoch(rtc_seconds() * NS_PER_S);
 }
 
 u64 clock_tsc_hz(void)
 {
 	return tsc_hz;
+}
+
+void clock_set_epoch(u64 ns)
+{
+	epoch = ns;
+}
+
+u64 clock_epoch(void)
+{
+	return epoch;
 }
 
 u64 clock_ticks_to_ns(u64 ticks)

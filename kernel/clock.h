@@ -1,7 +1,9 @@
-/* Time since boot, from the time-stamp counter. */
+/* Time since boot, from the time-stamp counter, and the date of the boot. */
 #pragma once
 
 #include "pv/pv_ops.h"
+
+#define NS_PER_S 1000000000UL
 
 /* Find how fast the TSC is. Boot CPU, before anything asks for the time,
  * after acpi_init() and the final direct map.
@@ -14,5 +16,11 @@ u64 clock_tsc_hz(void);
 u64 native_clock_ns(void);
 /* TSC ticks as nanoseconds. */
 u64 clock_ticks_to_ns(u64 ticks);
+/*
+ * At boot: it was @ns nanoseconds after the beginning of 1970, in UTC, when clock_ns() was 0. Until
+ * it is called, and where nobody knows the date, the machine was booted in 1970.
+ */
+void clock_set_epoch(u64 ns);
+u64 clock_epoch(void);
 /* Busy-wait. */
 void clock_delay_ns(u64 ns);

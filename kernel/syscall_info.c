@@ -11,7 +11,6 @@
 #include "kernel/uaccess.h"
 #include "mm/page.h"
 
-#define NS_PER_S 1000000000UL
 #define UTS_LEN 65
 
 /* Programs ask for Linux's version, to know which calls there are: answers are those of this one.

@@ -12,26 +12,48 @@
 #include "kernel/unsupported.h"
 
 #define COARSE_NS 4000000UL /* HZ is 250 */
-/* REALTIME, MONOTONIC, MONOTONIC_RAW, both COARSE ones, BOOTTIME and TAI: all of them count from
- * boot. The ALARM ones need an alarm that wakes the machine, and there is none. */
+/*
+ * REALTIME, MONOTONIC, MONOTONIC_RAW, both COARSE ones, BOOTTIME and TAI. The ALARM ones need an
+ * alarm that wakes the machine, and there is none. Nobody sets the time, so REALTIME and TAI, which
+ * knows no leap seconds here, are ahead of the others by what the boot found.
+ */
 #define CLOCKS_KNOWN 0x8f3U
 #define NR_CLOCKS 12
 #define TIMER_ABSTIME 1
 
-/* The timespec at @addr as a deadline; one that is not @absolute begins now. -EFAULT, -EINVAL. */
-static long read_deadline(unsigned long addr, bool absolute, u64 *deadline)
+/* What clock @id is ahead of clock_ns(). */
+static u64 ahead(int id)
 {
-	u64 now = absolute ? 0 : clock_ns();
+	return id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE || id == CLOCK_TAI
+		       ? clock_epoch()
+		       : 0;
+}
+
+/* The timespec at @addr in nanoseconds; FOREVER: more than can be counted. -EFAULT, -EINVAL. */
+static long read_timespec(unsigned long addr, u64 *ns)
+{
 	s64 ts[2];
 
 	if (copy_from_user(ts, addr, sizeof(ts)))
 		return -EFAULT;
 	if (ts[0] < 0 || ts[1] < 0 || ts[1] >= (s64)NS_PER_S)
 		return -EINVAL;
-	*deadline = FOREVER;
-	if ((u64)ts[0] < (FOREVER - now) / NS_PER_S - 1)
-		*deadline = now + ts[0] * NS_PER_S + ts[1];
+	*ns = FOREVER;
+	if ((u64)ts[0] < FOREVER / NS_PER_S - 1)
+		*ns = ts[0] * NS_PER_S + ts[1];
 	return 0;
+}
+
+/* @ns from now on, or, if @absolute, of clock @id, by clock_ns(). */
+static u64 deadline_of(u64 ns, int id, bool absolute)
+{
+	u64 now = clock_ns();
+
+	if (ns == FOREVER)
+		return FOREVER;
+	if (absolute)
+		return ns - min(ns, ahead(id));
+	return ns < FOREVER - now ? now + ns : FOREVER;
 }
 
 /* The waits and what else a futex can do; see kernel/futex.h. */
@@ -43,14 +65,16 @@ struct futex_call {
 	u32 val3;
 };
 
-static long wait_on_futex(const struct futex_call *c, struct futex f, u32 bitset, bool absolute)
+/* The time-out is one of clock @id, if @absolute. */
+static long wait_on_futex(const struct futex_call *c, struct futex f, u32 bitset, int id,
+			  bool absolute)
 {
-	u64 deadline = FOREVER;
-	long err = c->timeout ? read_deadline(c->timeout, absolute, &deadline) : 0;
+	u64 ns = FOREVER;
+	long err = c->timeout ? read_timespec(c->timeout, &ns) : 0;
 
 	if (err)
 		return err;
-	return bitset ? futex_wait_bits(f, c->val, bitset, deadline) : -EINVAL;
+	return bitset ? futex_wait_bits(f, c->val, bitset, deadline_of(ns, id, absolute)) : -EINVAL;
 }
 
 static long requeue(const struct futex_call *c, struct futex f, struct futex f2,
@@ -95,10 +119,11 @@ static long do_futex(const struct futex_call *c, int op)
 
 	switch (op & ~FUTEX_PRIVATE) {
 	case FUTEX_WAIT:
-		return wait_on_futex(c, f, FUTEX_BITSET_ANY, false);
+		return wait_on_futex(c, f, FUTEX_BITSET_ANY, CLOCK_MONOTONIC, false);
 	case FUTEX_WAIT_BITSET:
+		return wait_on_futex(c, f, c->val3, CLOCK_MONOTONIC, true);
 	case FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME:
-		return wait_on_futex(c, f, c->val3, true);
+		return wait_on_futex(c, f, c->val3, CLOCK_REALTIME, true);
 	case FUTEX_WAKE:
 		return futex_wake_bits(f, to_wake(c->val), FUTEX_BITSET_ANY);
 	case FUTEX_WAKE_BITSET:
@@ -132,7 +157,7 @@ static long read_clock(int id, u64 *ns)
 {
 	if (is_cpu_clock(id))
 		return cpu_clock_read(id, ns);
-	*ns = clock_ns();
+	*ns = clock_ns() + ahead(id);
 	return clock_known(id) ? 0 : -EINVAL;
 }
 
@@ -169,7 +194,7 @@ SYSCALL_DEFINE2(clock_getres, int, id, unsigned long, addr)
 
 SYSCALL_DEFINE1(time, unsigned long, addr)
 {
-	u64 now = clock_ns() / NS_PER_S;
+	u64 now = (clock_ns() + clock_epoch()) / NS_PER_S;
 
 	return addr && copy_to_user(addr, &now, sizeof(now)) ? -EFAULT : (long)now;
 }
@@ -177,7 +202,7 @@ SYSCALL_DEFINE1(time, unsigned long, addr)
 /* The time zone is Greenwich's, without summer time. */
 SYSCALL_DEFINE2(gettimeofday, unsigned long, addr, unsigned long, zone)
 {
-	u64 ns = clock_ns(), tv[2] = {ns / NS_PER_S, ns % NS_PER_S / 1000};
+	u64 ns = clock_ns() + clock_epoch(), tv[2] = {ns / NS_PER_S, ns % NS_PER_S / 1000};
 
 	if (addr && copy_to_user(addr, tv, sizeof(tv)))
 		return -EFAULT;
@@ -187,10 +212,10 @@ SYSCALL_DEFINE2(gettimeofday, unsigned long, addr, unsigned long, zone)
 /* Only the end of the process comes before the time is over, so nobody reads what was left. */
 SYSCALL_DEFINE2(nanosleep, unsigned long, request, unsigned long, left __unused)
 {
-	u64 deadline;
-	long err = read_deadline(request, false, &deadline);
+	u64 ns;
+	long err = read_timespec(request, &ns);
 
-	return err ? err : sleep_until(deadline);
+	return err ? err : sleep_until(deadline_of(ns, CLOCK_MONOTONIC, false));
 }
 
 static bool may_sleep_on(int id)
@@ -212,8 +237,10 @@ SYSCALL_DEFINE4(clock_nanosleep, int, id, int, flags, unsigned long, request, un
 	if (id == CLOCK_THREAD_CPUTIME_ID || is_file_clock(id) ||
 	    (!is_cpu_clock(id) && !may_sleep_on(id)))
 		return -EOPNOTSUPP;
-	err = read_deadline(request, absolute || is_cpu_clock(id), &time);
+	err = read_timespec(request, &time);
 	if (err)
 		return err;
-	return is_cpu_clock(id) ? cpu_clock_sleep(id, time, absolute) : sleep_until(time);
+	if (is_cpu_clock(id))
+		return cpu_clock_sleep(id, time, absolute);
+	return sleep_until(deadline_of(time, id, absolute));
 }

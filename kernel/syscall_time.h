@@ -5,8 +5,6 @@
 
 #include "kernel/types.h"
 
-#define NS_PER_S 1000000000UL
-
 enum {
 	CLOCK_REALTIME,
 	CLOCK_MONOTONIC,

@@ -160,11 +160,28 @@ u64 xen_clock_ns(void)
 	return seen;
 }
 
+/* When Xen's clock was 0, in nanoseconds since 1970 (xen.h: wc_version). Dom0 may be setting it. */
+static u64 read_wall_clock(void)
+{
+	const volatile struct shared_info *si = xen_shared_info;
+	u32 version;
+	u64 ns;
+
+	do {
+		version = si->wc_version;
+		barrier();
+		ns = ((u64)si->xen_wc_sec_hi << 32 | si->wc_sec) * NS_PER_S + si->wc_nsec;
+		barrier();
+	} while ((version & 1) || version != si->wc_version);
+	return ns;
+}
+
 void xen_clock_init(void)
 {
 	const struct vcpu_time_info *t = &this_cpu_read(vcpu)->time;
 
 	clock_set_tsc_hz(pvclock_hz(t->tsc_to_system_mul, t->tsc_shift), "Xen's time page");
+	clock_set_epoch(read_wall_clock());
 }
 
 static void xen_set_timer(u64 ns)

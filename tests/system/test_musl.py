@@ -1,8 +1,10 @@
 """Programs of Linux with a C library (musl): the same binaries on the host's Linux, which judges the
 programs themselves, and on Pteron by ./pteron run --initrd FILE -- PROGRAM."""
 
+import calendar
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -37,6 +39,30 @@ def lost_lines(done, result):
     """What the program printed on Linux, and not on Pteron."""
     printed = [line for line in (done.stdout + "\n" + done.stderr).split("\n") if line]
     return [line for line in printed if line not in result.output.lines]
+
+
+def date(lines):
+    return int(next(line for line in lines if line.startswith("date ")).split()[1])
+
+
+@pytest.mark.parametrize("on, backend", [("qemu", "native"), ("xen", "xen")])
+def test_date(boot, musl, on, backend):
+    """The PC's clock has whole seconds; TCG beside other work may take its time between two of the program's lines."""
+    before = time.time()
+    result = on_pteron(boot, musl, ["date"], on=on, backend=backend)
+    assert result.output.program_end == "exited with status 0"
+    assert before - 2 <= date(result.output.lines) <= time.time() + 2
+
+
+def test_date_of_a_deterministic_run(boot, musl):
+    """It repeats itself, so its date is not the host's."""
+    result = on_pteron(boot, musl, ["date"], icount=0)
+    assert 0 <= date(result.output.lines) - calendar.timegm((2026, 1, 1, 0, 0, 0)) <= 60
+
+
+def test_date_on_linux(musl):
+    before = int(time.time())
+    assert before <= date(on_linux(musl, ["date"]).stdout.splitlines()) <= time.time()
 
 
 def with_cpus(argv, cpus):

@@ -1,16 +1,16 @@
 /*
- * Suite `clock_rate`: how the TSC's rate is found, on machines that are made up, here and on the
- * host. Their CPUID says what the manuals say it may; their host stops the CPU where it likes.
+ * Suite `clock_rate`: how the TSC's rate and the date are found, on machines that are made up, here
+ * and on the host. Their CPUID says what the manuals say it may; their host stops the CPU where it
+ * likes.
  *
- * Oracle: the rate that the machine was made with.
+ * Oracle: the rate that the machine was made with, and another calendar.
  */
+#include "drivers/rtc.h"
+#include "kernel/clock.h"
 #include "kernel/clock_cpuid.h"
 #include "kernel/clock_measure.h"
 #include "kernel/string.h"
-
 #include "tests/ktest.h"
-
-#define NS_PER_S 1000000000UL
 
 /* --- CPUID --- */
 
@@ -228,7 +228,41 @@ static void products(struct ktest *t)
 	KEXPECT_EQ(t, mul_div(1, 1, 0), ~0UL);
 }
 
+/* --- the date --- */
+
+static void dates(struct ktest *t)
+{
+	static const struct {
+		u8 field[RTC_FIELDS];
+		u8 register_b;
+		u64 seconds; /* of another calendar: Python's datetime */
+	} rows[] = {
+		{{0, 0, 0, 1, 1, 0}, RTC_BINARY | RTC_24_HOURS, 946684800},
+		{{59, 59, 23, 29, 2, 0}, RTC_BINARY | RTC_24_HOURS, 951868799},
+		{{0, 0, 0, 1, 3, 0}, RTC_BINARY | RTC_24_HOURS, 951868800},
+		{{7, 8, 9, 28, 2, 27}, RTC_BINARY | RTC_24_HOURS, 1803805687},
+		{{0, 0, 0, 31, 12, 99}, RTC_BINARY | RTC_24_HOURS, 4102358400},
+		{{0x59, 0x30, 0x17, 0x30, 0x11, 0x26}, RTC_24_HOURS, 1796059859},
+		{{0, 0, 0x12, 1, 1, 0x26}, 0, 1767225600},
+		{{0, 0, 0x92, 1, 1, 0x26}, 0, 1767268800},
+		{{0, 0, 0x91, 1, 1, 0x28}, 0, 1830380400},
+		{{0, 0, 0x81, 1, 3, 28}, RTC_BINARY, 1835528400},
+		{{0, 0, 0, 0, 1, 26}, RTC_BINARY | RTC_24_HOURS, 0},
+		{{0, 0, 0, 1, 13, 26}, RTC_BINARY | RTC_24_HOURS, 0},
+		{{0, 0, 24, 1, 1, 26}, RTC_BINARY | RTC_24_HOURS, 0},
+		{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 0xff, 0},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		u8 field[RTC_FIELDS];
+
+		memcpy(field, rows[i].field, sizeof(field));
+		KEXPECT_EQ(t, rtc_decode(field, rows[i].register_b), rows[i].seconds);
+	}
+}
+
 static const struct ktest_case cases[] = {
+	{"dates", dates},
 	{"hypervisors_tell", hypervisors_tell},
 	{"processors_tell", processors_tell},
 	{"time_pages_tell", time_pages_tell},
