@@ -17,3 +17,5 @@
  */
 void smp_call_mask(const cpumask_t *mask, void (*fn)(void *arg), void *arg);
 void smp_call_interrupt(void);
+/* @cpu calls, has halted, and is not answered yet: for tests. */
+bool smp_call_is_halted(unsigned cpu);

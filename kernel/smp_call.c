@@ -11,9 +11,10 @@
 #include "kernel/panic.h"
 #include "kernel/preempt.h"
 #include "kernel/seeded.h"
+#include "kernel/spinlock.h"
 
 #define CALLER_HALTED 0x80000000u
-#define SPINS_BEFORE_HALT 256
+#define SPINS_BEFORE_HALT (4 * spins_before_sleep)
 
 struct call {
 	void (*fn)(void *arg);
@@ -49,6 +50,11 @@ static void wait_for_answers(struct call *c)
 		if (READ_ONCE(c->pending) == CALLER_HALTED)
 			WRITE_ONCE(c->pending, 0);
 	}
+}
+
+bool smp_call_is_halted(unsigned cpu)
+{
+	return READ_ONCE(per_cpu(outgoing_call, cpu).pending) > CALLER_HALTED;
 }
 
 void smp_call_mask(const cpumask_t *mask, void (*fn)(void *arg), void *arg)

@@ -10,6 +10,6 @@ RACES = ",".join(suite.name for suite in catalogue.suites() if suite.name.starts
 
 @pytest.mark.parametrize("on, backend", [("qemu", "native"), ("qemu", "deferred"), ("qemu", "shadow"), ("xen", "xen")])
 def test_every_instruction(boot, on, backend):
-    result = boot(on=on, backend=backend, cpus=2, suite=RACES, icount=ICOUNT)
+    result = boot(on=on, backend=backend, cpus=3, suite=RACES, icount=ICOUNT)
     assert result.verdict == "passed"
     assert not [line for line in result.output.lines if "skipped" in line]

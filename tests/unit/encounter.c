@@ -95,7 +95,13 @@ static bool is_at_rest(const struct task *t)
 	return READ_ONCE(t->state) != TASK_RUNNING && !READ_ONCE(t->on_rq) && !READ_ONCE(t->on_cpu);
 }
 
-/* Through, asleep, or long enough in front of a lock to sleep or halt. */
+/* Asleep, or as the case says. */
+static bool other_waits(void)
+{
+	return is_at_rest(pass.other) || (pass.e->other_waits && pass.e->other_waits());
+}
+
+/* Through, waiting, or long enough in front of a lock to sleep or halt. */
 static bool other_is_as_far_as_it_comes(u64 contended)
 {
 	static unsigned since;
@@ -104,14 +110,14 @@ static bool other_is_as_far_as_it_comes(u64 contended)
 		since = 0;
 	else
 		since++;
-	return other_has_answered() || is_at_rest(pass.other) || since > SPINS_TO_SLEEP;
+	return other_has_answered() || other_waits() || since > SPINS_TO_SLEEP;
 }
 
 static void count_outcome(u64 contended)
 {
 	if (other_has_answered())
 		pass.at_once++;
-	else if (is_at_rest(pass.other) || counter_sum(CNT_LOCK_CONTENDED) != contended)
+	else if (other_waits() || counter_sum(CNT_LOCK_CONTENDED) != contended)
 		pass.waited++;
 	else
 		pass.unfinished++;
@@ -321,9 +327,41 @@ static struct task *start_on(unsigned cpu, const char *name, void (*fn)(void *ar
 	return t;
 }
 
-#define PROBE_NS 50000000UL
-#define PROBE_LOOPS 200
-#define MANY_MOVES 4 /* more than ends of a turn in that time */
+/* --- a third task --- */
+
+static struct {
+	struct task *task;
+	bool has_ended;
+} third;
+
+static void third_main(void *fn)
+{
+	((void (*)(void))fn)();
+	smp_store_release(&third.has_ended, true);
+}
+
+static void await_third(void)
+{
+	while (!smp_load_acquire(&third.has_ended) && !is_at_rest(third.task))
+		give_way();
+}
+
+void encounter_start_third(void (*fn)(void))
+{
+	third.has_ended = false;
+	third.task = task_create("third", third_main, fn);
+	BUG_ON(!third.task);
+	third.task->cpus_allowed = cpumask_of(1);
+	wake_up_new_task(third.task);
+	await_third();
+}
+
+void encounter_wake_third(void)
+{
+	if (!smp_load_acquire(&third.has_ended))
+		wake_up_task(third.task);
+	await_third();
+}
 
 /* --- the case's task --- */
 

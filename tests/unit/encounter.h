@@ -32,6 +32,7 @@ struct encounter {
 	void (*other)(
 		void); /* comes at the boundary, and earlier if the stepped side waits for it */
 	void (*other_after)(void);
+	bool (*other_waits)(void); /* for the stepped side, other than for a lock or asleep */
 
 	void (*check)(struct ktest *t); /* after both, by the case's task */
 
@@ -47,3 +48,11 @@ void encounter_run(struct ktest *t, const struct encounter *e);
 /* The tasks of this pass: for what one side does to the other. */
 struct task *encounter_stepped_task(void);
 struct task *encounter_other_task(void);
+
+/*
+ * A third task, on the other side's CPU, that runs @fn until it sleeps or ends. By the stepped
+ * side, ahead of the steps; locks may be held.
+ */
+void encounter_start_third(void (*fn)(void));
+/* By the other side: wake it without a reason, as sleepers must bear, until it sleeps or ends. */
+void encounter_wake_third(void);

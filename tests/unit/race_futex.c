@@ -3,7 +3,8 @@
  *
  * The waker changes the word first. Oracle: who was queued by then is woken, once, and says 0; who
  * was not finds the new word and says EAGAIN; so wakes and woken waiters are equal in number.
- * Nobody sleeps on, and at the end nobody waits.
+ * Nobody sleeps on, and at the end nobody waits. The wake is stepped, too: a waiter that runs
+ * without it overwrites its stack as soon as its wait is over.
  */
 #include "kernel/errno.h"
 #include "kernel/futex.h"
@@ -74,6 +75,40 @@ static void only_requeue(void)
 	scene.moved += futex_requeue(WORD, 0, SECOND_WORD, ALL);
 }
 
+#define STACK_USED 1024
+
+/* What a wait has left on this stack. */
+static __noinline void overwrite_stack(void)
+{
+	u64 words[STACK_USED / sizeof(u64)];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
+		WRITE_ONCE(words[i], 0);
+}
+
+/* The third task: it waits while the stepped side wakes it. */
+static void wait_and_overwrite(void)
+{
+	enter_mm();
+	wait();
+	overwrite_stack();
+	leave_mm();
+}
+
+static void enter_mm_after_waiter(void)
+{
+	enter_mm();
+	encounter_start_third(wait_and_overwrite);
+}
+
+/* Without a word's new value: a wake-up without reason is an answer, too. */
+static void expect_wake_or_none(struct ktest *t)
+{
+	KEXPECT_EQ(t, scene.result, 0);
+	KEXPECT(t, scene.woken <= 1);
+	KEXPECT_EQ(t, futex_wake(WORD, ALL), 0);
+}
+
 static void expect_one_answer(struct ktest *t)
 {
 	KEXPECT_EQ(t, scene.result, scene.woken ? 0 : -EAGAIN);
@@ -108,7 +143,9 @@ static void expect_woken_where_it_went(struct ktest *t)
 static void run(struct ktest *t, struct encounter e)
 {
 	e.prepare = prepare;
-	e.before = e.other_before = enter_mm;
+	e.other_before = enter_mm;
+	if (!e.before)
+		e.before = enter_mm;
 	e.after = e.other_after = leave_mm;
 	if (!e.stepped)
 		e.stepped = wait;
@@ -159,12 +196,22 @@ static void timeout_and_requeue(struct ktest *t)
 				  .check = expect_timeout});
 }
 
+static void waiter_ends(struct ktest *t)
+{
+	run(t, (struct encounter){.name = "a wake, and who waited ends",
+				  .before = enter_mm_after_waiter,
+				  .stepped = change_and_wake,
+				  .other = encounter_wake_third,
+				  .check = expect_wake_or_none});
+}
+
 static const struct ktest_case cases[] = {
 	{"wake", wake_private},
 	{"requeue", requeue},
 	{"wake_idle", wake_idle},
 	{"timeout_and_wake", timeout_and_wake},
 	{"timeout_and_requeue", timeout_and_requeue},
+	{"waiter_ends", waiter_ends},
 };
 KTEST_SUITE(race_futex_suite, "race-futex", "a futex wait, and a wake at each instruction of it",
 	    true, cases);

@@ -118,6 +118,28 @@ static void expect_free_sem(struct ktest *t)
 	KEXPECT_EQ(t, atomic_read(&scene.writers), 0);
 }
 
+/* Who comes queues up behind nobody, and is let in beside this reader. */
+static void hold_read_as_if_with_waiters(void)
+{
+	hold_read();
+	__atomic_or_fetch(&sem.state, RWSEM_WAITERS, __ATOMIC_SEQ_CST);
+}
+
+/* The third task: it waits while the stepped side gives the lock back. */
+static void wait_and_leave(void)
+{
+	enter_read();
+	/* Else whoever granted it still looks at this task, which is about to end. */
+	BUG_ON(spin_is_locked(&sem.wq.lock));
+	leave_read();
+}
+
+static void enter_write_ahead_of_waiter(void)
+{
+	enter_write();
+	encounter_start_third(wait_and_leave);
+}
+
 #define SEM .prepare = prepare_sem, .check = expect_free_sem
 
 /* --- spinlocks --- */
@@ -235,6 +257,11 @@ CASE(writer_leaves, "a writer leaves, a reader comes", SEM, .before = enter_writ
 CASE(writer_downgrades, "a writer downgrades, a writer comes", SEM, .before = enter_write,
      .stepped = downgrade, .after = leave_read, .other = write)
 
+CASE(reader_granted, "a reader is let in, another one leaves", SEM, .stepped = read,
+     .other_before = hold_read_as_if_with_waiters, .other = end_read, .other_after = end_read)
+CASE(waiter_ends, "a writer leaves, and who waited ends", SEM,
+     .before = enter_write_ahead_of_waiter, .stepped = leave_write, .other = encounter_wake_third)
+
 CASE(ptl_sleeper, "a sleeper on a PTE page's lock", .stepped = take_and_give_ptl,
      .other_before = hold_ptl, .other = end_ptl, .other_after = end_ptl, .check = expect_free_locks)
 CASE(ptl_halted, "a halted CPU's wait for a PTE page's lock", .stepped = take_and_give_ptl,
@@ -263,6 +290,8 @@ static const struct ktest_case cases[] = {
 	{"last_reader_leaves", last_reader_leaves},
 	{"writer_leaves", writer_leaves},
 	{"writer_downgrades", writer_downgrades},
+	{"reader_granted", reader_granted},
+	{"waiter_ends", waiter_ends},
 	{"ptl_sleeper", ptl_sleeper},
 	{"ptl_halted", ptl_halted},
 	{"ptl_unlock", ptl_unlock},

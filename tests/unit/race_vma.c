@@ -172,6 +172,17 @@ static void clear_entry(void) __no_thread_safety
 	pte_unmap_unlock(ptep, ptl);
 }
 
+/* At once: nobody looks at the entry again. */
+static void clear_entry_now(void) __no_thread_safety
+{
+	struct spinlock *ptl;
+	pte_t *ptep = pte_offset_map_lock(pmd_find(scene.mm, ADDR), ADDR, &ptl);
+
+	scene.found = ptep_get_and_clear(scene.mm, ADDR, ptep);
+	flush_tlb_range(scene.mm, ADDR, ADDR + PAGE_SIZE);
+	pte_unmap_unlock(ptep, ptl);
+}
+
 /* As fork and mprotect do. */
 static void protect_entry(void) __no_thread_safety
 {
@@ -240,6 +251,10 @@ CASE(writer_and_fault, "a writer, and a fault that comes", .prepare = prepare, .
 CASE(clear_and_write, "an entry is cleared, and its page written", .prepare = prepare_entry,
      .before = enter_mm, .stepped = clear_entry, .other_before = enter_mm, .other = write_page,
      .other_after = leave_mm, .check = expect_dirty_if_written)
+CASE(clear_now_and_write, "an entry is cleared at once, and its page written",
+     .prepare = prepare_entry, .before = enter_mm, .stepped = clear_entry_now,
+     .other_before = enter_mm, .other = write_page, .other_after = leave_mm,
+     .check = expect_dirty_if_written)
 CASE(protect_and_write, "an entry is protected, and its page written", .prepare = prepare_entry,
      .before = enter_mm, .stepped = protect_entry, .other_before = enter_mm, .other = write_page,
      .other_after = leave_mm, .check = expect_dirty_if_written)
@@ -255,6 +270,7 @@ static const struct ktest_case cases[] = {
 	{"writer_and_fault", writer_and_fault},
 	{"writer_waits", writer_waits},
 	{"clear_and_write", clear_and_write},
+	{"clear_now_and_write", clear_now_and_write},
 	{"protect_and_write", protect_and_write},
 };
 KTEST_SUITE(race_vma_suite, "race-vma",
