@@ -26,6 +26,7 @@ void assert_kernel_flags(void)
 {
 	unsigned long flags = read_flags();
 
+	__asm__ volatile("cld" ::: "cc"); /* the report's own copies must go upwards */
 	ASSERT(!(flags & FLAGS_DF));
 	ASSERT(!(flags & (FLAGS_NT | FLAGS_IOPL | FLAGS_VM)));
 	/* Without SMAP nobody clears it at an exception, and in ring 0 it means nothing. */
