@@ -46,15 +46,29 @@ def suites() -> list[Suite]:
     return sorted(found)
 
 
-def judging_suites(but: str = "") -> str:
-    """All, without @but and those of bench/, which only measure: test_bench.py judges their figures."""
-    return ",".join(s.name for s in suites() if s.folder != "bench" and s.name != but)
+def _names(chosen) -> str:
+    return ",".join(s.name for s in chosen)
 
 
-def memory_suites() -> str:
-    """Those that look at memory and its tables: all without preempt-everywhere, which takes as long as the others
-    together. What that one meets depends on backend, build, lazy mode and the first few CPUs, and on nothing else."""
-    return judging_suites(but="preempt-everywhere")
+def _is_stepping(suite: Suite) -> bool:
+    return suite.name == "preempt-everywhere" or suite.name.startswith("race-")
+
+
+def measuring_suites() -> str:
+    """Those of bench/: test_bench.py judges their figures."""
+    return _names(s for s in suites() if s.folder == "bench")
+
+
+def stepping_suites() -> str:
+    """Those that let another CPU come at each instruction of one. What they meet depends on backend, build, lazy mode
+    and the first few CPUs, and on nothing else; and their CPUs wait for each other. So they belong where CPUs take
+    turns (Config.icount): where each has a thread, it spins, and they cost ten times as much. test_races.py runs them."""
+    return _names(s for s in suites() if _is_stepping(s))
+
+
+def ordinary_suites(only_default: bool = False) -> str:
+    """Those of every boot: all that judge, without those that step."""
+    return _names(s for s in suites() if s.folder != "bench" and not _is_stepping(s) and s.default >= only_default)
 
 
 class Bug(NamedTuple):

@@ -15,7 +15,7 @@ from . import against, bench, bench_report, catalogue, contention, model, mutant
 from .bug_files import BugFileError
 from .build import Build, BuildError, make_iso
 from .kvm import choose_accel
-from .machine import PATIENCE, Config, drop_scratch, make_scratch, qemu_command
+from .machine import PATIENCE, TURNS, Config, drop_scratch, make_scratch, qemu_command
 from .report import Printer, advice, summary
 from .runner import run
 from .tree import build_of
@@ -24,8 +24,6 @@ MIN_MEM, MAX_MEM = 48, 1 << 20
 MAX_TCG_CPUS, MAX_XEN_CPUS, MAX_CPUS = 64, 32, 255
 MAX_JOBS = 64
 JOB_MEMORY = 3 << 30  # what a test may need: the search of a model, 2 GB, or a guest and its QEMU
-
-DETERMINISTIC_SHIFT = 4  # the fastest; machine.py has the other parts
 
 EPILOG = """exit status: 0 passed, 1 a test failed, 2 usage, 3 the kernel crashed, hung or gave no verdict"""
 
@@ -136,7 +134,7 @@ def _config(args: argparse.Namespace, say=print) -> Config:
     _check_program(args)
     on_xen = args.on != "qemu"
     if args.deterministic and args.icount is None:
-        args.icount = DETERMINISTIC_SHIFT
+        args.icount = TURNS
     backend = args.backend or ("xen" if on_xen else "native")
     if (backend in catalogue.XEN_BACKENDS) != on_xen:
         raise UsageError(f"--backend {backend} does not go with --on {args.on}: on xen and xl there are "

@@ -12,6 +12,7 @@ from . import dom0, program
 from .build import Build, make_iso
 from .catalogue import ROOT
 
+TURNS = 4  # of Config.icount: the fastest at which CPUs take turns
 XEN_CPUS = 2
 XEN_MEMORY = 384  # MiB that Xen needs besides its domains'
 LINUX_MEMORY = 384  # MiB of a Linux dom0

@@ -12,8 +12,7 @@ from harness.machine import Config
 
 STRESS = "fault,mprotect,zap,mremap,fork,remap,spurious,mix,switch"
 BACKENDS = ["native", "deferred", "shadow"]
-ALL = catalogue.judging_suites()
-MEMORY = catalogue.memory_suites()  # where a configuration differs from one of the others in memory or CPU model alone
+ALL = catalogue.ordinary_suites()
 UNIT = "alloc,lazy_mmu,locks,pgtable,pv,uaccess,vma"
 
 
@@ -26,8 +25,7 @@ def passes(result, cpus=None):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("cpus", [1, 2, 4, 16])
 def test_cpus(boot, backend, cpus):
-    suites = ALL if cpus <= 4 else MEMORY
-    passes(boot(backend=backend, cpus=cpus, suite=suites, shuffle=True, rounds=4, seed=cpus), cpus)
+    passes(boot(backend=backend, cpus=cpus, suite=ALL, shuffle=True, rounds=4, seed=cpus), cpus)
 
 
 @pytest.mark.parametrize("path", ["bios", "uefi"])
@@ -39,7 +37,7 @@ def test_grub(boot, path):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_64_mib(boot, backend):
-    passes(boot(backend=backend, mem=64, cpus=4, suite=MEMORY, shuffle=True, rounds=4))
+    passes(boot(backend=backend, mem=64, cpus=4, suite=ALL, shuffle=True, rounds=4))
 
 
 def test_64_mib_and_16_cpus(boot):
@@ -64,7 +62,7 @@ def test_lazy_off(boot, backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_tables_off(boot, backend):
     """Entries only, as everything else rests on them."""
-    result = boot(backend=backend, tables="off", cpus=4, suite=MEMORY, shuffle=True, rounds=4)
+    result = boot(backend=backend, tables="off", cpus=4, suite=ALL, shuffle=True, rounds=4)
     passes(result)
     assert not any(n for name, n in result.output.counters.items() if name.startswith("tables_"))
 
@@ -72,7 +70,7 @@ def test_tables_off(boot, backend):
 @pytest.mark.parametrize("cpu", ["max", "qemu64", "Haswell-noTSX"])
 def test_cpu_models(boot, cpu):
     """With SMEP, SMAP, UMIP, FSGSBASE (and PCID, x2APIC where the accelerator has them), and without."""
-    result = boot(cpu=cpu, cpus=4, suite=MEMORY, shuffle=True, rounds=4)
+    result = boot(cpu=cpu, cpus=4, suite=ALL, shuffle=True, rounds=4)
     passes(result)
     line = next(line for line in result.output.lines if line.startswith("# cpu: "))
     assert ("smap" in line) == (cpu == "max")
@@ -101,7 +99,7 @@ def test_kvm(boot):
     """PCID and x2APIC, which TCG does not have; only where KVM truly works."""
     if not kvm_works(Config()):
         pytest.skip("KVM does not run Pteron here")
-    result = boot(accel="kvm", cpus=4, suite=ALL, shuffle=True, rounds=4)
+    result = boot(accel="kvm", cpus=4, suite=f"{ALL},{catalogue.stepping_suites()}", shuffle=True, rounds=4)
     passes(result)
     line = next(line for line in result.output.lines if line.startswith("# cpu: "))
     assert "x2apic" in line
@@ -109,8 +107,9 @@ def test_kvm(boot):
 
 def test_release_build(boot, release):
     """With the suites that only measure."""
+    suites = ALL + "," + catalogue.measuring_suites()
     for backend in BACKENDS:
-        passes(boot(build=release, backend=backend, cpus=4, suite="all", shuffle=True, rounds=4))
+        passes(boot(build=release, backend=backend, cpus=4, suite=suites, shuffle=True, rounds=4))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

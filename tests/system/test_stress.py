@@ -2,6 +2,8 @@
 
 import pytest
 
+from harness import catalogue
+
 BACKENDS = ["native", "deferred", "shadow"]
 
 
@@ -18,7 +20,7 @@ def test_default_work(boot):
 @pytest.mark.parametrize("backend", ["deferred", "shadow"])
 def test_much_work(boot, backend):
     """Less of it where a hypervisor is played too."""
-    result = boot(backend=backend, cpus=4, rounds=15)
+    result = boot(backend=backend, cpus=4, suite=catalogue.ordinary_suites(only_default=True), rounds=15)
     assert result.verdict == "passed"
     assert result.output.counters["page_faults"] >= 50_000
     assert result.output.counters["sections_migrated"] > 0

@@ -6,7 +6,7 @@ from harness import catalogue
 from harness.machine import Config
 from harness.runner import run_seeds
 
-ALL, MEMORY = catalogue.judging_suites(), catalogue.memory_suites()
+ALL = catalogue.ordinary_suites()
 HOSTS = ["xen", "xl"]
 RANGES = "batch,ranges,oom,zap,fork,mprotect,mremap,mix,tables"
 
@@ -15,8 +15,7 @@ RANGES = "batch,ranges,oom,zap,fork,mprotect,mremap,mix,tables"
 @pytest.mark.parametrize("cpus", [1, 2, 4, 8])
 def test_all_suites(boot, on, cpus):
     """The same suites and oracles as on QEMU; more vCPUs than CPUs, so that Xen preempts them."""
-    suites = ALL if cpus <= 4 else MEMORY
-    result = boot(on=on, backend="xen", cpus=cpus, suite=suites, shuffle=True, rounds=4, seed=cpus)
+    result = boot(on=on, backend="xen", cpus=cpus, suite=ALL, shuffle=True, rounds=4, seed=cpus)
     assert result.verdict == "passed"
     assert f"# smp: {cpus} CPUs" in result.output.lines
     assert result.output.counters["hypercalls"] > 0
@@ -40,14 +39,14 @@ def test_tables_off(boot):
 @pytest.mark.parametrize("on", HOSTS)
 def test_ptwr(boot, on):
     """Plain stores, which Xen emulates, and no update of an L1 entry by hypercall."""
-    result = boot(on=on, backend="ptwr", cpus=2, suite="default", rounds=3)
+    result = boot(on=on, backend="ptwr", cpus=2, suite=catalogue.ordinary_suites(only_default=True), rounds=3)
     assert result.verdict == "passed"
     assert result.output.counters["emulated_writes"] > 10000
 
 
 @pytest.mark.parametrize("on", HOSTS)
 def test_64_mib(boot, on):
-    assert boot(on=on, backend="xen", cpus=2, mem=64, suite=MEMORY, shuffle=True, rounds=4).verdict == "passed"
+    assert boot(on=on, backend="xen", cpus=2, mem=64, suite=ALL, shuffle=True, rounds=4).verdict == "passed"
 
 
 @pytest.mark.parametrize("on", HOSTS)
