@@ -26,6 +26,11 @@ struct rq {
 	struct list_head queue;
 	unsigned nr_queued;
 	struct task *curr, *idle;
+#ifdef CONFIG_DEBUG
+	unsigned asks;	       /* how often somebody wanted this CPU to look here; lock */
+	unsigned heard;	       /* those of them that were before it last looked; lock */
+	unsigned asks_at_tick; /* this CPU's alone */
+#endif
 };
 static DEFINE_PER_CPU(struct rq, runqueue);
 
@@ -112,6 +117,61 @@ static void dequeue(struct rq *rq, struct task *t) __must_hold(rq->lock)
 	WRITE_ONCE(rq->nr_queued, rq->nr_queued - 1);
 }
 
+/* --- a wake-up that nobody hears until a tick comes --- */
+
+#ifdef CONFIG_DEBUG
+#define ASK_NS 10000000UL /* an interrupt that has been sent comes by then */
+
+static void note_ask(struct rq *rq) __must_hold(rq->lock)
+{
+	rq->asks++;
+}
+
+static void note_heard(struct rq *rq) __must_hold(rq->lock)
+{
+	rq->heard = rq->asks;
+}
+
+/* The last ask that has not been heard, and whose interrupt has been sent; 0: there is none. */
+static unsigned unheard_ask(struct rq *rq)
+{
+	unsigned long flags = spin_lock_irqsave(&rq->lock);
+	unsigned ask = rq->asks != rq->heard ? rq->asks : 0;
+
+	spin_unlock_irqrestore(&rq->lock, flags);
+	return need_resched() ? 0 : ask;
+}
+
+/* Interrupts were on since the last tick: what was asked by then has come. */
+static void assert_heard_at_tick(void)
+{
+	struct rq *rq = this_cpu_ptr(runqueue);
+	unsigned ask = unheard_ask(rq);
+
+	if (ask && ask == rq->asks_at_tick)
+		panic("CPU %u has a task to run that only a tick tells it of", smp_processor_id());
+	rq->asks_at_tick = ask;
+}
+
+/* This CPU has halted, and interrupts are on: its interrupt may still be on its way. */
+static void assert_heard_after_halt(void)
+{
+	struct rq *rq = this_cpu_ptr(runqueue);
+	u64 since = clock_ns();
+
+	while (READ_ONCE(rq->nr_queued) && unheard_ask(rq)) {
+		if (clock_ns() - since > ASK_NS)
+			panic("idle CPU %u has a task to run and was not told", smp_processor_id());
+		cpu_relax();
+	}
+}
+#else
+static void note_ask(struct rq *rq __unused) {}
+static void note_heard(struct rq *rq __unused) {}
+static void assert_heard_at_tick(void) {}
+static void assert_heard_after_halt(void) {}
+#endif
+
 /* Ask @cpu to look at its run queue. */
 static void resched_cpu(unsigned cpu)
 {
@@ -136,8 +196,10 @@ static void enqueue_on_its_cpu(struct task *t, enum arrival how)
 	unsigned long flags = spin_lock_irqsave(&rq->lock);
 
 	enqueue(rq, t, how == ARRIVE_FIRST);
-	if (how != ARRIVE_LAST)
+	if (how != ARRIVE_LAST) {
+		note_ask(rq);
 		resched_cpu(cpu);
+	}
 	spin_unlock_irqrestore(&rq->lock, flags);
 }
 
@@ -156,6 +218,7 @@ static void move_to_front(struct rq *rq, struct task *t) __must_hold(rq->lock)
 {
 	dequeue(rq, t);
 	enqueue(rq, t, true);
+	note_ask(rq);
 	resched_cpu(t->cpu);
 }
 
@@ -430,6 +493,7 @@ static void __schedule(bool preempted) __no_thread_safety
 	spin_lock(&rq->lock);
 	asked = preempted || need_resched();
 	clear_need_resched();
+	note_heard(rq);
 	if (prev->is_idle) {
 		/* on no queue */
 	} else if (preempted || prev->state == TASK_RUNNING) {
@@ -510,6 +574,7 @@ void sched_tick(bool user)
 	u64 now = clock_ns();
 
 	count(CNT_TIMER_TICKS);
+	assert_heard_at_tick();
 	if (timeouts_run(now) && !current->is_idle && sched_tuning.quantum_us) {
 		sample_mode(user);
 		arm_tick(now);
@@ -593,6 +658,7 @@ void cpu_idle(void)
 			safe_halt();
 		else
 			local_irq_enable();
+		assert_heard_after_halt();
 		cpumask_clear(&idle_mask, cpu);
 		schedule_loop(false);
 	}
