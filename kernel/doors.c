@@ -37,7 +37,7 @@ static void assert_own_gs_base(void)
 {
 	preempt_disable();
 	ASSERT(this_cpu_read(this_cpu_offset) == percpu_offset[smp_processor_id()]);
-	preempt_enable_no_resched();
+	preempt_enable();
 }
 
 void assert_entered(const struct pt_regs *regs, bool irqs_on)

@@ -35,6 +35,10 @@ static inline void preempt_disable(void)
 	__asm__ volatile("incl %%gs:%0" : "+m"(preempt_word) : : "memory", "cc");
 }
 
+/*
+ * For callers that look at need_resched() themselves, or have interrupts off until somebody does:
+ * an interrupt that came meanwhile and wants another task has left that to them.
+ */
 static inline void preempt_enable_no_resched(void)
 {
 	__asm__ volatile("decl %%gs:%0" : "+m"(preempt_word) : : "memory", "cc");

@@ -173,6 +173,8 @@ void spin_wait(struct spinlock *l, u16 ticket, bool preemptible)
 		else
 			wait_for_kick(l, ticket);
 	}
+	if (preemptible && need_resched()) /* since wait_for_kick() */
+		preempt_schedule();
 }
 
 /*

@@ -55,7 +55,7 @@ void trace(enum trace_kind kind, const struct mm *mm, u64 addr, u64 value)
 		.kind = kind,
 		.cpu = smp_processor_id(),
 	};
-	preempt_enable_no_resched();
+	preempt_enable();
 }
 
 void trace_switch(const struct task *next)

@@ -208,6 +208,7 @@ static bool shadow_fix_fault(const struct pt_regs *regs, unsigned long addr)
 				"off",
 				addr);
 		result = reclaim_and_fill(addr, regs->orig_ax);
+		interrupt_return(regs); /* of those that came meanwhile */
 	}
 	if (result == FILL_DONE)
 		count(CNT_SHADOW_FILLS);

@@ -137,11 +137,6 @@ static void xen_load_user_segments(const struct task *t)
 	xen_check("the GS base", xen_set_segment_base(SEGBASE_GS_USER, t->gs_base));
 }
 
-static __callee_save unsigned long xen_read_cr2(void)
-{
-	return xen_shared_info->vcpu_info[this_cpu_read(cpu_number)].arch.cr2;
-}
-
 /* The image is writable until xen_protect_image(). */
 static void xen_text_writable(bool on __unused) {}
 
@@ -182,7 +177,6 @@ static void fill_pv_ops(void)
 	pv_ops.cpu.load_user_segments = xen_load_user_segments;
 	pv_ops.cpu.enter_user = xen_enter_user;
 	pv_ops.cpu.text_writable = xen_text_writable;
-	pv_ops.mmu.read_cr2 = xen_read_cr2;
 	pv_ops.smp.send_nmi = xen_send_nmi;
 	pv_ops.smp.stop_this_cpu = xen_stop_this_cpu;
 	pv_ops.smp.witness = xen_witness;
@@ -257,6 +251,7 @@ static void start_vcpu(unsigned cpu)
 	static struct vcpu_guest_context ctx;
 	u64 start = clock_ns();
 
+	xen_irq_prepare_cpu(cpu);
 	starting_vcpu = cpu;
 	starting_idle = sched_alloc_idle(cpu);
 	memset(&ctx, 0, sizeof(ctx));

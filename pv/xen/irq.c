@@ -11,6 +11,7 @@
 #include "kernel/panic.h"
 #include "kernel/preempt.h"
 #include "kernel/traps.h"
+#include "mm/addr.h"
 #include "pv/pv_ops.h"
 #include "pv/xen/xen.h"
 
@@ -19,31 +20,26 @@ static const u8 port_vector[NR_PORTS] = {VECTOR_TIMER, VECTOR_RESCHED, VECTOR_CA
 
 static u32 ports[XEN_MAX_VCPUS][NR_PORTS];
 static u8 vector_of_port[4096];
-static DEFINE_PER_CPU(struct vcpu_info *, vcpu);
+/* What Xen and this vCPU tell each other: register_vcpu_info(). Within one page. */
+static DEFINE_PER_CPU(struct vcpu_info, vcpu) __aligned(sizeof(struct vcpu_info));
 /* The ports of this vCPU: the pending bits of all vCPUs lie in the same words. */
 static DEFINE_PER_CPU(u64, own_ports[ARRAY_SIZE(vector_of_port) / 64]);
 
 void xen_upcall(struct pt_regs *regs);
 
 /*
- * The mask is in memory, found through a per-CPU pointer: no preemption between reading the pointer
- * and using it, or the task acts on the vCPU that it has left.
+ * The mask is read, or changed, by one instruction: between two the task could leave its vCPU. With
+ * preemption off instead, an interrupt could come that wants another task; and then nobody would
+ * look for that wish again.
  */
 __callee_save static unsigned long xen_save_fl(void)
 {
-	unsigned long flags;
-
-	preempt_disable();
-	flags = this_cpu_read(vcpu)->evtchn_upcall_mask ? 0 : BIT(9);
-	preempt_enable_no_resched();
-	return flags;
+	return this_cpu_read(vcpu.evtchn_upcall_mask) ? 0 : BIT(9);
 }
 
 __callee_save static void xen_irq_disable(void)
 {
-	preempt_disable();
-	WRITE_ONCE(this_cpu_read(vcpu)->evtchn_upcall_mask, 1);
-	preempt_enable_no_resched();
+	this_cpu_write(vcpu.evtchn_upcall_mask, 1);
 }
 
 /* Any hypercall delivers what is pending on its way back. */
@@ -54,14 +50,10 @@ static __noinline void deliver_pending(void)
 
 __callee_save static void xen_irq_enable(void)
 {
-	struct vcpu_info *v = this_cpu_read(vcpu);
-
-	/* With the mask off a task may migrate at any moment; what is pending then was seen here.
+	/* With the mask off a task may migrate at any moment; what was pending here has come then.
 	 */
-	barrier();
-	WRITE_ONCE(v->evtchn_upcall_mask, 0);
-	barrier();
-	if (READ_ONCE(v->evtchn_upcall_pending))
+	this_cpu_write(vcpu.evtchn_upcall_mask, 0);
+	if (this_cpu_read(vcpu.evtchn_upcall_pending))
 		deliver_pending();
 }
 
@@ -72,7 +64,7 @@ static void xen_safe_halt(void)
 
 static void xen_lock_wait(const u16 *head, u16 ticket)
 {
-	if (this_cpu_read(vcpu)->evtchn_upcall_mask) { /* preemption is off */
+	if (this_cpu_read(vcpu.evtchn_upcall_mask)) { /* preemption is off */
 		xen_sched_op(SCHEDOP_yield, NULL);
 		return;
 	}
@@ -121,6 +113,11 @@ static void register_runstate(unsigned cpu)
 
 static void xen_eoi(void) {}
 
+static __callee_save unsigned long xen_read_cr2(void)
+{
+	return this_cpu_read(vcpu.arch.cr2);
+}
+
 /* Xen's clock: nanoseconds since Xen's boot, from the page that it keeps up to date (xen.h). */
 static u64 read_time_page(void)
 {
@@ -129,7 +126,7 @@ static u64 read_time_page(void)
 	u32 version;
 
 	preempt_disable();
-	t = &this_cpu_read(vcpu)->time;
+	t = &this_cpu_ptr(vcpu)->time;
 	do {
 		u64 delta;
 
@@ -140,7 +137,7 @@ static u64 read_time_page(void)
 		ns = t->system_time + ((unsigned __int128)delta * t->tsc_to_system_mul >> 32);
 		barrier();
 	} while ((version & 1) || version != t->version);
-	preempt_enable_no_resched();
+	preempt_enable();
 	return ns;
 }
 
@@ -178,7 +175,7 @@ static u64 read_wall_clock(void)
 
 void xen_clock_init(void)
 {
-	const struct vcpu_time_info *t = &this_cpu_read(vcpu)->time;
+	const struct vcpu_time_info *t = &this_cpu_ptr(vcpu)->time;
 
 	clock_set_tsc_hz(pvclock_hz(t->tsc_to_system_mul, t->tsc_shift), "Xen's time page");
 	clock_set_epoch(read_wall_clock());
@@ -209,7 +206,7 @@ static void handle_ports(const struct pt_regs *regs, u64 *word, unsigned first)
 /* All that is pending for this vCPU; then, as after any interrupt, perhaps another task. */
 void xen_upcall(struct pt_regs *regs)
 {
-	struct vcpu_info *v = this_cpu_read(vcpu);
+	struct vcpu_info *v = this_cpu_ptr(vcpu);
 
 	assert_entered(regs, false);
 	while (v->evtchn_upcall_pending) {
@@ -239,9 +236,31 @@ static u32 bind(unsigned cpu, unsigned i)
 	return port;
 }
 
+/*
+ * Of this vCPU, or one that is not up: @info, at @pa, takes the place of its part of the shared
+ * page, which Xen copies; and all its ports are to be looked at once. From there on the mask is
+ * ours.
+ */
+static void register_vcpu_info(unsigned cpu, struct vcpu_info *info, paddr_t pa)
+{
+	struct vcpu_register_vcpu_info where = {
+		.mfn = xen_p2m[pa >> PAGE_SHIFT],
+		.offset = pa & ~PAGE_MASK,
+	};
+
+	xen_check("the vCPU's page", xen_vcpu_op(VCPUOP_register_vcpu_info, cpu, &where));
+	WRITE_ONCE(info->evtchn_upcall_mask, 1);
+}
+
+void xen_irq_prepare_cpu(unsigned cpu)
+{
+	struct vcpu_info *info = per_cpu_ptr(vcpu, cpu);
+
+	register_vcpu_info(cpu, info, __pa(info));
+}
+
 void xen_irq_init_cpu(unsigned cpu)
 {
-	per_cpu(vcpu, cpu) = &xen_shared_info->vcpu_info[cpu];
 	for (unsigned i = 0; i < NR_PORTS; i++) {
 		u32 port = bind(cpu, i);
 
@@ -258,11 +277,12 @@ void xen_irq_init_cpu(unsigned cpu)
 
 void xen_irq_setup(void)
 {
-	this_cpu_write(vcpu, &xen_shared_info->vcpu_info[0]);
+	register_vcpu_info(0, &vcpu, __pa_symbol(&vcpu)); /* in the image */
 	pv_ops.irq.save_fl = xen_save_fl;
 	pv_ops.irq.irq_disable = xen_irq_disable;
 	pv_ops.irq.irq_enable = xen_irq_enable;
 	pv_ops.irq.safe_halt = xen_safe_halt;
+	pv_ops.mmu.read_cr2 = xen_read_cr2;
 	pv_ops.lock.wait = xen_lock_wait;
 	pv_ops.lock.kick = xen_lock_kick;
 	pv_ops.lock.cpu_is_preempted = xen_cpu_is_preempted;

@@ -8,7 +8,7 @@
 #include "pv/pv_ops.h"
 #include "pv/xen/hypercall.h"
 
-/* Legacy vCPUs, whose vcpu_info lies in the shared page. */
+/* Legacy vCPUs, whose vcpu_info lies at first in the shared page. */
 #define XEN_MAX_VCPUS XEN_LEGACY_MAX_VCPUS
 
 extern struct start_info *xen_start_info;
@@ -68,6 +68,8 @@ void xen_witness(bool end);
 
 /* irq.c: event channels. */
 void xen_irq_setup(void);
+/* Of a vCPU that is not up yet: it will start with interrupts off. */
+void xen_irq_prepare_cpu(unsigned cpu);
 void xen_irq_init_cpu(unsigned cpu);
 u64 xen_clock_ns(void);
 /* Boot: what Xen says of the TSC. */

@@ -9,7 +9,8 @@
  * goes through all boundaries that the operation was seen to have, and each must be reached.
  *
  * Oracle: after each operation the mode, the queue and the table are what its contract says,
- * whatever came in between; the other task's section too; and the assertions of the mode.
+ * whatever came in between; the other task's section too; and the assertions of the mode. The
+ * switch that was wanted has come.
  */
 #include "kernel/clock.h"
 #include "kernel/counters.h"
@@ -254,6 +255,7 @@ static struct {
 	unsigned boundary;
 	unsigned at_once, delayed, closed; /* of all boundaries: what could come there */
 	unsigned migrated;
+	unsigned lost; /* switches that were still wanted at the end of the operation */
 } step;
 
 static unsigned other_cpu(unsigned cpu)
@@ -319,8 +321,10 @@ static __always_inline void begin(enum operation op)
 
 static __always_inline void end(enum operation op)
 {
-	if (op == step.op)
-		step_end();
+	if (op != step.op)
+		return;
+	step_end();
+	step.lost += need_resched();
 }
 
 /* --- the script --- */
@@ -493,7 +497,7 @@ static void at_every_boundary(struct ktest *t, enum operation op)
 	unsigned boundaries;
 
 	step.op = op;
-	step.at_once = step.delayed = step.closed = step.migrated = 0;
+	step.at_once = step.delayed = step.closed = step.migrated = step.lost = 0;
 	step.target = ~0u;
 	for (unsigned i = 0; i < 2; i++) /* the first pass starts tasks and fills caches */
 		script(t, 1);
@@ -509,6 +513,7 @@ static void at_every_boundary(struct ktest *t, enum operation op)
 	       names[op], boundaries, step.at_once, step.delayed, step.closed);
 	KEXPECT_EQ(t, visited(), boundaries);
 	KEXPECT(t, step.at_once > 0);
+	KEXPECT_EQ(t, step.lost, 0);
 	KEXPECT(t, nr_cpus() == 1 || step.migrated == step.at_once);
 }
 
