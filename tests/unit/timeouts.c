@@ -38,8 +38,9 @@ static struct {
 	u64 deadline[SLEEPERS];
 	struct task *task[SLEEPERS];
 	bool early[SLEEPERS], done[SLEEPERS], go, over;
-	bool by_hand; /* somebody may wake them before their time */
-	u64 delay;    /* if not 0: from when they begin until their deadline */
+	bool released; /* nobody wakes them any more: they may end */
+	bool by_hand;  /* somebody may wake them before their time */
+	u64 delay;     /* if not 0: from when they begin until their deadline */
 	unsigned nr, woken_on[SLEEPERS];
 	unsigned arrival[SLEEPERS], order[SLEEPERS]; /* who went to sleep, and who was woken */
 	atomic_t there, asleep, woken;
@@ -54,6 +55,8 @@ static void wait_for_the_end(void)
 			schedule();
 	}
 	set_current_state(TASK_RUNNING);
+	while (!smp_load_acquire(&scene.released))
+		let_others_run();
 }
 
 /* One of scene.task. */
@@ -126,6 +129,7 @@ static void end_scene(unsigned tasks)
 	smp_store_release(&scene.over, true);
 	for (unsigned i = 0; i < scene.nr; i++)
 		wake_up_task(scene.task[i]);
+	smp_store_release(&scene.released, true);
 	await_tasks(tasks);
 }
 
