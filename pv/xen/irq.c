@@ -2,7 +2,9 @@
  * Xen PV: interrupts are event channels; masking, pending bits and the time are in shared memory.
  * Sources: Xen's public/event_channel.h, public/xen.h (struct vcpu_info), public/vcpu.h.
  *
- * Each vCPU has four ports: the timer and three IPIs. Its handlers run with events masked.
+ * Each vCPU has four ports: three IPIs and the timer. Its handlers run with events masked, in the
+ * order of the ports, so that the timer's finds done whatever an IPI has asked for, as natively,
+ * where the IPIs have the higher vectors.
  */
 #include "kernel/clock.h"
 #include "kernel/clock_cpuid.h"
@@ -15,8 +17,8 @@
 #include "pv/pv_ops.h"
 #include "pv/xen/xen.h"
 
-enum { PORT_TIMER, PORT_RESCHED, PORT_CALL, PORT_KICK, NR_PORTS };
-static const u8 port_vector[NR_PORTS] = {VECTOR_TIMER, VECTOR_RESCHED, VECTOR_CALL, VECTOR_KICK};
+enum { PORT_RESCHED, PORT_CALL, PORT_KICK, PORT_TIMER, NR_PORTS };
+static const u8 port_vector[NR_PORTS] = {VECTOR_RESCHED, VECTOR_CALL, VECTOR_KICK, VECTOR_TIMER};
 
 static u32 ports[XEN_MAX_VCPUS][NR_PORTS];
 static u8 vector_of_port[4096];
@@ -81,7 +83,7 @@ static void xen_send_ipi(unsigned cpu, u8 vector)
 	struct evtchn_send send = {0};
 
 	count(CNT_IPIS);
-	for (unsigned i = 1; i < NR_PORTS; i++)
+	for (unsigned i = 0; i < PORT_TIMER; i++)
 		if (port_vector[i] == vector)
 			send.port = ports[cpu][i];
 	if (send.port)
@@ -266,6 +268,7 @@ void xen_irq_init_cpu(unsigned cpu)
 
 		ports[cpu][i] = port;
 		BUG_ON(port >= ARRAY_SIZE(vector_of_port));
+		BUG_ON(i && port < ports[cpu][i - 1]); /* Xen gives the first that is free */
 		vector_of_port[port] = port_vector[i];
 		per_cpu(own_ports, cpu)[port / 64] |= BIT(port % 64);
 		clear_bit_atomic((u64 *)xen_shared_info->evtchn_mask, port);
