@@ -322,29 +322,60 @@ static void spawned_start(void *arg)
 	pv_enter_user(task_user_regs(current));
 }
 
+/* @p has its first thread @t, or one more, which shall own a reference to @mm. */
+static struct task *user_task(struct task *t, struct mm *mm, struct process *p,
+			      struct process *parent)
+{
+	t->mm = mm;
+	t->fpu = fpu_initial;
+	attach(t, p, parent);
+	return t;
+}
+
+struct task *user_process_create(const char *name, void (*entry)(void *), void *arg,
+				 struct process *parent)
+{
+	struct process *p = process_alloc();
+	struct mm *mm = mm_alloc();
+	struct task *t = task_create(name, entry, arg);
+
+	if (p && mm && t && claim_task())
+		return user_task(t, mm, p, parent ? parent : &kernel_process);
+	if (p)
+		process_free(p);
+	if (mm)
+		mm_put(mm);
+	if (t)
+		task_free(t);
+	return NULL;
+}
+
+struct task *user_thread_create(const char *name, void (*entry)(void *), void *arg,
+				struct task *sibling)
+{
+	struct task *t = task_create(name, entry, arg);
+
+	if (t && claim_task()) {
+		atomic_inc(&sibling->mm->users);
+		return user_task(t, sibling->mm, sibling->process, NULL);
+	}
+	if (t)
+		task_free(t);
+	return NULL;
+}
+
 int process_spawn(const char *const argv[])
 {
 	struct exec_args *args = exec_args_alloc(argv);
-	struct process *p = process_alloc();
-	struct mm *mm = mm_alloc();
-	struct task *t = task_create(argv[0], spawned_start, args);
+	struct task *t = args ? user_process_create(argv[0], spawned_start, args, NULL) : NULL;
 	int pid;
 
-	if (!args || !p || !mm || !t || !claim_task()) {
+	if (!t) {
 		if (args)
 			kmem_cache_free(&exec_args_cache, args);
-		if (p)
-			process_free(p);
-		if (mm)
-			mm_put(mm);
-		if (t)
-			task_free(t);
 		return -ENOMEM;
 	}
-	t->mm = mm;
-	t->fpu = fpu_initial;
 	pid = t->tid;
-	attach(t, p, &kernel_process);
 	wake_up_new_task(t);
 	return pid;
 }

@@ -22,6 +22,7 @@
 #include "kernel/irqflags.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
+#include "kernel/process.h"
 #include "kernel/sched.h"
 #include "kernel/traps.h"
 #include "tests/unit/step.h"
@@ -271,6 +272,8 @@ static void await_end(void)
 {
 	while (!smp_load_acquire(&pass.over))
 		let_others_run();
+	if (current->process)
+		do_exit_thread(0);
 }
 
 static void stepped_main(void *arg __unused)
@@ -318,9 +321,10 @@ static void other_main(void *arg __unused)
 	await_end();
 }
 
-static struct task *start_on(unsigned cpu, const char *name, void (*fn)(void *arg))
+static struct task *make(unsigned cpu, const char *name, void (*fn)(void *arg),
+			 struct task *(*how)(void (*fn)(void *arg)))
 {
-	struct task *t = task_create(name, fn, NULL);
+	struct task *t = how ? how(fn) : task_create(name, fn, NULL);
 
 	BUG_ON(!t);
 	t->cpus_allowed = cpumask_of(cpu);
@@ -331,12 +335,13 @@ static struct task *start_on(unsigned cpu, const char *name, void (*fn)(void *ar
 
 static struct {
 	struct task *task;
+	void (*fn)(void);
 	bool has_ended;
 } third;
 
-static void third_main(void *fn)
+static void third_main(void *arg __unused)
 {
-	((void (*)(void))fn)();
+	third.fn();
 	smp_store_release(&third.has_ended, true);
 }
 
@@ -349,9 +354,8 @@ static void await_third(void)
 void encounter_start_third(void (*fn)(void))
 {
 	third.has_ended = false;
-	third.task = task_create("third", third_main, fn);
-	BUG_ON(!third.task);
-	third.task->cpus_allowed = cpumask_of(1);
+	third.task = make(1, "third", third_main, NULL);
+	third.fn = fn;
 	wake_up_new_task(third.task);
 	await_third();
 }
@@ -393,6 +397,19 @@ static void say_where(void)
 	printk("    # %s: they met at boundary %u, %s\n", pass.e->name, pass.target, at);
 }
 
+/* What both sides have started has ended with them. */
+static void await_all_ended(unsigned tasks)
+{
+	u64 since = clock_ns();
+
+	while (task_count() > tasks) {
+		if (clock_ns() - since > LATE_NS)
+			panic("%s: %u tasks live on: they met at boundary %u", pass.e->name,
+			      task_count() - tasks, pass.target);
+		let_others_run();
+	}
+}
+
 static void one_pass(struct ktest *t)
 {
 	const unsigned tasks = task_count();
@@ -402,8 +419,8 @@ static void one_pass(struct ktest *t)
 	pass.ip = 0;
 	pass.reached = pass.steps_lost = pass.over = false;
 	pass.stepped_ended = pass.other_ready = pass.other_ended = false;
-	pass.stepped = start_on(0, "stepped", stepped_main);
-	pass.other = start_on(1, "other", other_main);
+	pass.stepped = make(0, "stepped", stepped_main, pass.e->make_stepped);
+	pass.other = make(1, "other", other_main, pass.e->make_other);
 	wake_up_new_task(pass.other);
 	while (!smp_load_acquire(&pass.other_ready))
 		let_others_run();
@@ -412,7 +429,7 @@ static void one_pass(struct ktest *t)
 	step_end(); /* of a task that has ended in its steps, or ahead of them */
 	break_nowhere();
 	smp_store_release(&pass.over, true);
-	await_tasks(tasks);
+	await_all_ended(tasks);
 	if (pass.e->check)
 		pass.e->check(t);
 	if (t->failures)

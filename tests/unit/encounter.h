@@ -36,6 +36,11 @@ struct encounter {
 
 	void (*check)(struct ktest *t); /* after both, by the case's task */
 
+	/* Makes a side's task, which runs @fn; NULL: a kernel thread. A user task ends at the end.
+	 */
+	struct task *(*make_stepped)(void (*fn)(void *arg));
+	struct task *(*make_other)(void (*fn)(void *arg));
+
 	/*
 	 * CPU 0 has nothing else to do, so that it halts where the stepped side waits; its idle
 	 * task is stepped, too. Else the case's task is there, and a waiter for a lock sleeps.
