@@ -120,7 +120,12 @@ static void dequeue(struct rq *rq, struct task *t) __must_hold(rq->lock)
 /* --- a wake-up that nobody hears until a tick comes --- */
 
 #ifdef CONFIG_DEBUG
-#define ASK_NS 10000000UL /* an interrupt that has been sent comes by then */
+/*
+ * An interrupt that has been sent comes by then: so much later, and after so many looks with
+ * interrupts on, as the host may have stopped this CPU for any time.
+ */
+#define ASK_NS 10000000UL
+#define ASK_LOOKS 1000
 
 static void note_ask(struct rq *rq) __must_hold(rq->lock)
 {
@@ -159,8 +164,8 @@ static void assert_heard_after_halt(void)
 	struct rq *rq = this_cpu_ptr(runqueue);
 	u64 since = clock_ns();
 
-	while (READ_ONCE(rq->nr_queued) && unheard_ask(rq)) {
-		if (clock_ns() - since > ASK_NS)
+	for (unsigned looks = 0; READ_ONCE(rq->nr_queued) && unheard_ask(rq); looks++) {
+		if (looks > ASK_LOOKS && clock_ns() - since > ASK_NS)
 			panic("idle CPU %u has a task to run and was not told", smp_processor_id());
 		cpu_relax();
 	}
