@@ -12,8 +12,11 @@
  */
 #include "kernel/freezer.h"
 
+#include "kernel/clock.h"
+#include "kernel/panic.h"
 #include "kernel/process.h"
 #include "kernel/sched.h"
+#include "kernel/string.h"
 #include "kernel/wait.h"
 
 static bool freezing;
@@ -43,9 +46,22 @@ void freezer_checkpoint(void)
 		freezer_park();
 }
 
+/* What a task does on its way to rest is short; a busy host may stretch it. */
+#define PATIENCE (120 * NS_PER_S)
+
+/* One round over all tasks: is each at rest, and if not, who is one that is not? */
 struct census {
 	bool all_at_rest;
+	char name[TASK_NAME_LEN];
+	u32 tid;
 };
+
+static void note_awake(struct census *c, const struct task *t)
+{
+	c->all_at_rest = false;
+	c->tid = t->tid;
+	memcpy(c->name, t->name, sizeof(c->name));
+}
 
 /*
  * on_cpu: it has set its state and may still find that it need not sleep. The state again, last: it
@@ -69,32 +85,35 @@ static void ask_and_check(struct task *t, void *arg)
 {
 	struct census *c = arg;
 
+	bool ending = READ_ONCE(t->ending), user = READ_ONCE(t->process);
+
 	if (t == current || t->is_idle)
 		return;
-	if (READ_ONCE(t->ending)) {
-		c->all_at_rest = false;
-	} else if (READ_ONCE(t->process)) {
+	if (user && !ending)
 		ask(t);
-		c->all_at_rest &= is_asleep(t, TASK_INTERRUPTIBLE);
-	} else {
-		c->all_at_rest &= is_asleep(t, TASK_BLOCKED);
-	}
+	if (ending || !is_asleep(t, user ? TASK_INTERRUPTIBLE : TASK_BLOCKED))
+		note_awake(c, t);
+}
+
+static bool all_at_rest(struct census *c)
+{
+	*c = (struct census){.all_at_rest = true, .name = "(ended)"};
+	return !for_each_task(ask_and_check, c) && c->all_at_rest;
 }
 
 void freezer_freeze(void)
 {
+	u64 since = clock_ns();
 	struct census c;
 
 	WRITE_ONCE(freezing, true);
-	do {
-		c.all_at_rest = true;
-		if (for_each_task(ask_and_check, &c))
-			c.all_at_rest = false;
-		if (!c.all_at_rest) {
-			sched_yield();
-			cpu_relax(); /* where QEMU has one thread for all CPUs, the others */
-		}
-	} while (!c.all_at_rest);
+	while (!all_at_rest(&c)) {
+		if (clock_ns() - since > PATIENCE)
+			panic("freezer: after %lu s task %s (tid %u) is neither parked nor asleep",
+			      PATIENCE / NS_PER_S, c.name, c.tid);
+		sched_yield();
+		cpu_relax(); /* where QEMU has one thread for all CPUs, the others */
+	}
 }
 
 void freezer_thaw(void)
