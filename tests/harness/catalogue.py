@@ -71,6 +71,12 @@ def ordinary_suites(only_default: bool = False) -> str:
     return _names(s for s in suites() if s.folder != "bench" and not _is_stepping(s) and s.default >= only_default)
 
 
+def stress_suites() -> str:
+    """Those of many processes or threads that work at once: where a boot differs from one of the others in what these
+    meet, such as in the number of CPUs, and in nothing that a unit suite asks for."""
+    return _names(s for s in suites() if s.folder == "stress" and not _is_stepping(s))
+
+
 class Bug(NamedTuple):
     """A seeded bug: where it can be seen, by what, and whose it was."""
     name: str

@@ -7,25 +7,36 @@ from harness.machine import Config
 from harness.runner import run_seeds
 
 ALL = catalogue.ordinary_suites()
+STRESS = catalogue.stress_suites()
 HOSTS = ["xen", "xl"]
+SEEDS = 25
 RANGES = "batch,ranges,oom,zap,fork,mprotect,mremap,mix,tables"
 
 
-@pytest.mark.parametrize("on", HOSTS)
-@pytest.mark.parametrize("cpus", [1, 2, 4, 8])
-def test_all_suites(boot, on, cpus):
-    """The same suites and oracles as on QEMU; more vCPUs than CPUs, so that Xen preempts them."""
-    result = boot(on=on, backend="xen", cpus=cpus, suite=ALL, shuffle=True, rounds=4, seed=cpus)
+def passes(result, cpus):
     assert result.verdict == "passed"
     assert f"# smp: {cpus} CPUs" in result.output.lines
     assert result.output.counters["hypercalls"] > 0
     assert result.output.counters["emulated_writes"] == 0
+
+
+@pytest.mark.parametrize("on, cpus", [("xen", 1), ("xen", 2), ("xen", 4), ("xl", 4)])
+def test_all_suites(boot, on, cpus):
+    """The same suites and oracles as on QEMU; more vCPUs than CPUs, so that Xen preempts them."""
+    result = boot(on=on, backend="xen", cpus=cpus, suite=ALL, shuffle=True, rounds=4, seed=cpus)
+    passes(result, cpus)
     assert max(int(size) for size in result.output.histogram) == 512
 
 
-@pytest.mark.parametrize("on, cpus", [("xen", 1), ("xen", 4), ("xen", 8), ("xl", 2)])
-def test_lazy_off(boot, on, cpus):
-    result = boot(on=on, backend="xen", cpus=cpus, suite=ALL, shuffle=True, rounds=3, lazy="off")
+@pytest.mark.parametrize("on", HOSTS)
+def test_8_cpus(boot, on):
+    passes(boot(on=on, backend="xen", cpus=8, suite=STRESS, shuffle=True, rounds=3), 8)
+
+
+@pytest.mark.parametrize("on, cpus, suite", [("xen", 2, ALL), ("xen", 8, RANGES), ("xl", 2, RANGES)],
+                         ids=["xen-2", "xen-8", "xl-2"])
+def test_lazy_off(boot, on, cpus, suite):
+    result = boot(on=on, backend="xen", cpus=cpus, suite=suite, shuffle=True, rounds=3, lazy="off")
     assert result.verdict == "passed"
     assert result.output.counters["batches"] == 0
 
@@ -36,24 +47,25 @@ def test_tables_off(boot):
     assert not any(n for name, n in result.output.counters.items() if name.startswith("tables_"))
 
 
-@pytest.mark.parametrize("on", HOSTS)
-def test_ptwr(boot, on):
+@pytest.mark.parametrize("on, suite", [("xen", catalogue.ordinary_suites(only_default=True)), ("xl", RANGES + ",audit,pgtable")],
+                         ids=HOSTS)
+def test_ptwr(boot, on, suite):
     """Plain stores, which Xen emulates, and no update of an L1 entry by hypercall."""
-    result = boot(on=on, backend="ptwr", cpus=2, suite=catalogue.ordinary_suites(only_default=True), rounds=3)
+    result = boot(on=on, backend="ptwr", cpus=2, suite=suite, rounds=3)
     assert result.verdict == "passed"
     assert result.output.counters["emulated_writes"] > 10000
 
 
 @pytest.mark.parametrize("on", HOSTS)
 def test_64_mib(boot, on):
-    assert boot(on=on, backend="xen", cpus=2, mem=64, suite=ALL, shuffle=True, rounds=4).verdict == "passed"
+    passes(boot(on=on, backend="xen", cpus=2, mem=64, suite=STRESS + ",alloc,bounds", shuffle=True, rounds=4), 2)
 
 
 @pytest.mark.parametrize("on", HOSTS)
-def test_fifty_seeds_of_mix(debug, on):
+def test_seeds_of_mix(debug, on):
     config = Config(build=debug, on=on, backend="xen", cpus=4, suite="mix", rounds=4)
-    results = run_seeds(config, list(range(1, 51)))
-    assert len(results) == 50
+    results = run_seeds(config, list(range(1, SEEDS + 1)))
+    assert len(results) == SEEDS
     for result in results:
         assert result.verdict == "passed", "\n".join(["$ " + result.config.replay(),
                                                       *result.output.lines[-60:]])
