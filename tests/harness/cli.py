@@ -373,7 +373,7 @@ def _default_jobs() -> int:
 
 
 def command_test(args: argparse.Namespace) -> int:
-    """Everything that CI runs; JUnit XML is left in build/report/."""
+    """Everything that CI runs; JUnit XML, and the output of each test as it fails (failures.txt), are left in build/report/."""
     report = catalogue.ROOT / "build/report"
     report.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "PYTHONPATH": "tests"}

@@ -4,6 +4,7 @@ which jobs side by side take them.
 Two tests may run at once, in processes of their own: what they build below build/ is made under a lock
 (harness/build.py), all else belongs in tmp_path."""
 
+import os
 import subprocess
 
 import pytest
@@ -23,12 +24,27 @@ LONGEST = [
 ]
 # Files that one job takes whole, because their tests share what was measured.
 WHOLE = ["test_against.py", "test_answers.py", "test_bench.py"]
+# The output of each test that has failed, as soon as it has.
+FAILURES = ROOT / "build/report/failures.txt"
 
 
 def place(item: pytest.Item) -> int:
     """Where @item comes; what is not among the longest stays behind them, in its order."""
     name = item.nodeid.rpartition("/")[2]
     return next((i for i, longest in enumerate(LONGEST) if name.startswith(longest)), len(LONGEST))
+
+
+def pytest_sessionstart(session) -> None:
+    if not hasattr(session.config, "workerinput"):
+        FAILURES.unlink(missing_ok=True)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """What failed can be read at once; pytest tells it when all have ended, and not at all if it is stopped before."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        FAILURES.parent.mkdir(parents=True, exist_ok=True)
+        with FAILURES.open("a", encoding="utf-8") as file:
+            file.write(f"=== {report.nodeid} ({report.when})\n{report.longreprtext}\n{report.capstdout}\n")
 
 
 def pytest_collection_modifyitems(config, items) -> None:
