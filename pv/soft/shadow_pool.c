@@ -71,7 +71,9 @@ void shadow_pool_init(void)
 	pool.size = pool.nr_free = size;
 	pool.reserve = 2 * cpus;
 	pool.quota = quota_of(size, cpus);
-	BUG_ON(pool.quota < SHADOW_FILL_MAX || pool.reserve + size / 2 + SHADOW_FILL_MAX > size);
+	/* When all others have reclaimed, a fault finds what it needs. */
+	BUG_ON(pool.quota < SHADOW_FILL_MAX ||
+	       pool.reserve + (cpus - 1) * pool.quota + SHADOW_FILL_MAX > size);
 	pool.first = virt_to_pfn(frames).v;
 	pool.entry = early_alloc(size * sizeof(*pool.entry), sizeof(u64));
 	for (unsigned i = 0; i < size; i++)
