@@ -43,19 +43,6 @@ static void read_fields(u8 *field)
 		field[i] = read_register(reg[i]);
 }
 
-static bool read_twice(u8 *field)
-{
-	u8 again[RTC_FIELDS];
-
-	if (!await_update())
-		return false;
-	read_fields(field);
-	if (!await_update())
-		return false;
-	read_fields(again);
-	return !memcmp(field, again, RTC_FIELDS);
-}
-
 static u8 from_bcd(u8 v)
 {
 	return v / 16 * 10 + v % 16;
@@ -106,10 +93,15 @@ u64 rtc_decode(u8 field[static RTC_FIELDS], u8 register_b)
 
 u64 rtc_seconds(void)
 {
-	u8 field[RTC_FIELDS];
+	u8 field[RTC_FIELDS], again[RTC_FIELDS];
 
-	for (unsigned i = 0; i < ATTEMPTS; i++)
-		if (read_twice(field))
+	for (unsigned i = 0; i < ATTEMPTS && await_update(); i++) {
+		read_fields(field);
+		if (!await_update())
+			return 0;
+		read_fields(again);
+		if (!memcmp(field, again, RTC_FIELDS))
 			return rtc_decode(field, read_register(REG_B));
+	}
 	return 0;
 }

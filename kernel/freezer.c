@@ -84,7 +84,6 @@ static void ask(struct task *t)
 static void ask_and_check(struct task *t, void *arg)
 {
 	struct census *c = arg;
-
 	bool ending = READ_ONCE(t->ending), user = READ_ONCE(t->process);
 
 	if (t == current || t->is_idle)

@@ -322,16 +322,6 @@ static void spawned_start(void *arg)
 	pv_enter_user(task_user_regs(current));
 }
 
-/* @p has its first thread @t, or one more, which shall own a reference to @mm. */
-static struct task *user_task(struct task *t, struct mm *mm, struct process *p,
-			      struct process *parent)
-{
-	t->mm = mm;
-	t->fpu = fpu_initial;
-	attach(t, p, parent);
-	return t;
-}
-
 struct task *user_process_create(const char *name, void (*entry)(void *), void *arg,
 				 struct process *parent)
 {
@@ -339,26 +329,16 @@ struct task *user_process_create(const char *name, void (*entry)(void *), void *
 	struct mm *mm = mm_alloc();
 	struct task *t = task_create(name, entry, arg);
 
-	if (p && mm && t && claim_task())
-		return user_task(t, mm, p, parent ? parent : &kernel_process);
+	if (p && mm && t && claim_task()) {
+		t->mm = mm;
+		t->fpu = fpu_initial;
+		attach(t, p, parent ? parent : &kernel_process);
+		return t;
+	}
 	if (p)
 		process_free(p);
 	if (mm)
 		mm_put(mm);
-	if (t)
-		task_free(t);
-	return NULL;
-}
-
-struct task *user_thread_create(const char *name, void (*entry)(void *), void *arg,
-				struct task *sibling)
-{
-	struct task *t = task_create(name, entry, arg);
-
-	if (t && claim_task()) {
-		atomic_inc(&sibling->mm->users);
-		return user_task(t, sibling->mm, sibling->process, NULL);
-	}
 	if (t)
 		task_free(t);
 	return NULL;

@@ -54,15 +54,12 @@ int process_spawn(const char *const argv[]);
 /* Wait for the end of a process that process_spawn() started; its wait status. */
 int process_wait(int pid);
 /*
- * A new process, child of @parent or, NULL, of the kernel, with an empty address space; and one
- * more thread of the process of @sibling, which does not end meanwhile. Its task runs @entry(@arg)
- * in kernel mode as soon as the caller wakes it with wake_up_new_task(), and ends with
- * do_exit_thread(). NULL: out of memory, or there are as many tasks as there may be.
+ * A new process, child of @parent or, NULL, of the kernel, with an empty address space. Its task
+ * runs @entry(@arg) in kernel mode as soon as the caller wakes it with wake_up_new_task(), and ends
+ * with do_exit_thread(). NULL: out of memory, or there are as many tasks as there may be.
  */
 struct task *user_process_create(const char *name, void (*entry)(void *), void *arg,
 				 struct process *parent);
-struct task *user_thread_create(const char *name, void (*entry)(void *), void *arg,
-				struct task *sibling);
 #define PROCESS_SNAPSHOT_MAX 32
 
 /* For kernel/oom.c: a process at one moment. */

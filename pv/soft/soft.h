@@ -104,8 +104,7 @@ void shadow_pool_set_parent(u64 frame, u64 *entry) __must_hold(soft_lock);
 /*
  * Take frames, SHADOW_FILL_MAX at least, from tables that were filled long ago, and from roots that
  * no CPU has loaded. Fewer only if so many others are free. They are the caller's until it puts
- * them back. Interrupts on, preemption
- * off.
+ * them back. Interrupts on, preemption off.
  */
 void shadow_pool_reclaim(struct shadow_reclaim *r) __excludes(soft_lock);
 void shadow_pool_put_all(struct shadow_reclaim *r) __must_hold(soft_lock);
