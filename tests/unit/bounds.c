@@ -2,7 +2,8 @@
  * Suite `bounds`: what one process may take, and that it comes back.
  *
  * Oracle: each of very many address spaces, more than the shadow backend has frames for, finds its
- * own page when it is loaded again; the stacks of a burst of tasks leave no more frames than are
+ * own page when it is loaded again, and so does each of a few beside one with very many tables (the
+ * shadow pool's reserve is asserted at each frame that changes hands); the stacks of a burst of tasks leave no more frames than are
  * kept, and no CPU reaches a frame through a translation of a former life; the mapping beyond the
  * limit is ENOMEM; and when all is over every frame and object is back.
  */
@@ -25,6 +26,8 @@
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED)
 #define RW (PROT_READ | PROT_WRITE)
 #define NR_SPACES 400
+#define NR_FEW 12     /* more than the reserve of 4 CPUs, and fewer than a reclaim takes */
+#define NR_TABLES 400 /* more than the shadow pool has frames for */
 #define NR_STACKS 160
 
 static s64 frames_not_kept(void)
@@ -63,6 +66,44 @@ static void many_address_spaces(struct ktest *t)
 	for (unsigned n = 0; n < NR_SPACES; n++)
 		check_space(t, rng_below(&t->rng, NR_SPACES));
 	for (unsigned i = 0; i < NR_SPACES; i++) {
+		check_space(t, i);
+		test_mm_leave(space[i]);
+	}
+	KEXPECT_EQ(t, frames_not_kept(), free);
+	KEXPECT_EQ(t, kmem_objects(), objects);
+}
+
+/* Write a page below each of NR_TABLES L2 entries of the loaded address space, or look for it. */
+static void use_tables(struct ktest *t, bool write)
+{
+	for (unsigned i = 0; i < NR_TABLES; i++) {
+		unsigned long addr = BASE + i * PMD_SIZE;
+		u32 found = 0;
+
+		if (write)
+			KEXPECT_EQ(t, put_user32(addr, i + 1), 0);
+		KEXPECT_EQ(t, get_user32(addr, &found), 0);
+		KEXPECT_EQ(t, found, i + 1);
+	}
+}
+
+/*
+ * The roots of the few were taken one after the other, so that a reclaim meets all of them at once,
+ * and no CPU has one loaded.
+ */
+static void tables_beside_idle_roots(struct ktest *t)
+{
+	s64 free = frames_not_kept(), objects = kmem_objects();
+	struct mm *large;
+
+	for (unsigned i = 0; i < NR_FEW; i++)
+		fill_space(t, i);
+	large = test_mm_enter();
+	KEXPECT_EQ(t, do_mmap(BASE, NR_TABLES * PMD_SIZE, RW, ANON, NULL, 0), BASE);
+	use_tables(t, true);
+	use_tables(t, false);
+	test_mm_leave(large);
+	for (unsigned i = 0; i < NR_FEW; i++) {
 		check_space(t, i);
 		test_mm_leave(space[i]);
 	}
@@ -179,6 +220,7 @@ static void mappings_end_at_the_limit(struct ktest *t)
 
 static const struct ktest_case cases[] = {
 	{"many_address_spaces", many_address_spaces},
+	{"tables_beside_idle_roots", tables_beside_idle_roots},
 	{"stacks_go_back", stacks_go_back},
 	{"trimmed_stacks_are_forgotten", trimmed_stacks_are_forgotten},
 	{"mappings_end_at_the_limit", mappings_end_at_the_limit},
