@@ -3,9 +3,10 @@
  *
  * Oracle: each of very many address spaces, more than the shadow backend has frames for, finds its
  * own page when it is loaded again, and so does each of a few beside one with very many tables (the
- * shadow pool's reserve is asserted at each frame that changes hands); the stacks of a burst of tasks leave no more frames than are
- * kept, and no CPU reaches a frame through a translation of a former life; the mapping beyond the
- * limit is ENOMEM; and when all is over every frame and object is back.
+ * shadow pool's reserve is asserted at each frame that changes hands); the stacks of a burst of
+ * tasks leave no more frames than are kept, and no CPU reaches a frame through a translation of a
+ * former life; the mapping beyond the limit is ENOMEM; and when all is over every frame and object
+ * is back.
  */
 #include "kernel/errno.h"
 #include "kernel/interrupt.h"
