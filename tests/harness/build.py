@@ -60,6 +60,11 @@ class Build:
         return self.directory / "initrd.cpio"
 
     @property
+    def remarks(self) -> Path:
+        """What compilers and linkers have said in the directory's life; no file: nothing."""
+        return self.directory / "remarks"
+
+    @property
     def lock(self) -> Path:
         """Whoever makes something in the directory, or copies from it, holds it."""
         return self.directory.with_name(f".{self.directory.name}.lock")
@@ -77,8 +82,16 @@ class Build:
                 ["make", f"-j{os.cpu_count()}", f"CC={self.cc}", f"DEBUG={int(self.debug)}",
                  f"BUGS={int(self.bugs)}", target],
                 cwd=self.root, env=env, capture_output=True, text=True, check=False)
+            self._keep(done.stdout + done.stderr)
         if done.returncode:
             raise BuildError(done.stdout + done.stderr)
+
+    def _keep(self, said: str) -> None:
+        """Add to remarks what a build says besides make's own words: nothing, if all is well."""
+        remarks = [line + "\n" for line in said.splitlines() if not line.startswith("make")]
+        if remarks and self.directory.is_dir():
+            with self.remarks.open("a", encoding="utf-8") as file:
+                file.writelines(remarks)
 
 
 def _grub_config(cmdline: str) -> str:

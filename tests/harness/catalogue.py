@@ -71,6 +71,11 @@ def ordinary_suites(only_default: bool = False) -> str:
     return _names(s for s in suites() if s.folder != "bench" and not _is_stepping(s) and s.default >= only_default)
 
 
+def unit_suites() -> str:
+    """Those that ask one thing at a time, without those that step."""
+    return _names(s for s in suites() if s.folder == "unit" and not _is_stepping(s))
+
+
 def stress_suites() -> str:
     """Those of many processes or threads that work at once: where a boot differs from one of the others in what these
     meet, such as in the number of CPUs, and in nothing that a unit suite asks for."""

@@ -377,6 +377,8 @@ def command_test(args: argparse.Namespace) -> int:
     report = catalogue.ROOT / "build/report"
     report.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "PYTHONPATH": "tests"}
+    if args.long:
+        environment["PTERON_LONG"] = "1"
     if args.xen_debug:
         environment["PTERON_XEN_DEBUG"] = "1"
         args.pytest_args.insert(0, "tests/system/test_xen_debug.py")
@@ -430,6 +432,8 @@ def _parser() -> argparse.ArgumentParser:
     p = command("test", command_test)
     p.add_argument("--jobs", type=_number(1, MAX_JOBS), default=_default_jobs(), metavar="N",
                    help="so many tests side by side (default: one for each core that has 3 GiB of memory: %(default)s)")
+    p.add_argument("--long", action="store_true",
+                   help="also what differs little from the rest: more of the matrix of boots, all of stress on 8 vCPUs of Xen")
     p.add_argument("--xen-debug", action="store_true",
                    help="instead: compare with the counters of a debug Xen, built from source first")
     p.epilog = "what is not known here goes to pytest, such as -k EXPRESSION; " + EPILOG

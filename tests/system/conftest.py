@@ -48,6 +48,10 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_collection_modifyitems(config, items) -> None:
+    if not os.environ.get("PTERON_LONG"):
+        short = [item for item in items if not item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+        items[:] = short
     if hasattr(config, "workerinput"):  # one of several jobs
         items.sort(key=place)
 

@@ -11,7 +11,7 @@ SOME = 150
 @pytest.mark.parametrize("on, backend, tables, rounds", [
     ("qemu", "native", "on", ALL), ("xen", "xen", "on", ALL),
     ("qemu", "deferred", "on", SOME), ("qemu", "shadow", "on", SOME),
-    ("qemu", "native", "off", SOME), ("xen", "xen", "off", SOME)])
+    ("qemu", "native", "off", SOME), ("xen", "xen", "off", SOME // 3)])
 def test_sequences(boot, on, backend, tables, rounds):
     result = boot(on=on, backend=backend, tables=tables, cpus=2, suite="sequences", rounds=rounds, icount=4)
     assert result.verdict == "passed"

@@ -8,9 +8,11 @@ from harness.runner import run_seeds
 
 ALL = catalogue.ordinary_suites()
 STRESS = catalogue.stress_suites()
+UNIT = catalogue.unit_suites() + ",fault,fork,mix,mprotect,mremap,tables,zap"
 HOSTS = ["xen", "xl"]
 SEEDS = 25
 RANGES = "batch,ranges,oom,zap,fork,mprotect,mremap,mix,tables"
+SHARED = "early,fault,fork,mix,mprotect,remap,stare,zap"  # what CPUs do to one address space
 
 
 def passes(result, cpus):
@@ -20,7 +22,7 @@ def passes(result, cpus):
     assert result.output.counters["emulated_writes"] == 0
 
 
-@pytest.mark.parametrize("on, cpus", [("xen", 1), ("xen", 2), ("xen", 4), ("xl", 4)])
+@pytest.mark.parametrize("on, cpus", [("xen", 1), pytest.param("xen", 2, marks=pytest.mark.long), ("xen", 4), ("xl", 4)])
 def test_all_suites(boot, on, cpus):
     """The same suites and oracles as on QEMU; more vCPUs than CPUs, so that Xen preempts them."""
     result = boot(on=on, backend="xen", cpus=cpus, suite=ALL, shuffle=True, rounds=4, seed=cpus)
@@ -28,13 +30,16 @@ def test_all_suites(boot, on, cpus):
     assert max(int(size) for size in result.output.histogram) == 512
 
 
-@pytest.mark.parametrize("on", HOSTS)
-def test_8_cpus(boot, on):
-    passes(boot(on=on, backend="xen", cpus=8, suite=STRESS, shuffle=True, rounds=3), 8)
+@pytest.mark.parametrize("on, suite", [
+    ("xen", SHARED), pytest.param("xen", STRESS, marks=pytest.mark.long), pytest.param("xl", STRESS, marks=pytest.mark.long)],
+                         ids=["xen-shared", *HOSTS])
+def test_8_cpus(boot, on, suite):
+    passes(boot(on=on, backend="xen", cpus=8, suite=suite, shuffle=True, rounds=3), 8)
 
 
-@pytest.mark.parametrize("on, cpus, suite", [("xen", 2, ALL), ("xen", 8, RANGES), ("xl", 2, RANGES)],
-                         ids=["xen-2", "xen-8", "xl-2"])
+@pytest.mark.parametrize("on, cpus, suite", [
+    ("xen", 1, ALL), pytest.param("xen", 2, ALL, marks=pytest.mark.long), ("xen", 8, RANGES), ("xl", 2, RANGES)],
+                         ids=["xen-1", "xen-2", "xen-8", "xl-2"])
 def test_lazy_off(boot, on, cpus, suite):
     result = boot(on=on, backend="xen", cpus=cpus, suite=suite, shuffle=True, rounds=3, lazy="off")
     assert result.verdict == "passed"
@@ -47,8 +52,9 @@ def test_tables_off(boot):
     assert not any(n for name, n in result.output.counters.items() if name.startswith("tables_"))
 
 
-@pytest.mark.parametrize("on, suite", [("xen", catalogue.ordinary_suites(only_default=True)), ("xl", RANGES + ",audit,pgtable")],
-                         ids=HOSTS)
+@pytest.mark.parametrize("on, suite", [
+    pytest.param("xen", catalogue.ordinary_suites(only_default=True), marks=pytest.mark.long),
+    ("xen", UNIT), ("xl", RANGES + ",audit,pgtable")], ids=["xen-default", *HOSTS])
 def test_ptwr(boot, on, suite):
     """Plain stores, which Xen emulates, and no update of an L1 entry by hypercall."""
     result = boot(on=on, backend="ptwr", cpus=2, suite=suite, rounds=3)
@@ -56,9 +62,10 @@ def test_ptwr(boot, on, suite):
     assert result.output.counters["emulated_writes"] > 10000
 
 
-@pytest.mark.parametrize("on", HOSTS)
-def test_64_mib(boot, on):
-    passes(boot(on=on, backend="xen", cpus=2, mem=64, suite=STRESS + ",alloc,bounds", shuffle=True, rounds=4), 2)
+@pytest.mark.parametrize("on, suite", [("xen", STRESS + ",alloc,bounds"), ("xl", "alloc,bounds,oom,oom_kill,mix,fork,p2m"),
+                                       pytest.param("xl", STRESS, marks=pytest.mark.long)], ids=[*HOSTS, "xl-stress"])
+def test_64_mib(boot, on, suite):
+    passes(boot(on=on, backend="xen", cpus=2, mem=64, suite=suite, shuffle=True, rounds=4), 2)
 
 
 @pytest.mark.parametrize("on", HOSTS)
