@@ -120,12 +120,25 @@ static __callee_save unsigned long xen_read_cr2(void)
 	return this_cpu_read(vcpu.arch.cr2);
 }
 
+/*
+ * Xen makes a version odd, changes what it counts, and makes it even again (xen.h). The page of
+ * this vCPU it changes while the vCPU does not run, the wall clock while dom0 sets it: to look
+ * twice is rare, and so often means that the page is not Xen's.
+ */
+#define CLOCK_LOOKS_MAX 1000000
+
+static bool is_torn(u32 before, const volatile u32 *version, u32 *looks)
+{
+	BUG_ON(++*looks > CLOCK_LOOKS_MAX);
+	return (before & 1) || before != *version;
+}
+
 /* Xen's clock: nanoseconds since Xen's boot, from the page that it keeps up to date (xen.h). */
 static u64 read_time_page(void)
 {
 	const volatile struct vcpu_time_info *t;
 	u64 ns;
-	u32 version;
+	u32 version, looks = 0;
 
 	preempt_disable();
 	t = &this_cpu_ptr(vcpu)->time;
@@ -138,7 +151,7 @@ static u64 read_time_page(void)
 		delta = t->tsc_shift < 0 ? delta >> -t->tsc_shift : delta << t->tsc_shift;
 		ns = t->system_time + ((unsigned __int128)delta * t->tsc_to_system_mul >> 32);
 		barrier();
-	} while ((version & 1) || version != t->version);
+	} while (is_torn(version, &t->version, &looks));
 	preempt_enable();
 	return ns;
 }
@@ -163,7 +176,7 @@ u64 xen_clock_ns(void)
 static u64 read_wall_clock(void)
 {
 	const volatile struct shared_info *si = xen_shared_info;
-	u32 version;
+	u32 version, looks = 0;
 	u64 ns;
 
 	do {
@@ -171,7 +184,7 @@ static u64 read_wall_clock(void)
 		barrier();
 		ns = ((u64)si->xen_wc_sec_hi << 32 | si->wc_sec) * NS_PER_S + si->wc_nsec;
 		barrier();
-	} while ((version & 1) || version != si->wc_version);
+	} while (is_torn(version, &si->wc_version, &looks));
 	return ns;
 }
 

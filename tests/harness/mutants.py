@@ -22,6 +22,7 @@ CPUS = 4
 ROUNDS = 8
 # A fault loop or a lost wake-up shows as silence; these runs say something every second or two.
 PATIENCE = 60
+NAME_WIDTH = 2 + max(len(bug.name) for bug in catalogue.bugs())
 SETTINGS = {"native": ("qemu", "native"), "deferred": ("qemu", "deferred"), "shadow": ("qemu", "shadow"), "xen": ("xen", "xen"),
             "xl": ("xl", "xen")}
 
@@ -129,7 +130,7 @@ def table(seeds: list[int], only: list[str], replays: int, say: Callable[[str], 
 
 
 def heading() -> str:
-    return f"{'bug':<26}{'backend':<10}{'caught':>8}{'replays':>9}{'faults':>10}  what the first detection said"
+    return f"{'bug':<{NAME_WIDTH}}{'backend':<10}{'caught':>8}{'replays':>9}{'faults':>10}  what the first detection said"
 
 
 def line(row: Row) -> str:
@@ -138,7 +139,7 @@ def line(row: Row) -> str:
         mark += "   <- REPLAYS DIFFER"
     replays = f"{row.identical}/{row.replays}" if row.replays else "-"
     faults = f"{row.page_faults:,}" if row.caught else "-"
-    return (f"{row.bug or 'none':<26}{row.backend:<10}{f'{row.caught}/{row.seeds}':>8}{replays:>9}{faults:>10}  "
+    return (f"{row.bug or 'none':<{NAME_WIDTH}}{row.backend:<10}{f'{row.caught}/{row.seeds}':>8}{replays:>9}{faults:>10}  "
             f"{row.oracle[:100] if row.bug else row.suites}{mark}")
 
 
