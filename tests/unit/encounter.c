@@ -8,12 +8,8 @@
  * switched to the stepped side would lose the flag TF on its way. It comes back by a switch of its
  * own, which keeps the flag.
  *
- * A first pass notes all boundaries. The others begin to step at the last one ahead of theirs whose
- * instruction comes for the first time there: a breakpoint finds it. Not in a function that the
- * debug exception itself calls ahead of its handler: that would come for ever.
+ * A first pass notes all boundaries (encounter_way.c); each of the others is for one of them.
  */
-#include "tests/unit/encounter.h"
-
 #include "boot/cmdline.h"
 #include "kernel/backtrace.h"
 #include "kernel/clock.h"
@@ -25,6 +21,8 @@
 #include "kernel/process.h"
 #include "kernel/sched.h"
 #include "kernel/traps.h"
+#include "kernel/wait.h"
+#include "tests/unit/encounter_internal.h"
 #include "tests/unit/step.h"
 
 /* At a boundary: for an answer that the stepped side's CPU has to help with, when it goes on. */
@@ -34,33 +32,9 @@
 #define FEW_SPINS 2
 /* Until it sleeps, or halts. */
 #define SPINS_TO_SLEEP 32
-/* Without a change on either side; a loaded host may keep a CPU away for long. */
-#define QUIET_ROUNDS 2000
-#define QUIET_NS 2000000UL
-#define LATE_NS 5000000000UL
 #define TRIES 20 /* of a pass whose steps an interrupt has ended */
 
-#define MAX_BOUNDARIES 4096
-#define SYMBOL_LEN 64
-static struct {
-	unsigned n;
-	unsigned long ip[MAX_BOUNDARIES];
-	bool comes_first[MAX_BOUNDARIES]; /* an instruction that has not been seen before */
-} way;
-
-static struct {
-	const struct encounter *e;
-	struct task *stepped, *other;
-	unsigned target;   /* the boundary at which the other side comes */
-	unsigned first;	   /* the boundary at which the steps begin; 0: they begin at once */
-	unsigned boundary; /* boundaries so far */
-	unsigned long ip;  /* of the target */
-	bool noting, stepping, reached, steps_lost;
-	bool over; /* both have done what they do; they may end */
-	bool stepped_ended, other_ready, other_ended;
-	unsigned asked, answered;	      /* how often the other side shall come, has come */
-	unsigned at_once, waited, unfinished; /* what it did at the boundaries */
-} pass;
+struct encounter_pass pass;
 
 struct task *encounter_stepped_task(void)
 {
@@ -83,17 +57,6 @@ static void call(void (*fn)(void))
 static void ask_other(void)
 {
 	__atomic_add_fetch(&pass.asked, 1, __ATOMIC_SEQ_CST);
-}
-
-static bool other_has_answered(void)
-{
-	return smp_load_acquire(&pass.answered) == READ_ONCE(pass.asked);
-}
-
-/* Asleep: off its run queue, and off its CPU. */
-static bool is_at_rest(const struct task *t)
-{
-	return READ_ONCE(t->state) != TASK_RUNNING && !READ_ONCE(t->on_rq) && !READ_ONCE(t->on_cpu);
 }
 
 /* Asleep, or as the case says. */
@@ -154,12 +117,6 @@ static bool is_stepped_here(void)
 		(pass.e->cpu_is_idle && current->is_idle && smp_processor_id() == 0));
 }
 
-static void note(unsigned long ip)
-{
-	if (way.n < MAX_BOUNDARIES)
-		way.ip[way.n++] = ip;
-}
-
 /* The breakpoint: the steps begin. */
 static void begin_steps(struct pt_regs *regs)
 {
@@ -171,6 +128,8 @@ static void begin_steps(struct pt_regs *regs)
 
 static void at_boundary(struct pt_regs *regs)
 {
+	if (!READ_ONCE(pass.stepping))
+		regs->flags &= ~FLAGS_TF; /* of a task that has ended in its steps */
 	if (!is_stepped_here()) {
 		regs->flags |= FLAGS_RF; /* somebody else's breakpoint */
 		return;
@@ -178,84 +137,13 @@ static void at_boundary(struct pt_regs *regs)
 	if (pass.first)
 		begin_steps(regs);
 	if (pass.noting)
-		note(regs->ip);
+		way_note(regs->ip);
 	if (pass.boundary++ != pass.target)
 		return;
 	pass.ip = regs->ip;
 	regs->flags &= ~FLAGS_TF;
 	pass.reached = true;
 	meet(regs->flags & FLAGS_IF);
-}
-
-/* --- what both sides' CPUs look at, while they have nothing else to do --- */
-
-struct quiet {
-	unsigned boundary, asked, answered, rounds;
-	enum task_state stepped, other;
-	u64 since;
-};
-
-/* Nothing has changed for long. */
-static bool is_quiet(struct quiet *q)
-{
-	if (q->boundary != READ_ONCE(pass.boundary) || q->asked != READ_ONCE(pass.asked) ||
-	    q->answered != READ_ONCE(pass.answered) ||
-	    q->stepped != READ_ONCE(pass.stepped->state) ||
-	    q->other != READ_ONCE(pass.other->state))
-		*q = (struct quiet){
-			.boundary = READ_ONCE(pass.boundary),
-			.asked = READ_ONCE(pass.asked),
-			.answered = READ_ONCE(pass.answered),
-			.stepped = READ_ONCE(pass.stepped->state),
-			.other = READ_ONCE(pass.other->state),
-			.since = clock_ns(),
-		};
-	return ++q->rounds > QUIET_ROUNDS && clock_ns() - q->since > QUIET_NS;
-}
-
-static void __noreturn panic_asleep(const char *side, const struct task *t, const char *how)
-{
-	char at[SYMBOL_LEN];
-
-	symbol_name(pass.ip, at, sizeof(at));
-	if (!pass.reached)
-		panic("%s: the %s side (tid %d) %s for ever, and it was asleep before the other "
-		      "came",
-		      pass.e->name, side, t->tid, how);
-	panic("%s: the %s side (tid %d) %s for ever: they met at boundary %u, %s", pass.e->name,
-	      side, t->tid, how, pass.target, at);
-}
-
-/* The stepped side sleeps or halts ahead of its boundary: the other comes for the first time. */
-static void let_other_come(void)
-{
-	unsigned never = 0;
-
-	try_cmpxchg(&pass.asked, &never, 1);
-}
-
-/* A side that sleeps, or waits, with nobody left to end it. Two tasks may look at once. */
-static void check_progress(struct quiet *q)
-{
-	bool quiet = is_quiet(q), late = quiet && clock_ns() - q->since > LATE_NS;
-	bool came = READ_ONCE(pass.asked), answered = other_has_answered();
-	bool ended = smp_load_acquire(&pass.stepped_ended);
-
-	if (!ended && answered) {
-		bool asleep = is_at_rest(pass.stepped) && !smp_load_acquire(&pass.stepped_ended);
-
-		if (!came && (asleep || quiet))
-			let_other_come();
-		else if (came && asleep)
-			panic_asleep("stepped", pass.stepped, "sleeps");
-		else if (came && late)
-			panic_asleep("stepped", pass.stepped, "waits");
-	} else if (ended && !answered) {
-		bool asleep = is_at_rest(pass.other) && !other_has_answered();
-
-		if (asleep || late)
-			panic_asleep("other", pass.other, asleep ? "sleeps" : "waits");
-	}
 }
 
 /* --- the two sides --- */
@@ -281,7 +169,7 @@ static void stepped_main(void *arg __unused)
 	call(pass.e->before);
 	WRITE_ONCE(pass.stepping, true);
 	if (pass.first)
-		break_at(way.ip[pass.first]);
+		break_at(way_ip(pass.first));
 	else
 		step_begin();
 	pass.e->stepped();
@@ -293,13 +181,15 @@ static void stepped_main(void *arg __unused)
 	await_end();
 }
 
-/* With whatever it holds. */
-static void give_way(void)
+void encounter_give_way(void)
 {
 	if (preempt_count() == 0)
 		sched_yield_in_lock();
 	cpu_relax();
 }
+
+/* For the case's task, if it sleeps. */
+static struct wait_queue case_event;
 
 static void other_main(void *arg __unused)
 {
@@ -307,10 +197,11 @@ static void other_main(void *arg __unused)
 
 	call(pass.e->other_before);
 	smp_store_release(&pass.other_ready, true);
-	while (!smp_load_acquire(&pass.stepped_ended) || !other_has_answered()) {
+	while (!stepped_has_ended() || !other_has_answered()) {
 		if (other_has_answered()) {
+			call(pass.e->other_idle);
 			check_progress(&q);
-			give_way();
+			encounter_give_way();
 			continue;
 		}
 		pass.e->other();
@@ -318,53 +209,18 @@ static void other_main(void *arg __unused)
 	}
 	call(pass.e->other_after);
 	smp_store_release(&pass.other_ended, true);
+	wake_up_all(&case_event);
 	await_end();
 }
 
-static struct task *make(unsigned cpu, const char *name, void (*fn)(void *arg),
-			 struct task *(*how)(void (*fn)(void *arg)))
+struct task *encounter_make_task(unsigned cpu, const char *name, void (*fn)(void *arg),
+				 struct task *(*how)(void (*fn)(void *arg)))
 {
 	struct task *t = how ? how(fn) : task_create(name, fn, NULL);
 
 	BUG_ON(!t);
 	t->cpus_allowed = cpumask_of(cpu);
 	return t;
-}
-
-/* --- a third task --- */
-
-static struct {
-	struct task *task;
-	void (*fn)(void);
-	bool has_ended;
-} third;
-
-static void third_main(void *arg __unused)
-{
-	third.fn();
-	smp_store_release(&third.has_ended, true);
-}
-
-static void await_third(void)
-{
-	while (!smp_load_acquire(&third.has_ended) && !is_at_rest(third.task))
-		give_way();
-}
-
-void encounter_start_third(void (*fn)(void))
-{
-	third.has_ended = false;
-	third.task = make(1, "third", third_main, NULL);
-	third.fn = fn;
-	wake_up_new_task(third.task);
-	await_third();
-}
-
-void encounter_wake_third(void)
-{
-	if (!smp_load_acquire(&third.has_ended))
-		wake_up_task(third.task);
-	await_third();
 }
 
 /* --- the case's task --- */
@@ -378,6 +234,8 @@ static void watch(void)
 {
 	struct quiet q = {0};
 
+	if (pass.e->case_sleeps)
+		wait_event(&case_event, both_have_ended());
 	preempt_disable();
 	while (!both_have_ended()) {
 		check_progress(&q);
@@ -410,21 +268,27 @@ static void await_all_ended(unsigned tasks)
 	}
 }
 
-static void one_pass(struct ktest *t)
+static void begin_pass(void)
 {
-	const unsigned tasks = task_count();
-
 	call(pass.e->prepare);
 	pass.boundary = pass.asked = pass.answered = 0;
 	pass.ip = 0;
 	pass.reached = pass.steps_lost = pass.over = false;
 	pass.stepped_ended = pass.other_ready = pass.other_ended = false;
-	pass.stepped = make(0, "stepped", stepped_main, pass.e->make_stepped);
-	pass.other = make(1, "other", other_main, pass.e->make_other);
+	pass.stepped = encounter_make_task(0, "stepped", stepped_main, pass.e->make_stepped);
+	pass.stepped_tid = pass.stepped->tid;
+	pass.other = encounter_make_task(1, "other", other_main, pass.e->make_other);
 	wake_up_new_task(pass.other);
 	while (!smp_load_acquire(&pass.other_ready))
 		let_others_run();
 	wake_up_new_task(pass.stepped);
+}
+
+static void one_pass(struct ktest *t)
+{
+	const unsigned tasks = task_count();
+
+	begin_pass();
 	watch();
 	step_end(); /* of a task that has ended in its steps, or ahead of them */
 	break_nowhere();
@@ -442,14 +306,12 @@ static bool has_halted(void)
 	return pass.e->cpu_is_idle && pass.asked;
 }
 
-/* Where a pass to @target begins to step. */
-static unsigned first_step(unsigned target)
+/* Of the last pass: it ended ahead of its boundary, and may not have stepped all the way. */
+static bool has_lost_steps(void)
 {
-	unsigned i = min(target, way.n - 1);
-
-	while (i && !way.comes_first[i])
-		i--;
-	return i;
+	if (pass.e->stepped_ends)
+		return pass.target < way_length();
+	return pass.steps_lost && !has_halted();
 }
 
 /* False: the pass ended before its boundary. */
@@ -457,70 +319,76 @@ static bool pass_reaches(struct ktest *t, unsigned target)
 {
 	pass.target = target;
 	for (unsigned i = 0; i < TRIES && !t->failures; i++) {
-		pass.first = i ? 0 : first_step(target);
+		pass.first = i ? 0 : way_first_step(target);
 		one_pass(t);
 		if (pass.reached)
 			return true;
-		if (!pass.steps_lost || has_halted())
+		if (!has_lost_steps())
 			return false;
 	}
 	KEXPECT(t, !"an interrupt always ends the steps: boundaries are left out");
 	return false;
 }
 
-static bool same_function(unsigned long a, unsigned long b)
-{
-	char x[SYMBOL_LEN], y[SYMBOL_LEN];
-	unsigned i = 0;
-
-	symbol_name(a, x, sizeof(x));
-	symbol_name(b, y, sizeof(y));
-	while (x[i] == y[i] && x[i] && x[i] != '+')
-		i++;
-	return x[i] == y[i];
-}
-
-/* Of doors.h, or what these call. */
-static bool is_of_the_entry(unsigned long ip)
-{
-	return same_function(ip, (unsigned long)assert_kernel_flags) ||
-	       same_function(ip, (unsigned long)task_user_regs) ||
-	       same_function(ip, (unsigned long)pv_ops.irq.save_fl);
-}
-
+/* Of a side whose task ends nobody knows whether an interrupt ended its steps: two must agree. */
 static void note_the_way(struct ktest *t)
 {
+	unsigned last = 0;
+
 	pass.noting = true;
 	pass.target = ~0u;
 	pass.first = 0;
 	for (unsigned i = 0; i < TRIES; i++) {
-		way.n = 0;
+		way_begin();
 		one_pass(t);
-		if (!pass.steps_lost)
+		if (pass.e->stepped_ends ? way_length() == last : !pass.steps_lost)
 			break;
+		last = way_length();
 	}
 	pass.noting = false;
-	for (unsigned i = 0; i < way.n; i++) {
-		unsigned j = 0;
+	way_end();
+	KEXPECT(t, way_length() > 0 && way_length() < MAX_BOUNDARIES);
+}
 
-		while (way.ip[j] != way.ip[i])
-			j++;
-		way.comes_first[i] = j == i && !is_of_the_entry(way.ip[i]);
+/* All boundaries, until a pass ends ahead of its own. */
+static unsigned meet_everywhere(struct ktest *t)
+{
+	unsigned n = 0;
+
+	while (!t->failures && pass_reaches(t, n))
+		n++;
+	return n;
+}
+
+/* One boundary of each of @stretches parts of the way. The way of a pass may be a little shorter:
+ * what it takes from a cache was there. */
+static unsigned meet_at_some(struct ktest *t, unsigned stretches)
+{
+	unsigned n = 0, length = way_length();
+
+	for (unsigned i = 0; i < stretches && !t->failures; i++) {
+		unsigned from = i * length / stretches, to = (i + 1) * length / stretches;
+
+		pass.target = from + rng_below(&t->rng, to - from);
+		pass.first = way_first_step(pass.target);
+		one_pass(t);
+		n += pass.reached;
 	}
-	KEXPECT(t, way.n > 0 && way.n < MAX_BOUNDARIES);
+	KEXPECT(t, n >= stretches - stretches / 8);
+	return n;
 }
 
 static void all_passes(struct ktest *t)
 {
-	unsigned n = 0;
+	u64 wanted = (u64)pass.e->sample * max(t->rounds, 1UL);
+	unsigned n;
 
 	note_the_way(t);
 	pass.at_once = pass.waited = pass.unfinished = 0;
-	while (!t->failures && pass_reaches(t, n))
-		n++;
-	printk("    # %s: %u boundaries: the other side went through at %u, waited at %u, "
+	n = wanted && wanted < way_length() ? meet_at_some(t, wanted) : meet_everywhere(t);
+	printk("    # %s: %u of %u boundaries: the other side went through at %u, waited at %u, "
 	       "was on its way at %u\n",
-	       pass.e->name, n, pass.at_once, pass.waited, pass.unfinished);
+	       pass.e->name, n, way_length(), pass.at_once, pass.waited, pass.unfinished);
 	KEXPECT_EQ(t, pass.at_once + pass.waited + pass.unfinished, n);
 }
 
@@ -549,6 +417,7 @@ void encounter_run(struct ktest *t, const struct encounter *e)
 	sched_tune((struct sched_tuning){.quantum_us = 0});
 	clock_delay_ns(2000UL * tuning.quantum_us); /* what is armed comes */
 	set_spins_before_sleep(FEW_SPINS);
+	wait_queue_init(&case_event);
 	set_step_hook(at_boundary);
 	all_passes(t);
 	set_step_hook(NULL);

@@ -33,6 +33,7 @@ struct encounter {
 		void); /* comes at the boundary, and earlier if the stepped side waits for it */
 	void (*other_after)(void);
 	bool (*other_waits)(void); /* for the stepped side, other than for a lock or asleep */
+	void (*other_idle)(void);  /* again and again while it has not been asked to come */
 
 	void (*check)(struct ktest *t); /* after both, by the case's task */
 
@@ -46,6 +47,13 @@ struct encounter {
 	 * task is stepped, too. Else the case's task is there, and a waiter for a lock sleeps.
 	 */
 	bool cpu_is_idle;
+
+	/* @stepped does not return: its task ends, or goes to user mode and is ended there. */
+	bool stepped_ends;
+	/* The case's task is asleep during a pass; the other side alone watches. */
+	bool case_sleeps;
+	/* Not 0: of a long way, only so many boundaries for each round, chosen by the seed. */
+	unsigned sample;
 };
 
 /* All passes of @e. */
