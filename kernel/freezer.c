@@ -7,12 +7,14 @@
  * for until it has given back its stack, too.
  *
  * A kernel thread is not stopped; it counts as at rest while it sleeps. Once all tasks are, nobody
- * is left to wake it: one round over all of them, under the lock that keeps them in the list, sees
- * either the sleeper awake or its waker running.
+ * is left to wake it. One round over all of them, under the lock that keeps them in the list, must
+ * find that; and no CPU may have switched tasks meanwhile, or who was awake when the round began
+ * may have woken one that was found asleep, and gone to sleep ahead of its own turn.
  */
 #include "kernel/freezer.h"
 
 #include "kernel/clock.h"
+#include "kernel/counters.h"
 #include "kernel/panic.h"
 #include "kernel/process.h"
 #include "kernel/sched.h"
@@ -73,14 +75,23 @@ static bool is_asleep(const struct task *t, enum task_state how)
 	       READ_ONCE(t->state) == how;
 }
 
+static bool is_asked(const struct task *t)
+{
+	return READ_ONCE(t->work) & TASK_WORK_FREEZE;
+}
+
 static void ask(struct task *t)
 {
-	if (READ_ONCE(t->work) & TASK_WORK_FREEZE)
+	if (is_asked(t))
 		return;
 	__atomic_or_fetch(&t->work, TASK_WORK_FREEZE, __ATOMIC_SEQ_CST);
 	kick_task(t);
 }
 
+/*
+ * A flag from an earlier freeze may go between the question and the sleep: a task that found that
+ * freeze over is about to clear it. Who sleeps without it would go on when woken.
+ */
 static void ask_and_check(struct task *t, void *arg)
 {
 	struct census *c = arg;
@@ -90,14 +101,19 @@ static void ask_and_check(struct task *t, void *arg)
 		return;
 	if (user && !ending)
 		ask(t);
-	if (ending || !is_asleep(t, user ? TASK_INTERRUPTIBLE : TASK_BLOCKED))
+	if (ending || !is_asleep(t, user ? TASK_INTERRUPTIBLE : TASK_BLOCKED) ||
+	    (user && !is_asked(t)))
 		note_awake(c, t);
 }
 
 static bool all_at_rest(struct census *c)
 {
+	u64 switches = counter_sum(CNT_CONTEXT_SWITCHES);
+	unsigned ending;
+
 	*c = (struct census){.all_at_rest = true, .name = "(ended)"};
-	return !for_each_task(ask_and_check, c) && c->all_at_rest;
+	ending = for_each_task(ask_and_check, c);
+	return !ending && c->all_at_rest && counter_sum(CNT_CONTEXT_SWITCHES) == switches;
 }
 
 void freezer_freeze(void)

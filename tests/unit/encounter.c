@@ -32,6 +32,10 @@
 #define FEW_SPINS 2
 /* Until it sleeps, or halts. */
 #define SPINS_TO_SLEEP 32
+/* What switch_stacks() leaves on the stack, in words: six registers, and where it returns to. */
+#define SWITCH_FRAME_IP 6
+#define OPCODE_IRETQ 0xcf48
+#define PASSES_TO_FILL 2
 #define TRIES 20 /* of a pass whose steps an interrupt has ended */
 
 struct encounter_pass pass;
@@ -126,16 +130,57 @@ static void begin_steps(struct pt_regs *regs)
 	regs->flags |= FLAGS_TF;
 }
 
-static void at_boundary(struct pt_regs *regs)
+/*
+ * The stepped task sleeps, and its CPU has nothing to run but the idle task. The interrupt that
+ * ends a halt ends the steps: a breakpoint, where its last switch returns to, takes them up.
+ */
+static void await_return(void)
+{
+	const unsigned long *frame = (unsigned long *)pass.stepped->sp;
+
+	if (!pass.e->case_sleeps || pass.returns || !is_at_rest(pass.stepped))
+		return;
+	pass.returns = true;
+	break_at(frame[SWITCH_FRAME_IP]);
+}
+
+static void resume_steps(struct pt_regs *regs)
+{
+	break_nowhere();
+	pass.returns = false;
+	regs->flags |= FLAGS_TF;
+}
+
+/* What goes to user mode takes no flag TF along. */
+static bool is_iret(unsigned long ip)
+{
+	return pass.e->stepped_ends && *(const u16 *)ip == OPCODE_IRETQ;
+}
+
+/* Of whoever runs on the stepped side's CPU meanwhile. */
+static void pass_by(struct pt_regs *regs)
 {
 	if (!READ_ONCE(pass.stepping))
 		regs->flags &= ~FLAGS_TF; /* of a task that has ended in its steps */
+	if (regs->flags & FLAGS_TF)
+		await_return();
+	regs->flags |= FLAGS_RF; /* somebody else's breakpoint */
+}
+
+static void at_boundary(struct pt_regs *regs)
+{
 	if (!is_stepped_here()) {
-		regs->flags |= FLAGS_RF; /* somebody else's breakpoint */
+		pass_by(regs);
 		return;
 	}
 	if (pass.first)
 		begin_steps(regs);
+	if (pass.returns)
+		resume_steps(regs);
+	if (is_iret(regs->ip))
+		regs->flags &= ~FLAGS_TF;
+	if (pass.e->sample && way_repeats(regs->ip))
+		return;
 	if (pass.noting)
 		way_note(regs->ip);
 	if (pass.boundary++ != pass.target)
@@ -156,10 +201,16 @@ static bool step_flag(void)
 	return flags & FLAGS_TF;
 }
 
+/* A user task may be stopped here. */
 static void await_end(void)
 {
-	while (!smp_load_acquire(&pass.over))
+	struct quiet q = {0};
+
+	while (!smp_load_acquire(&pass.over)) {
+		freezer_checkpoint();
+		check_progress(&q);
 		let_others_run();
+	}
 	if (current->process)
 		do_exit_thread(0);
 }
@@ -273,6 +324,8 @@ static void begin_pass(void)
 	call(pass.e->prepare);
 	pass.boundary = pass.asked = pass.answered = 0;
 	pass.ip = 0;
+	way_start();
+	pass.returns = false;
 	pass.reached = pass.steps_lost = pass.over = false;
 	pass.stepped_ended = pass.other_ready = pass.other_ended = false;
 	pass.stepped = encounter_make_task(0, "stepped", stepped_main, pass.e->make_stepped);
@@ -330,7 +383,15 @@ static bool pass_reaches(struct ktest *t, unsigned target)
 	return false;
 }
 
-/* Of a side whose task ends nobody knows whether an interrupt ended its steps: two must agree. */
+/* Whether pass @i has gone all the way. Of a side whose task ends nobody knows it; so two passes
+ * must agree. A long way is what it is after the first passes, which fill caches. */
+static bool is_whole_way(unsigned i, unsigned last)
+{
+	if (pass.e->sample && i < PASSES_TO_FILL)
+		return false;
+	return pass.e->stepped_ends ? way_length() == last : !pass.steps_lost;
+}
+
 static void note_the_way(struct ktest *t)
 {
 	unsigned last = 0;
@@ -341,7 +402,7 @@ static void note_the_way(struct ktest *t)
 	for (unsigned i = 0; i < TRIES; i++) {
 		way_begin();
 		one_pass(t);
-		if (pass.e->stepped_ends ? way_length() == last : !pass.steps_lost)
+		if (is_whole_way(i, last))
 			break;
 		last = way_length();
 	}
@@ -374,7 +435,7 @@ static unsigned meet_at_some(struct ktest *t, unsigned stretches)
 		one_pass(t);
 		n += pass.reached;
 	}
-	KEXPECT(t, n >= stretches - stretches / 8);
+	KEXPECT(t, n >= stretches - stretches / 4);
 	return n;
 }
 

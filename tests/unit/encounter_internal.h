@@ -20,6 +20,7 @@ struct encounter_pass {
 	unsigned first;	   /* the boundary at which the steps begin; 0: they begin at once */
 	unsigned boundary; /* boundaries so far */
 	unsigned long ip;  /* of the target */
+	bool returns;	   /* a breakpoint awaits the stepped task, which sleeps */
 	bool noting, stepping, reached, steps_lost;
 	bool over; /* both have done what they do; they may end */
 	bool stepped_ended, other_ready, other_ended;
@@ -44,6 +45,10 @@ void encounter_give_way(void);
 
 #define MAX_BOUNDARIES 16384
 
+/* A pass begins. */
+void way_start(void);
+/* On a long way a loop counts once: most of it clears and checks memory, a word at a time. */
+bool way_repeats(unsigned long ip);
 /* Forget the way; note its next boundary; it is complete. */
 void way_begin(void);
 void way_note(unsigned long ip);

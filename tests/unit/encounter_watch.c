@@ -106,10 +106,10 @@ void check_progress(struct quiet *q)
 			panic_asleep("stepped", pass.stepped, "sleeps");
 		else if (came && late)
 			panic_asleep("stepped", pass.stepped, "waits");
-	} else if (ended && !answered) {
+	} else if (ended && !smp_load_acquire(&pass.other_ended)) {
 		bool asleep = is_at_rest(pass.other) && !other_has_answered();
 
-		if (asleep || late)
+		if (asleep || (late && !answered) || (quiet && is_at_rest(pass.other)))
 			panic_asleep("other", pass.other, asleep ? "sleeps" : "waits");
 	}
 }

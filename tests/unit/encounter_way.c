@@ -23,6 +23,26 @@ static struct {
 #define TEXT_MAX (1UL << 20)
 static u64 seen[TEXT_MAX / 64];
 
+/* The last instructions of this pass; longer loops count in full. */
+#define LOOP_MAX 32
+static unsigned long recent[LOOP_MAX];
+static unsigned nr_recent;
+
+void way_start(void)
+{
+	memset(recent, 0, sizeof(recent));
+}
+
+bool way_repeats(unsigned long ip)
+{
+	bool found = false;
+
+	for (unsigned i = 0; i < LOOP_MAX; i++)
+		found |= recent[i] == ip;
+	recent[nr_recent++ % LOOP_MAX] = ip;
+	return found;
+}
+
 void way_begin(void)
 {
 	way.n = 0;
