@@ -19,15 +19,25 @@
 #include "mm/walk.h"
 #include "mm/whole_table.h"
 
-/* What the child's entry for @pte is; the page gets its reference here. */
-static __always_inline pte_t child_entry(pte_t pte, bool cow)
+/*
+ * What the child's entry for @pte is; the page gets its reference here. The parent's may permit
+ * what its L2 entry does not: the child's L2 entry permits all, so only the VMA's rights are kept.
+ */
+static __always_inline pte_t child_entry(pte_t pte, unsigned long vm_flags)
 {
 	if (!pte_special(pte))
 		get_page(pte_page(pte));
 	/* The D bit of a shared page stays with the entry through which it was written. */
-	if (!cow)
-		return pte_mkclean(pte);
+	if (vm_flags & VM_SHARED)
+		pte = pte_mkclean(pte);
+	if ((vm_flags & (VM_SHARED | VM_WRITE)) == (VM_SHARED | VM_WRITE))
+		return pte;
 	return seeded(BUG_CHILD_WRITES) ? pte : pte_wrprotect(pte);
+}
+
+static bool is_cow(unsigned long vm_flags)
+{
+	return !(vm_flags & VM_SHARED);
 }
 
 /* The state of a copy. */
@@ -88,14 +98,14 @@ static bool holds_many(const struct table_pair *p)
 
 /* Entries [i, end) of one cache line, into a table that is filled by plain stores. */
 static __always_inline void fill_entries(const struct table_pair *p, const pte_t *from, pte_t *to,
-					 unsigned i, unsigned end, bool cow)
+					 unsigned i, unsigned end, unsigned long vm_flags)
 {
 	for (; i < end; i++) {
 		pte_t pte = ptep_get(from + i);
 
 		if (!pte_none(pte))
 			plain_table_set(p->copy->to, p->block + i * PAGE_SIZE, to + i,
-					child_entry(pte, cow));
+					child_entry(pte, vm_flags));
 	}
 }
 
@@ -119,14 +129,13 @@ static void fill_table(const struct table_pair *p)
 	for_each_vma_below(v, p)
 	{
 		unsigned i = first_index(p, v), end = end_index(p, v);
-		bool cow = !(v->flags & VM_SHARED);
 
 		if (is_left_out(v))
 			continue;
-		if (cow)
+		if (is_cow(v->flags))
 			protect_table(p, v->mm);
 		for (; (i = pte_next_used_line(from, i, end)) < end; i = pte_line_end(i, end))
-			fill_entries(p, from, to, i, pte_line_end(i, end), cow);
+			fill_entries(p, from, to, i, pte_line_end(i, end), v->flags);
 	}
 	pte_unmap_unlock(from, ptl);
 	plain_table_adopt(p->copy->to, p->table);
@@ -134,10 +143,11 @@ static void fill_table(const struct table_pair *p)
 }
 
 /* Entries [i, end) of one cache line, in a section. True: some of the parent's lost RW. */
-static __always_inline bool copy_entries(const struct table_pair *p, struct mm *mm, pte_t *from,
-					 pte_t *to, unsigned i, unsigned end, bool cow)
+static __always_inline bool copy_entries(const struct table_pair *p, const struct vma *v,
+					 pte_t *from, pte_t *to, unsigned i, unsigned end)
 	__must_hold(ptl_role, lazy_mmu_role)
 {
+	const unsigned long vm_flags = v->flags;
 	bool protects = false;
 
 	for (; i < end; i++) {
@@ -146,9 +156,9 @@ static __always_inline bool copy_entries(const struct table_pair *p, struct mm *
 
 		if (pte_none(pte))
 			continue;
-		set_pte_at(p->copy->to, addr, to + i, child_entry(pte, cow));
-		if (cow && pte_write(pte)) {
-			ptep_modify_prot_commit(mm, addr, from + i, pte_wrprotect(pte));
+		set_pte_at(p->copy->to, addr, to + i, child_entry(pte, vm_flags));
+		if (is_cow(vm_flags) && pte_write(pte)) {
+			ptep_modify_prot_commit(v->mm, addr, from + i, pte_wrprotect(pte));
 			protects = true;
 		}
 	}
@@ -159,13 +169,13 @@ static void copy_vma(const struct table_pair *p, const struct vma *v, pte_t *fro
 	__must_hold(ptl_role, lazy_mmu_role)
 {
 	unsigned first = first_index(p, v), end = end_index(p, v);
-	bool cow = !(v->flags & VM_SHARED), protects = false;
+	bool protects = false;
 
 	if (is_left_out(v))
 		return;
 	for (unsigned i = first; (i = pte_next_used_line(from, i, end)) < end;
 	     i = pte_line_end(i, end))
-		protects |= copy_entries(p, v->mm, from, to, i, pte_line_end(i, end), cow);
+		protects |= copy_entries(p, v, from, to, i, pte_line_end(i, end));
 	if (protects)
 		flush_tlb_range(v->mm, p->block + first * PAGE_SIZE, p->block + end * PAGE_SIZE);
 }

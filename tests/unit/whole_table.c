@@ -213,6 +213,38 @@ static void a_forked_table_is_not_opened_by_mprotect(struct ktest *t)
 	teardown(t);
 }
 
+/* The entries of shared memory may be open below a protected L2 entry: the child gets no others. */
+static void shared_memory_is_forked_as_protected(struct ktest *t)
+{
+	static const unsigned used[] = {1, 10, PTRS_PER_TABLE};
+
+	for (unsigned k = 0; k < ARRAY_SIZE(used) && setup(t); k++) {
+		struct mm *child;
+
+		KEXPECT_EQ(t,
+			   do_mmap(TARGET, PMD_SIZE, RW, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED,
+				   NULL, 0),
+			   TARGET);
+		for (unsigned i = 0; i < used[k]; i++)
+			KEXPECT_EQ(t, put_user32(TARGET + i * PAGE_SIZE, i), 0);
+		KEXPECT_EQ(t, do_mprotect(TARGET, PMD_SIZE, PROT_READ), 0);
+		child = mm_fork(mm);
+		BUG_ON(!child);
+		mm_use(child);
+		for (unsigned i = 0; i < used[k]; i++)
+			KEXPECT(t, !writable(TARGET + i * PAGE_SIZE) &&
+					   word(TARGET + i * PAGE_SIZE) == i);
+		KEXPECT_EQ(t, do_mprotect(TARGET, PMD_SIZE, RW), 0);
+		KEXPECT_EQ(t, put_user32(TARGET, 77), 0);
+		KEXPECT_EQ(t, audit_all(), 0);
+		mm_use(mm);
+		KEXPECT_EQ(t, word(TARGET), 77);
+		KEXPECT(t, !writable(TARGET));
+		mm_put(child);
+		teardown(t);
+	}
+}
+
 static struct {
 	const struct task *by;
 	const pmd_t *pmd;
@@ -634,6 +666,7 @@ static const struct ktest_case cases[] = {
 	{"fork_protects_by_the_link", fork_protects_by_the_link},
 	{"one_fault_opens_what_is_shared_no_more", one_fault_opens_what_is_shared_no_more},
 	{"a_forked_table_is_not_opened_by_mprotect", a_forked_table_is_not_opened_by_mprotect},
+	{"shared_memory_is_forked_as_protected", shared_memory_is_forked_as_protected},
 	{"a_push_down_opens_nothing_that_is_shared", a_push_down_opens_nothing_that_is_shared},
 	{"one_of_two_loses_more", one_of_two_loses_more},
 	{"a_table_moves_with_its_rights", a_table_moves_with_its_rights},
