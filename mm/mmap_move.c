@@ -177,7 +177,8 @@ static long remap_one(struct mm *mm, struct remap *r)
 
 /*
  * Move all VMAs of the range, with the holes between them, as they are. After an error those that
- * were moved stay moved.
+ * were moved stay moved. A VMA that stays (MREMAP_DONTUNMAP) may have merged with what lies behind
+ * the range.
  */
 static long remap_each(struct mm *mm, const struct remap *all)
 {
@@ -186,7 +187,7 @@ static long remap_each(struct mm *mm, const struct remap *all)
 
 	if (!v || v->start > at)
 		return -EFAULT;
-	for (; v && v->start < end; v = vma_find(&mm->vmas, at)) {
+	for (; at < end && v && v->start < end; v = vma_find(&mm->vmas, at)) {
 		struct remap r = *all;
 		long moved;
 

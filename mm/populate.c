@@ -195,9 +195,13 @@ static unsigned long chunk_end(const struct vma *v, unsigned long start, unsigne
 /* Whether @v has the rights that are asked for; MAP_POPULATE takes what there is. */
 static bool may_populate(const struct vma *v, enum populate how)
 {
-	unsigned long needed = how == POPULATE_WRITE ? VM_WRITE : VM_ACCESS;
+	static const unsigned long needed[] = {
+		[POPULATE_MAP] = VM_ACCESS,
+		[POPULATE_READ] = VM_READ,
+		[POPULATE_WRITE] = VM_WRITE,
+	};
 
-	return !(v->flags & VM_PFNMAP) && (v->flags & needed);
+	return !(v->flags & VM_PFNMAP) && (v->flags & needed[how]);
 }
 
 static int populate_chunk(struct vma *v, unsigned long start, unsigned long end, enum populate how)

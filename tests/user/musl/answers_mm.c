@@ -169,6 +169,11 @@ static void mremap_rows(void)
 	s[0] = 9;
 	V(9, again[0]);
 	E(ENOMEM, S(SYS_mremap, s, 0, PAGE, 0, 0));
+	again = mmap(0, 8 * PAGE, RW, SHARED, -1, 0);
+	V(0,
+	  (char *)S(SYS_mremap, again + 2 * PAGE, 2 * PAGE, 2 * PAGE, MREMAP_DONTUNMAP | 3, FAR) -
+		  FAR);
+	V(0, munmap(FAR, 2 * PAGE));
 	s = (char *)S(SYS_mremap, s, 2 * PAGE, 4 * PAGE, 1, 0);
 	V(9, s[0]);
 	V(0, dies(writes, s + PAGE));
@@ -213,6 +218,7 @@ static void madvise_rows(void)
 	E(EINVAL, madvise(h, PAGE, 23));
 	V(0, mprotect(h, PAGE, PROT_NONE));
 	E(EINVAL, madvise(h, PAGE, 22));
+	E(EINVAL, madvise(map(PAGE, PROT_WRITE), PAGE, 22));
 	s = (char *)S(SYS_mremap, s, PAGE, 2 * PAGE, 1, 0);
 	E(EFAULT, madvise(s, 2 * PAGE, 23));
 	r[0] = 1;
