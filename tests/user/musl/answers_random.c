@@ -3,16 +3,20 @@
  *
  * Each step makes one call in an arena that lies across two page tables, prints it with its answer,
  * and then, now and then, what each place of the arena permits and holds. Children do the same in
- * their copy. The oracle is another kernel: tests/system/test_answers.py runs the same seeds on
- * Linux and compares every line. So nothing here may depend on what a kernel may choose: addresses
- * are fixed; and mremap() gets no range that was put together from several mappings, since it
- * depends on merging whether that is one.
+ * their copy. Then threads do so, each in an arena of its own, and the arenas share page tables.
+ * The oracle is another kernel: tests/system/test_answers.py runs the same seeds on Linux and
+ * compares every line. So nothing here may depend on what a kernel may choose: addresses are fixed;
+ * and mremap() gets no range that was put together from several mappings, since it depends on
+ * merging whether that is one. Each line has its seed in it, and a child's the child's; in which
+ * order threads print them does not matter.
  *
- * Arguments: the first seed, how many seeds, how many steps each.
+ * Arguments: the first seed, how many seeds, how many steps each, how many seeds of threads.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,16 +35,40 @@
 #define PAGE 4096UL
 #define TABLE (512 * PAGE)
 #define PLACES 48
+#define PLACES_A_LINE 12
 #define LOOK_EVERY 8
 #define MAX_LENGTH 9
+#define THREADS 4
+#define BASE ((char *)0x300000000000 + 16 * TABLE)
 
-static char *arena;
-static unsigned long unit;		 /* bytes of a place */
-static unsigned origin[PLACES], origins; /* which call made it what it is; 0: nothing is there */
-static unsigned long long state;
-static bool in_child;
-static unsigned steps_done, stamps;
-static unsigned long seed;
+static __thread char *arena;
+static __thread unsigned long unit; /* bytes of a place */
+static __thread unsigned origin[PLACES],
+	origins; /* which call made it what it is; 0: nothing is there */
+static __thread unsigned long long state;
+static __thread bool in_child;
+static __thread unsigned steps_done, stamps;
+static __thread unsigned long seed;
+static __thread char line[256];
+static __thread unsigned used; /* of the line */
+
+/* Whole lines go by one call each, without stdio, whose locks a thread may hold when another forks.
+ */
+static void say(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	used += vsnprintf(line + used, sizeof(line) - used, format, args);
+	va_end(args);
+	if (used >= sizeof(line))
+		abort();
+	if (line[used - 1] != '\n')
+		return;
+	if (write(1, line, used) != (ssize_t)used)
+		abort();
+	used = 0;
+}
 
 /* xorshift64* */
 static unsigned below(unsigned n)
@@ -68,19 +96,27 @@ static bool may_write(char *p)
 	return !syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, NULL, p + 8, 8);
 }
 
+static void look_at(char *p)
+{
+	char *last = p + unit - PAGE;
+
+	if (!may_read(p) || !may_read(last))
+		say("-%s ", may_read(p) != may_read(last) ? "!" : "");
+	else
+		say("%x,%x%s ", *(volatile unsigned *)p, *(volatile unsigned *)last,
+		    may_write(p) && may_write(last) ? "w" : "");
+}
+
+/* In parts: what is longer than 256 bytes may be cut by what another thread writes. */
 static void look(const char *who)
 {
-	printf("%s %lu.%u: ", who, seed, steps_done);
 	for (unsigned i = 0; i < PLACES; i++) {
-		char *p = at(i), *last = p + unit - PAGE;
-
-		if (!may_read(p) || !may_read(last))
-			printf("-%s ", may_read(p) != may_read(last) ? "!" : "");
-		else
-			printf("%x,%x%s ", *(volatile unsigned *)p, *(volatile unsigned *)last,
-			       may_write(p) && may_write(last) ? "w" : "");
+		if (i % PLACES_A_LINE == 0)
+			say("%s %lu.%u from %u: ", who, seed, steps_done, i);
+		look_at(at(i));
+		if (i % PLACES_A_LINE == PLACES_A_LINE - 1)
+			say("\n");
 	}
-	printf("\n");
 }
 
 /* --- a step --- */
@@ -131,14 +167,14 @@ static bool answer(const char *call, struct range r, const char *more, unsigned 
 {
 	int error = found == -1 ? errno : 0;
 
-	printf("%s%lu.%u %s(%u, %u, %s %#lx): ", in_child ? "child " : "", seed, steps_done, call,
-	       r.first, r.n, more, value);
+	say("%s%lu.%u %s(%u, %u, %s %#lx): ", in_child ? "child " : "", seed, steps_done, call,
+	    r.first, r.n, more, value);
 	if (error)
-		printf("%s\n", strerror(error));
+		say("%s\n", strerror(error));
 	else if ((char *)found >= arena && (char *)found < at(PLACES))
-		printf("at %lu\n", ((char *)found - arena) / unit);
+		say("at %lu\n", ((char *)found - arena) / unit);
 	else
-		printf("%ld\n", found);
+		say("%ld\n", found);
 	return !error;
 }
 
@@ -273,17 +309,15 @@ static void step_fork(void)
 
 	if (in_child)
 		return;
-	fflush(stdout);
 	pid = fork();
 	if (!pid) {
 		in_child = true;
 		look("child");
 		steps(12);
-		fflush(stdout);
 		_exit(0);
 	}
 	waitpid(pid, &status, 0);
-	printf("child of %lu.%u: %d\n", seed, steps_done, status);
+	say("child of %lu.%u: %d\n", seed, steps_done, status);
 	state += 12345; /* or its steps come again */
 }
 
@@ -315,13 +349,10 @@ static void map_all(void)
 	made((struct range){0, PLACES}, true);
 }
 
-/* Every third arena has large places, so that whole tables change. */
 static void run_seed(unsigned long s, unsigned n)
 {
 	seed = s;
 	state = s * 0x9e3779b97f4a7c15ULL + 1;
-	unit = s % 3 ? PAGE : 80 * PAGE;
-	arena = (char *)0x300000000000 + 16 * TABLE - PLACES / 2 * unit;
 	steps_done = stamps = origins = 0;
 	memset(origin, 0, sizeof(origin));
 	if (s % 2)
@@ -331,14 +362,60 @@ static void run_seed(unsigned long s, unsigned n)
 	munmap(arena, PLACES * unit);
 }
 
+/* Every third arena has large places, so that whole tables change. */
+static void run_alone(unsigned long s, unsigned n)
+{
+	unit = s % 3 ? PAGE : 80 * PAGE;
+	arena = BASE - PLACES / 2 * unit;
+	run_seed(s, n);
+}
+
+struct work {
+	pthread_t thread;
+	unsigned long seed;
+	unsigned steps, index;
+};
+
+/* The arenas lie side by side, some of them below the same tables. */
+static void *run_beside(void *arg)
+{
+	const struct work *w = arg;
+
+	unit = w->seed / THREADS % 2 ? PAGE : 8 * PAGE;
+	arena = BASE + ((long)w->index - THREADS / 2) * (long)(PLACES * unit);
+	run_seed(w->seed, w->steps);
+	return NULL;
+}
+
+/* THREADS seeds from @first on. */
+static void run_threads(unsigned long first, unsigned n)
+{
+	struct work work[THREADS];
+
+	for (unsigned i = 0; i < THREADS; i++) {
+		work[i] = (struct work){.seed = first + i, .steps = n, .index = i};
+		if (pthread_create(&work[i].thread, NULL, run_beside, &work[i]))
+			abort();
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(work[i].thread, NULL);
+}
+
+static unsigned long argument(int argc, char **argv, int i, unsigned long otherwise)
+{
+	return argc > i ? strtoul(argv[i], NULL, 0) : otherwise;
+}
+
 int main(int argc, char **argv)
 {
-	unsigned long first = argc > 1 ? strtoul(argv[1], NULL, 0) : 1,
-		      seeds = argc > 2 ? strtoul(argv[2], NULL, 0) : 8;
-	unsigned n = argc > 3 ? strtoul(argv[3], NULL, 0) : 300;
+	unsigned long first = argument(argc, argv, 1, 1), seeds = argument(argc, argv, 2, 6);
+	unsigned long threads = argument(argc, argv, 4, 8), s;
+	unsigned n = argument(argc, argv, 3, 250);
 
-	for (unsigned long s = first; s < first + seeds; s++)
-		run_seed(s, n);
-	printf("%lu rows, 0 wrong\n", seeds * n);
+	for (s = first; s < first + seeds; s++)
+		run_alone(s, n);
+	for (s = 1000000 + first * THREADS; s < 1000000 + first * THREADS + threads; s += THREADS)
+		run_threads(s, n);
+	say("%lu rows, 0 wrong\n", (seeds + threads) * n);
 	return 0;
 }
