@@ -10,6 +10,7 @@
  */
 #include "mm/tables.h"
 
+#include "kernel/lockdep.h"
 #include "kernel/panic.h"
 #include "kernel/string.h"
 #include "mm/page.h"
@@ -110,10 +111,29 @@ void table_changes_init(struct table_changes *tc)
 		tc->last_made[i].entry = NULL;
 }
 
+#ifdef CONFIG_DEBUG
+/* Until the commit others would find the old entries. */
+static void note_locks(struct table_changes *tc)
+{
+	if (!tc->n)
+		tc->locks = lockdep_held_of_class(LOCK_PAGE_TABLE);
+}
+
+static void assert_still_locked(const struct table_changes *tc)
+{
+	ASSERT(lockdep_held_of_class(LOCK_PAGE_TABLE) >= tc->locks);
+}
+#else
+static void note_locks(struct table_changes *tc __unused) {}
+static void assert_still_locked(const struct table_changes *tc __unused) {}
+#endif
+
 void table_changes_commit(struct table_changes *tc)
 {
-	if (tc->n)
+	if (tc->n) {
+		assert_still_locked(tc);
 		pv_set_tables(tc->change, tc->n);
+	}
 	tc->n = 0;
 }
 
@@ -121,6 +141,7 @@ void table_change(struct table_changes *tc, void *entry, u64 val)
 {
 	if (tc->n == TABLE_CHANGES_MAX)
 		table_changes_commit(tc);
+	note_locks(tc);
 	tc->change[tc->n++] = (struct table_change){entry, val};
 }
 

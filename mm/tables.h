@@ -11,6 +11,7 @@
 
 struct table_changes {
 	unsigned n;
+	unsigned locks;	 /* debug: page_table_locks held when the first was collected */
 	bool upper_only; /* tables_prepare() makes no PTE pages */
 	/* By level: the table made last, and the entry for it. */
 	struct table_change last_made[4];
@@ -19,7 +20,8 @@ struct table_changes {
 
 /* As {0}, but the changes are not cleared. */
 void table_changes_init(struct table_changes *tc);
-/* Collect: *@entry, of level 2 or above, becomes @val. page_table_lock is held until the commit. */
+/* Collect: *@entry, of level 2 or above, becomes @val. page_table_lock is held until the commit,
+ * which asserts it; not for an mm that nobody else sees: who collects without it may commit so. */
 void table_change(struct table_changes *tc, void *entry, u64 val);
 void table_changes_commit(struct table_changes *tc);
 

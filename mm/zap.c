@@ -13,7 +13,13 @@
 #include "mm/walk.h"
 #include "mm/whole_table.h"
 
-#define REMOVED_MAX 512 /* tables in one go: a bound on the time that page_table_lock is held */
+/* Tables in one go: a bound on the time that page_table_lock is held. In debug builds suites reach
+ * it. */
+#ifdef CONFIG_DEBUG
+#define REMOVED_MAX 4
+#else
+#define REMOVED_MAX 512
+#endif
 
 struct zap {
 	struct mmu_gather *tlb;
