@@ -12,6 +12,7 @@
 #include "kernel/cpu.h"
 #include "kernel/exec.h"
 #include "kernel/futex.h"
+#include "kernel/holdings.h"
 #include "kernel/irqflags.h"
 #include "kernel/main.h"
 #include "kernel/oom.h"
@@ -121,6 +122,7 @@ static enum shutdown_reason run_init(void)
 	static_assert(INIT_ARGS_MAX <= EXEC_ARGS_MAX && INIT_TEXT_MAX <= EXEC_TEXT_MAX, "");
 	const char *argv[INIT_ARGS_MAX + 1] = {NULL};
 	const char *arg = boot_params.init;
+	struct holdings before = holdings_now();
 	int pid, status;
 
 	for (unsigned i = 0; i < boot_params.init_argc; i++) {
@@ -135,7 +137,7 @@ static enum shutdown_reason run_init(void)
 		pr_info("init: %s was ended by signal %d\n", argv[0], STATUS_SIGNAL(status));
 	else
 		pr_info("init: %s exited with status %d\n", argv[0], STATUS_CODE(status));
-	return status ? SHUTDOWN_FAILED : SHUTDOWN_PASSED;
+	return holdings_are_back(&before, argv[0]) && !status ? SHUTDOWN_PASSED : SHUTDOWN_FAILED;
 }
 
 static bool run_suites(void)
