@@ -347,7 +347,7 @@ def command_operators(args: argparse.Namespace) -> int:
     """Change the core in one small way after the other and see whether the suites notice."""
     report = _open_report(args.json) if args.json else None
     rows = operator_runs.table([file for files in args.file for file in files], args.only, args.sample, args.seed, args.jobs,
-                               lambda text: print(text, flush=True))
+                               lambda text: print(text, flush=True), args.per_folder)
     print("\n" + operator_runs.summary(rows))
     if report:
         with report:
@@ -467,6 +467,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--only", action="append", default=[], type=_number(1, 1 << 32), metavar="N",
                    help="only the mutant of this number; may be repeated")
     p.add_argument("--sample", type=_number(1, 1 << 32), metavar="N", help="not more than N of each file")
+    p.add_argument("--per-folder", type=_number(1, 1 << 32), metavar="N",
+                   help="not more than N of each folder, those below it apart")
     p.add_argument("--seed", type=_number(0, (1 << 63) - 1), default=1, metavar="N",
                    help="of the sample (default: %(default)s)")
     p.add_argument("--jobs", type=_number(1, MAX_JOBS), default=os.cpu_count(), metavar="N",

@@ -169,17 +169,30 @@ def equivalents(text: str, mutants: Iterable[Mutant]) -> dict[str, str]:
     return known
 
 
-def choose(mutants: list[Mutant], files: list[str], only: list[int], sample: int | None,
-           seed: int) -> list[tuple[int, Mutant]]:
-    """Number and mutant; of each file not more than @sample."""
-    numbered = [(n, m) for n, m in enumerate(mutants, 1) if not only or n in only]
+def _sampled(numbered: list[tuple[int, Mutant]], of: Callable[[str], str], n: int | None,
+             seed: int) -> list[tuple[int, Mutant]]:
+    """Not more than @n of those that have the same @of(file); all without @n."""
+    groups: dict[str, list[tuple[int, Mutant]]] = {}
+    for number, mutant in numbered:
+        groups.setdefault(of(mutant.file), []).append((number, mutant))
     chosen = []
-    for file in files or targets():
-        of_file = [(n, m) for n, m in numbered if m.file == file]
-        if sample is not None and sample < len(of_file):
-            of_file = sorted(random.Random(f"{seed} {file}").sample(of_file, sample), key=lambda nm: nm[0])
-        chosen += of_file
+    for name, group in groups.items():
+        if n is not None and n < len(group):
+            group = sorted(random.Random(f"{seed} {name}").sample(group, n), key=lambda nm: nm[0])
+        chosen += group
     return chosen
+
+
+def folder_of(file: str) -> str:
+    return file.rpartition("/")[0]
+
+
+def choose(mutants: list[Mutant], files: list[str], only: list[int], sample: int | None, seed: int,
+           per_folder: int | None = None) -> list[tuple[int, Mutant]]:
+    """Number and mutant; of each file not more than @sample, of each folder not more than @per_folder."""
+    numbered = [(n, m) for n, m in enumerate(mutants, 1) if not only or n in only]
+    of_files = [(n, m) for file in files or targets() for n, m in numbered if m.file == file]
+    return _sampled(_sampled(of_files, str, sample, seed), folder_of, per_folder, seed)
 
 
 def _baseline(tree: Tree, stages: list[Stage], say: Callable[[str], None]) -> None:
@@ -192,11 +205,11 @@ def _baseline(tree: Tree, stages: list[Stage], say: Callable[[str], None]) -> No
 
 
 def table(files: list[str], only: list[int], sample: int | None, seed: int, jobs: int,
-          say: Callable[[str], None]) -> list[Row]:
+          say: Callable[[str], None], per_folder: int | None = None) -> list[Row]:
     """Every chosen mutant, a line each as it comes; @jobs at a time, each in a tree of its own."""
     mutants = [m for file in targets() for m in of_file(file)]
     reasons = equivalents(EQUIVALENTS.read_text(), mutants)
-    chosen = choose(mutants, files, only, sample, seed)
+    chosen = choose(mutants, files, only, sample, seed, per_folder)
     trees: SimpleQueue[Tree] = SimpleQueue()
     for i in range(jobs):
         trees.put(Tree(ROOT / f"build/operators/{i}"))
@@ -229,14 +242,21 @@ def line(row: Row) -> str:
     return f"#{row.number} {row.outcome:<10} {row.mutant}{'  <- ' + why if why else ''}"
 
 
+def _counts(name: str, rows: list[Row]) -> str:
+    outcomes = [row.outcome for row in rows]
+    return f"{name:<24}{len(rows):>8}" + "".join(f"{outcomes.count(o):>12}" for o in OUTCOMES)
+
+
 def summary(rows: list[Row]) -> str:
-    """Per file how many there were, and who killed them."""
-    lines = [f"{'file':<18}{'mutants':>8}" + "".join(f"{o:>12}" for o in OUTCOMES)]
-    for name in [*dict.fromkeys(r.file for r in rows), "all"]:
-        some = [r.outcome for r in rows if name in (r.file, "all")]
-        lines.append(f"{name:<18}{len(some):>8}" + "".join(f"{some.count(o):>12}" for o in OUTCOMES))
+    """Per file and per folder how many there were, and who killed them."""
+    head = f"{'mutants':>8}" + "".join(f"{o:>12}" for o in OUTCOMES)
+    lines = [f"{'file':<24}" + head]
+    lines += [_counts(file, [r for r in rows if r.file == file]) for file in dict.fromkeys(r.file for r in rows)]
+    lines += ["", f"{'folder':<24}" + head]
+    for folder in dict.fromkeys(folder_of(r.file) for r in rows):
+        lines.append(_counts(folder, [r for r in rows if folder_of(r.file) == folder]))
     killers = [r.by for r in rows if r.outcome == "killed"]
-    lines += ["", "killed by"]
+    lines += [_counts("all", rows), "", "killed by"]
     lines += [f"{killers.count(by):>6}  {by}" for by in sorted(set(killers), key=lambda b: (-killers.count(b), b))]
     return "\n".join(lines)
 

@@ -1,12 +1,13 @@
 """./pteron operators: what its generator makes, what its list of equivalents refuses, and one that dies."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from harness import operators, operator_runs
 from harness.catalogue import ROOT
-from harness.operator_runs import UNIT, OperatorsError, equivalents, examine
+from harness.operator_runs import UNIT, OperatorsError, choose, equivalents, examine, folder_of
 from harness.operators import generate, of_file, targets
 from harness.tree import Tree
 
@@ -139,6 +140,21 @@ def test_applied_changes_one_place():
 def test_every_target_has_mutants():
     assert {file.rsplit("/", 1)[0] for file in targets()} == {"boot", "kernel", "mm", "pv", "pv/soft", "pv/xen"}
     assert all(of_file(file) for file in targets())
+
+
+def test_samples():
+    """The same of each seed; of a folder without those below it; and both bounds together."""
+    mutants = [m for file in targets() for m in of_file(file)]
+
+    def sample(seed: int, files: list[str], n: int | None, per_folder: int | None) -> list[tuple[int, operators.Mutant]]:
+        return choose(mutants, files, [], n, seed, per_folder)
+
+    some = sample(1, [], None, 5)
+    assert Counter(folder_of(m.file) for _, m in some) == {f: 5 for f in ("boot", "kernel", "mm", "pv", "pv/soft", "pv/xen")}
+    assert some == sample(1, [], None, 5) != sample(2, [], None, 5)
+    assert all(mutants[n - 1] is m for n, m in some)
+    assert Counter(m.file for _, m in sample(1, ["mm/zap.c", "mm/tlb.c"], 2, None)) == {"mm/zap.c": 2, "mm/tlb.c": 2}
+    assert len(sample(1, ["mm/zap.c", "mm/tlb.c"], 2, 3)) == 3
 
 
 def test_equivalents():
