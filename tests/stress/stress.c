@@ -7,6 +7,7 @@
 #include "tests/stress/stress.h"
 
 #include "kernel/freezer.h"
+#include "kernel/holdings.h"
 #include "kernel/interrupt.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
@@ -14,7 +15,6 @@
 #include "kernel/traps.h"
 #include "mm/audit.h"
 #include "mm/page.h"
-#include "mm/slab.h"
 #include "mm/whole_table.h"
 
 #define AUDIT_EVERY 8192
@@ -88,17 +88,15 @@ static void stop_auditor(void)
 
 /* Kernel stacks and the tables that map them are kept for the next task, so they count as free. */
 struct usage {
-	s64 user, tables, kernel, objects, free;
+	struct holdings held;
+	s64 free;
 	unsigned tasks;
 };
 
 static struct usage measure(void)
 {
 	return (struct usage){
-		.user = page_kind_count(PAGE_USER),
-		.tables = page_kind_count(PAGE_TABLE),
-		.kernel = page_kind_count(PAGE_KERNEL),
-		.objects = kmem_objects(),
+		.held = holdings_now(),
 		.free = page_kind_count(PAGE_FREE) + page_kind_count(PAGE_KSTACK) +
 			page_kind_count(PAGE_KERNEL_TABLE) + page_kind_count(PAGE_TABLE_RESERVE),
 		.tasks = task_count(),
@@ -111,10 +109,10 @@ static void check_usage(struct ktest *t, const struct usage *before)
 
 	await_tasks(before->tasks);
 	now = measure();
-	KEXPECT_EQ(t, now.user, before->user);
-	KEXPECT_EQ(t, now.kernel, before->kernel);
-	KEXPECT_EQ(t, now.objects, before->objects);
-	KEXPECT_EQ(t, now.tables, before->tables);
+	KEXPECT_EQ(t, now.held.user, before->held.user);
+	KEXPECT_EQ(t, now.held.kernel, before->held.kernel);
+	KEXPECT_EQ(t, now.held.objects, before->held.objects);
+	KEXPECT_EQ(t, now.held.tables, before->held.tables);
 	KEXPECT_EQ(t, now.free, before->free);
 }
 
