@@ -61,7 +61,7 @@ class Build:
 
     @property
     def remarks(self) -> Path:
-        """What compilers and linkers have said in the directory's life; no file: nothing."""
+        """What compilers and linkers have said of what they made, in the directory's life; no file: nothing."""
         return self.directory / "remarks"
 
     @property
@@ -82,12 +82,13 @@ class Build:
                 ["make", f"-j{os.cpu_count()}", f"CC={self.cc}", f"DEBUG={int(self.debug)}",
                  f"BUGS={int(self.bugs)}", target],
                 cwd=self.root, env=env, capture_output=True, text=True, check=False)
-            self._keep(done.stdout + done.stderr)
+            if done.returncode == 0:
+                self._keep(done.stdout + done.stderr)
         if done.returncode:
             raise BuildError(done.stdout + done.stderr)
 
     def _keep(self, said: str) -> None:
-        """Add to remarks what a build says besides make's own words: nothing, if all is well."""
+        """Add to remarks what a build that succeeds says besides make's own words: nothing, if all is well."""
         remarks = [line + "\n" for line in said.splitlines() if not line.startswith("make")]
         if remarks and self.directory.is_dir():
             with self.remarks.open("a", encoding="utf-8") as file:

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from harness.build import Build
+from harness.build import Build, BuildError
 from harness.catalogue import ROOT
 
 
@@ -30,6 +30,14 @@ def test_what_a_build_says_is_kept(tmp_path):
     build = Build(root=tmp_path)
     build.make()
     assert build.remarks.read_text() == "ld: a remark\n"
+
+
+def test_an_error_that_was_mended_is_not_kept(tmp_path):
+    (tmp_path / "Makefile").write_text("all:\n\t@mkdir -p build/gcc-debug && echo an error && false\n", encoding="utf-8")
+    build = Build(root=tmp_path)
+    with pytest.raises(BuildError, match="an error"):
+        build.make()
+    assert not build.remarks.exists()
 
 
 def test_cross_compile(tmp_path):
