@@ -47,14 +47,18 @@ static unsigned long slot_stack(unsigned slot)
 	return KSTACK_AREA + slot * SLOT_SIZE + KSTACK_SIZE;
 }
 
-/* Page tables that a failure leaves behind are found again by the next attempt at this slot. */
+/*
+ * Page tables that a failure leaves behind are found again by the next attempt at this slot.
+ * The pages are zeroed: a process's bytes have no business on a stack, and where a boot loader's
+ * code ran QEMU takes every store for self-modifying code until that code is overwritten.
+ */
 static bool map_slot(unsigned slot)
 {
 	struct page *pages[PAGES_EACH];
 	unsigned long va = slot_stack(slot);
 
 	for (unsigned i = 0; i < ARRAY_SIZE(pages); i++) {
-		pages[i] = alloc_page(PAGE_KSTACK);
+		pages[i] = alloc_page_zeroed(PAGE_KSTACK);
 		if (!pages[i] || !kernel_map_prepare(va + i * PAGE_SIZE)) {
 			for (unsigned j = 0; j <= i; j++)
 				if (pages[j])

@@ -130,6 +130,27 @@ static void kernel_stacks(struct ktest *t)
 	kstack_free(b);
 }
 
+/* The frames of a stack had other contents before, by poison or by what is written here. */
+static void new_stacks_are_zero(struct ktest *t)
+{
+	static struct page *page[NR_FRAMES];
+	unsigned long stack;
+	unsigned n = 0;
+
+	kstack_give_back();
+	for (unsigned i = 0; i < NR_FRAMES && (page[i] = alloc_page(PAGE_KERNEL)); i++)
+		memset(page_to_virt(page[i]), 0xa5, PAGE_SIZE);
+	for (unsigned i = 0; i < NR_FRAMES && page[i]; i++)
+		free_page(page[i]);
+	stack = kstack_alloc();
+	KEXPECT(t, stack);
+	for (unsigned i = 0; stack && i < KSTACK_SIZE / 8; i++)
+		n += ((u64 *)stack)[i] != 0;
+	KEXPECT_EQ(t, n, 0);
+	if (stack)
+		kstack_free(stack);
+}
+
 static const struct ktest_case cases[] = {
 	{"frames_are_distinct", frames_are_distinct},
 	{"zeroed_frames_are_zero", zeroed_frames_are_zero},
@@ -137,5 +158,6 @@ static const struct ktest_case cases[] = {
 	{"injected_failures", injected_failures},
 	{"slab_objects", slab_objects},
 	{"kernel_stacks", kernel_stacks},
+	{"new_stacks_are_zero", new_stacks_are_zero},
 };
 KTEST_SUITE(alloc_suite, "alloc", "page frames, object caches, kernel stacks", true, cases);
