@@ -60,10 +60,12 @@ STRESS = Stage("stress", "deferred", 4, "stress", ROUNDS)
 NATIVE = [Stage("unit on native", "native", 2, "unit"), Stage("stress on native", "native", 4, "stress", ROUNDS)]
 SHADOW = [Stage("unit on shadow", "shadow", 2, "unit"), Stage("stress on shadow", "shadow", 4, "stress", ROUNDS)]
 XEN = [Stage("unit on Xen", "xen", 2, "unit", on="xen"), Stage("stress on Xen", "xen", 4, "stress", ROUNDS, on="xen")]
+PTWR = [Stage("unit on ptwr", "ptwr", 2, "unit", on="xen"), Stage("stress on ptwr", "ptwr", 4, "stress", ROUNDS, on="xen")]
 GRUB = Stage("unit by GRUB", "native", 2, "unit", boot="bios")
 
 # By how a file's path begins, the first that fits: the stages that run its code.
-PLANS = [("pv/xen/", XEN),
+PLANS = [("pv/xen/ptwr", PTWR),
+         ("pv/xen/", XEN),
          ("pv/soft/shadow", SHADOW),
          ("pv/soft/", [UNIT, STRESS, *SHADOW]),
          ("pv/native", NATIVE),

@@ -184,3 +184,9 @@ def test_one_that_dies(tmp_path):
     harmless = replace(unknown, new=f"{{ if (true) {mutant.text} }}")
     assert examine(tree, 1, harmless, [UNIT]).outcome == "same code"
     assert (tmp_path / "tree" / file).read_text() == (ROOT / file).read_text()
+
+
+@pytest.mark.parametrize("file, backends", [("pv/xen/ptwr.c", {"ptwr"}), ("pv/xen/mmu.c", {"xen"}), ("pv/soft/shadow.c", {"shadow"}),
+                                            ("mm/zap.c", {"deferred", "native", "shadow", "xen"})])
+def test_a_file_is_judged_where_it_runs(file: str, backends: set[str]):
+    assert {stage.backend for stage in operator_runs.plan(file)} == backends
