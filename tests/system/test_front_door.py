@@ -131,6 +131,15 @@ def test_gdb_sees_symbols():
     (["run", "--on", "xl", "--", "prog"], "xen-hypervisor", "grub"),
     (["run", "--", "prog", "--help", "xl"], "nasm", "xen-hypervisor"),  # its own arguments
     (["test"], "musl-tools", "flex"),
+    (["bench"], "libfaketime", "gdb"),
+    (["gdb"], "gdb", "xen-hypervisor"),
+    (["replay", "./pteron run --on xen --suite zap"], "xen-hypervisor", "gdb"),
+    (["replay", "--gdb", "./pteron run --suite zap"], "gdb", "xen-hypervisor"),
+    (["replay", "{log}"], "xen-hypervisor", "busybox"),
+    (["trace"], "qemu-system-x86", "xen-hypervisor"),
+    (["trace", "--on", "xen"], "xen-hypervisor", "grub"),
+    (["operators"], "grub-pc-bin", "busybox"),
+    (["operators"], "xen-hypervisor", "musl-tools"),
 ])
 def test_setup_prints_the_one_command(tmp_path, args, named, unnamed):
     """Without root and sudo: what is missing, and the command that installs it."""
@@ -139,7 +148,9 @@ def test_setup_prints_the_one_command(tmp_path, args, named, unnamed):
     for name, body in (("dpkg-query", "exit 1"), ("sudo", "exit 1"), ("id", "echo 1000")):
         (fake / name).write_text(f"#!/bin/sh\n{body}\n")
         (fake / name).chmod(0o755)
-    done = pteron(*args, env={**os.environ, "PATH": f"{fake}:{os.environ['PATH']}"})
+    log = tmp_path / "log.json"
+    log.write_text('{"replay": "./pteron run --suite zap --on xen"}\n')
+    done = pteron(*(arg.format(log=log) for arg in args), env={**os.environ, "PATH": f"{fake}:{os.environ['PATH']}"})
     assert done.returncode == 2
     assert "apt-get install -y --no-install-recommends" in done.stderr
     assert named in done.stderr and unnamed not in done.stderr
