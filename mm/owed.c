@@ -305,18 +305,21 @@ static void record_unlink(const struct page *parent, u64 old, unsigned long addr
 	table->covers = TABLE_UNLINKED;
 }
 
-/*
- * Links belong to page_table_lock, or to who makes an mm that nobody else knows. The rights in a
- * link of a PTE page belong to the lock of that page.
- */
+bool links_may_change(const struct mm *mm)
+{
+	return lockdep_is_held(&mm->page_table_lock) ||
+	       (mm != current->mm && lockdep_is_held(&mm->mmap_lock));
+}
+
+/* The rights in a link of a PTE page belong to the lock of that page. */
 static void assert_may_link(const struct mm *mm, u64 old, u64 new)
 {
 	if (!((old | new) & _PAGE_PRESENT))
 		return;
 	if (!((old ^ new) & (PTE_MFN_MASK | _PAGE_PRESENT)))
 		BUG_ON(!lockdep_is_held(&linked_page(new)->ptl));
-	else if (!lockdep_is_held(&mm->page_table_lock))
-		BUG_ON(mm == current->mm || !lockdep_is_held(&mm->mmap_lock));
+	else
+		BUG_ON(!links_may_change(mm));
 }
 
 static void record_link(const struct page *parent, const u64 *entry, u64 old, unsigned long by)

@@ -69,6 +69,8 @@ void owed_settle(const struct tlb_flush *f);
 void owed_forget(const struct mm *mm);
 /* Panics, and says what is owed and by whom; @where completes "... while ... is owed". */
 void owed_assert_nothing(const char *where);
+/* Links belong to page_table_lock, or to who makes an mm that nobody else knows. */
+bool links_may_change(const struct mm *mm);
 #else
 static inline void owed_settle(const struct tlb_flush *f __unused) {}
 static inline void owed_forget(const struct mm *mm __unused) {}

@@ -112,20 +112,39 @@ void table_changes_init(struct table_changes *tc)
 }
 
 #ifdef CONFIG_DEBUG
-/* Until the commit others would find the old entries. */
-static void note_locks(struct table_changes *tc)
+static const struct mm *mm_of(const void *entry)
 {
-	if (!tc->n)
-		tc->locks = lockdep_held_of_class(LOCK_PAGE_TABLE);
+	const struct page *table = virt_to_page(entry);
+
+	return table->kind == PAGE_TABLE ? table->table_mm : &init_mm;
 }
 
+/*
+ * Until the commit others would find the old entries. A lock that was given back and taken again
+ * serves another ticket.
+ */
 static void assert_still_locked(const struct table_changes *tc)
 {
-	ASSERT(lockdep_held_of_class(LOCK_PAGE_TABLE) >= tc->locks);
+	ASSERT(links_may_change(tc->mm));
+	ASSERT(tc->locked == lockdep_is_held(&tc->mm->page_table_lock));
+	ASSERT(!tc->locked || tc->turn == READ_ONCE(tc->mm->page_table_lock.head));
+}
+
+static void note_lock(struct table_changes *tc, const void *entry)
+{
+	const struct mm *mm = mm_of(entry);
+
+	if (!tc->n) {
+		tc->mm = mm;
+		tc->locked = lockdep_is_held(&mm->page_table_lock);
+		tc->turn = READ_ONCE(mm->page_table_lock.head);
+	}
+	ASSERT(mm == tc->mm);
+	assert_still_locked(tc);
 }
 #else
-static void note_locks(struct table_changes *tc __unused) {}
 static void assert_still_locked(const struct table_changes *tc __unused) {}
+static void note_lock(struct table_changes *tc __unused, const void *entry __unused) {}
 #endif
 
 void table_changes_commit(struct table_changes *tc)
@@ -141,7 +160,7 @@ void table_change(struct table_changes *tc, void *entry, u64 val)
 {
 	if (tc->n == TABLE_CHANGES_MAX)
 		table_changes_commit(tc);
-	note_locks(tc);
+	note_lock(tc, entry);
 	tc->change[tc->n++] = (struct table_change){entry, val};
 }
 

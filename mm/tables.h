@@ -11,8 +11,13 @@
 
 struct table_changes {
 	unsigned n;
-	unsigned locks;	 /* debug: page_table_locks held when the first was collected */
 	bool upper_only; /* tables_prepare() makes no PTE pages */
+#ifdef CONFIG_DEBUG
+	/* Since the first was collected: whose they are, and whose turn it is to hold that lock. */
+	const struct mm *mm;
+	bool locked;
+	u16 turn;
+#endif
 	/* By level: the table made last, and the entry for it. */
 	struct table_change last_made[4];
 	struct table_change change[TABLE_CHANGES_MAX];
@@ -20,8 +25,11 @@ struct table_changes {
 
 /* As {0}, but the changes are not cleared. */
 void table_changes_init(struct table_changes *tc);
-/* Collect: *@entry, of level 2 or above, becomes @val. page_table_lock is held until the commit,
- * which asserts it; not for an mm that nobody else sees: who collects without it may commit so. */
+/*
+ * Collect: *@entry, of level 2 or above, becomes @val. All are entries of one mm, whose
+ * page_table_lock is held without a break until the commit, which asserts it; not for an mm that
+ * nobody else sees.
+ */
 void table_change(struct table_changes *tc, void *entry, u64 val);
 void table_changes_commit(struct table_changes *tc);
 

@@ -320,6 +320,61 @@ static void move_as_reader(void) __no_thread_safety
 	mm_insert_vma(mm, vma_alloc(mm, ADDR, ADDR + PAGE_SIZE, VM_READ));
 }
 
+/* A change of the tables of @mm is collected, under its lock, which is still held. */
+static struct mm *collect_locked(struct table_changes *tc) __no_thread_safety
+{
+	struct mm *mm = test_mm_enter();
+
+	BUG_ON(!pmd_alloc_upper(mm, ADDR));
+	table_changes_init(tc);
+	spin_lock(&mm->page_table_lock);
+	tables_prepare(mm, tc, ADDR, ADDR + PAGE_SIZE);
+	BUG_ON(tc->n != 1);
+	return mm;
+}
+
+static void commit_unlocked(void) __no_thread_safety
+{
+	struct table_changes tc;
+	struct mm *mm = collect_locked(&tc);
+
+	spin_unlock(&mm->page_table_lock);
+	mm_use(NULL);
+	mmap_write_lock(mm); /* as for an mm that nobody else sees */
+	table_changes_commit(&tc);
+}
+
+static void commit_under_anothers_lock(void) __no_thread_safety
+{
+	struct table_changes tc;
+	struct mm *mm = collect_locked(&tc);
+
+	spin_unlock(&mm->page_table_lock);
+	spin_lock(&mm_alloc()->page_table_lock);
+	table_changes_commit(&tc);
+}
+
+/* Others had the lock meanwhile. */
+static void commit_after_a_break(void) __no_thread_safety
+{
+	struct table_changes tc;
+	struct mm *mm = collect_locked(&tc);
+
+	spin_unlock(&mm->page_table_lock);
+	spin_lock(&mm->page_table_lock);
+	table_changes_commit(&tc);
+}
+
+static void collect_of_two(void) __no_thread_safety
+{
+	struct table_changes tc;
+	struct mm *other = test_mm_enter();
+
+	BUG_ON(!pmd_alloc_upper(other, ADDR));
+	collect_locked(&tc);
+	table_change(&tc, pmd_find(other, ADDR), 0);
+}
+
 static void offset_of_nothing(void)
 {
 	volatile pmd_t none = {0};
@@ -469,6 +524,10 @@ static const struct {
 	V(change_unlocked),
 	V(push_down_unlocked),
 	V(move_as_reader),
+	V(commit_unlocked),
+	V(commit_under_anothers_lock),
+	V(commit_after_a_break),
+	V(collect_of_two),
 	V(offset_of_nothing),
 	V(free_unflushed),
 	V(free_twice),
