@@ -88,6 +88,11 @@ static void put_key(const struct futex_key *key)
 		shmem_put(key->shmem);
 }
 
+const struct shmem *futex_held_by(const struct task *t)
+{
+	return t->futex_wait ? t->futex_wait->key.shmem : NULL;
+}
+
 static bool same_key(const struct futex_key *a, const struct futex_key *b)
 {
 	return a->space == b->space && a->offset == b->offset;
@@ -171,30 +176,38 @@ static bool end_wait(struct futex_waiter *w) __no_thread_safety
 	if (!woken)
 		list_del(&w->node);
 	spin_unlock(&b->lock);
-	put_key(&w->key);
 	return woken;
+}
+
+/* Once it is queued. Whether it was woken; what it holds it gives back only after an audit. */
+static bool sleep_in_bucket(struct futex_waiter *w, unsigned long addr, u64 deadline)
+{
+	note_wait("futex", addr);
+	if (!READ_ONCE(w->woken) && !(READ_ONCE(current->work) & TASK_WORK_EXIT))
+		schedule_until(deadline);
+	set_current_state(TASK_RUNNING);
+	note_wait(NULL, 0);
+	freezer_checkpoint();
+	return end_wait(w);
 }
 
 long futex_wait_bits(struct futex f, u32 val, u32 bitset, u64 deadline)
 {
 	struct futex_waiter w = {.task = current, .bitset = bitset};
+	bool woken = false;
 	int err = get_key(f, &w.key);
 
 	if (err)
 		return err;
 	w.bucket = bucket_of(&w.key);
+	current->futex_wait = &w;
 	err = enqueue_if_equal(w.bucket, &w, f.addr, val);
-	if (err) {
-		put_key(&w.key);
+	if (!err)
+		woken = sleep_in_bucket(&w, f.addr, deadline);
+	current->futex_wait = NULL;
+	put_key(&w.key);
+	if (err || woken)
 		return err;
-	}
-	note_wait("futex", f.addr);
-	if (!READ_ONCE(w.woken) && !(READ_ONCE(current->work) & TASK_WORK_EXIT))
-		schedule_until(deadline);
-	set_current_state(TASK_RUNNING);
-	note_wait(NULL, 0);
-	if (end_wait(&w))
-		return 0;
 	if (READ_ONCE(current->work) & TASK_WORK_EXIT)
 		return -EINTR;
 	return clock_ns() < deadline ? 0 : -ETIMEDOUT; /* a wake without reason is allowed */

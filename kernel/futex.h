@@ -23,6 +23,9 @@ struct futex {
 	bool private;
 };
 
+struct shmem;
+struct task;
+
 void futex_init(void);
 /*
  * Sleep while the word of @f is @val, until @deadline (kernel/timeout.h) at most: 0 after a wake
@@ -42,6 +45,9 @@ long futex_requeue_if(struct futex from, u32 n, struct futex to, u32 n_move, con
  * if the word was what @op asks for, at most @n2 of @f2; how many. -ENOSYS for an unknown @op.
  */
 long futex_wake_op(struct futex f, u32 n, struct futex f2, u32 n2, u32 op);
+
+/* Audits: the shared object of which the wait of @t holds a reference; NULL: none, or no wait. */
+const struct shmem *futex_held_by(const struct task *t);
 
 /* Of futexes that are not private. */
 static inline long futex_wait(unsigned long addr, u32 val, u64 deadline)
