@@ -27,6 +27,7 @@ enum task_state {
 	TASK_DEAD,
 };
 
+struct futex_waiter;
 struct mm;
 struct process;
 struct pt_regs;
@@ -43,10 +44,11 @@ struct task {
 	struct vma *fault_vma[FAULT_VMAS]; /* of the last faults, by address: mm/mmap_lock.h */
 	struct mm *mm;			   /* NULL for kernel threads */
 	struct process *process;
-	union selectors selectors;	/* of user mode, while not running */
-	unsigned long fs_base, gs_base; /* the same */
-	unsigned long clear_child_tid;	/* user address; 0: none */
-	u64 sig_blocked, sig_pending;	/* bit n - 1: signal n; kernel/signal.c */
+	union selectors selectors;	       /* of user mode, while not running */
+	unsigned long fs_base, gs_base;	       /* the same */
+	unsigned long clear_child_tid;	       /* user address; 0: none */
+	u64 sig_blocked, sig_pending;	       /* bit n - 1: signal n; kernel/signal.c */
+	const struct futex_waiter *futex_wait; /* that it is in; audits read it */
 	bool ending; /* it runs its function no more, and gives back what it has */
 	struct held_locks held;
 #ifdef CONFIG_DEBUG

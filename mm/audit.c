@@ -4,10 +4,12 @@
  */
 #include "mm/audit.h"
 
+#include "kernel/futex.h"
 #include "kernel/layout.h"
 #include "kernel/printk.h"
 #include "kernel/string.h"
 #include "kernel/syscall.h"
+#include "kernel/task.h"
 #include "kernel/trace.h"
 #include "mm/audit_internal.h"
 #include "mm/pgtable.h"
@@ -220,6 +222,49 @@ static void audit_mm(struct mm *mm, void *arg)
 			audit_pud_page(a, mm, mm->pgd[i], addr);
 }
 
+/* --- shared objects: who holds them --- */
+
+static void check_holder(struct audit *a, const struct shmem *s, const char *who)
+{
+	if (s && !shmem_audit_holder(s))
+		audit_report(a, "%s holds a shared object that is gone", who);
+}
+
+static void find_holding_vmas(struct mm *mm, void *arg)
+{
+	for (const struct vma *v = mm->vmas.first; v; v = v->next)
+		check_holder(arg, v->shmem, "a VMA");
+}
+
+static void find_holding_wait(struct task *t, void *arg)
+{
+	check_holder(arg, futex_held_by(t), "a futex wait");
+}
+
+static void check_references(unsigned refs, unsigned found, void *arg)
+{
+	if (refs != found)
+		audit_report(arg, "a shared object has %u references, and %u were found", refs,
+			     found);
+}
+
+static void audit_shared(struct audit *a)
+{
+	shmem_audit_begin();
+	for_each_mm(find_holding_vmas, a);
+	for_each_task(find_holding_wait, a);
+	shmem_audit_end(check_references, a);
+}
+
+unsigned audit_shared_objects(void)
+{
+	struct audit a = {0};
+
+	audit_first[0] = 0;
+	audit_shared(&a);
+	return a.violations;
+}
+
 static void count_shared(struct page *page)
 {
 	page->audit_mappings++;
@@ -233,6 +278,7 @@ unsigned audit_all(void)
 	for (u64 i = 0; i < max_pfn; i++)
 		pfn_to_page(pfn(i))->audit_mappings = 0;
 	for_each_mm(audit_mm, &a);
+	audit_shared(&a);
 	shmem_for_each_page(count_shared);
 	audit_frames(&a);
 	return a.violations + pv_audit();

@@ -14,11 +14,14 @@
  *   - the VMAs of each mm lie in order, none is locked, and the mm counts them and their pages;
  *   - the reference count of each user page equals the entries that map it, plus a shared object's,
  *     and is not 0;
+ *   - the references of each shared object are the VMAs and the futex waits that hold it;
  *   - every other frame is found once: linked, in reserve, a slab's, a stack's, a shared object's,
  *     free; the tables in reserve are empty, free frames have no flags, slabs are whole, and the
  *     counts of each kind of frame are right.
  * Prints each violation (at most 16); how many there were.
  */
 unsigned audit_all(void);
-/* Tests: the first violation that the last audit of tables and memory found, in words. */
+/* The references of shared objects alone. */
+unsigned audit_shared_objects(void);
+/* Tests: the first violation that the last audit found, in words; not one of the backend's. */
 extern char audit_first[200];

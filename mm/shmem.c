@@ -13,6 +13,7 @@
 
 struct shmem {
 	atomic_t refs;
+	unsigned audit_refs; /* who holds it, as far as an audit has found them */
 	unsigned long pages; /* fixed */
 	struct spinlock lock;
 	void **root; /* lock */
@@ -141,5 +142,44 @@ void shmem_for_each_node(void (*fn)(struct page *page)) __no_thread_safety
 	list_for_each_entry(s, &objects, node)
 		if (s->root)
 			walk_nodes(s->root, LEVELS - 1, fn);
+	spin_unlock(&objects_lock);
+}
+
+void shmem_audit_begin(void) __no_thread_safety
+{
+	struct shmem *s;
+
+	spin_lock(&objects_lock);
+	list_for_each_entry(s, &objects, node)
+		s->audit_refs = 0;
+	spin_unlock(&objects_lock);
+}
+
+/* Of @held, which may be gone, only the address counts. Under the list of those that may hold it.
+ */
+bool shmem_audit_holder(const struct shmem *held) __no_thread_safety
+{
+	bool exists = false;
+	struct shmem *s;
+
+	spin_lock_nested(&objects_lock, 1);
+	list_for_each_entry(s, &objects, node) {
+		if (s == held) {
+			s->audit_refs++;
+			exists = true;
+		}
+	}
+	spin_unlock(&objects_lock);
+	return exists;
+}
+
+void shmem_audit_end(void (*fn)(unsigned refs, unsigned found, void *arg), void *arg)
+	__no_thread_safety
+{
+	struct shmem *s;
+
+	spin_lock(&objects_lock);
+	list_for_each_entry(s, &objects, node)
+		fn(atomic_read(&s->refs), s->audit_refs, arg);
 	spin_unlock(&objects_lock);
 }

@@ -24,3 +24,10 @@ struct page *shmem_get_page(struct shmem *s, unsigned long index);
 void shmem_for_each_page(void (*fn)(struct page *page));
 /* The same, for each frame that holds pointers to them. */
 void shmem_for_each_node(void (*fn)(struct page *page));
+/*
+ * Audits: nobody is known to hold an object; somebody is found to hold @held (false: there is no
+ * such object); call @fn for each object with its references, and how many holders were found.
+ */
+void shmem_audit_begin(void);
+bool shmem_audit_holder(const struct shmem *held);
+void shmem_audit_end(void (*fn)(unsigned refs, unsigned found, void *arg), void *arg);

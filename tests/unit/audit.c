@@ -10,6 +10,7 @@
 #include "kernel/printk.h"
 #include "kernel/string.h"
 #include "mm/mmap.h"
+#include "mm/shmem.h"
 #include "mm/tlb.h"
 #include "mm/vma.h"
 #include "mm/zeromap.h"
@@ -240,6 +241,32 @@ static void finds_vma_out_of_order(struct ktest *t)
 	teardown(t);
 }
 
+/* --- shared objects --- */
+
+static void finds_wrong_holders(struct ktest *t)
+{
+	struct shmem *s, *other;
+	struct vma *v;
+	long shared;
+
+	setup(t);
+	shared = do_mmap(0, LEN, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, NULL, 0);
+	KEXPECT(t, shared > 0);
+	v = vma_find(&mm->vmas, shared);
+	s = v->shmem;
+	shmem_get(s);
+	expect_found(t, "has 2 references, and 1 were found");
+	shmem_put(s);
+	other = shmem_create(1);
+	expect_found(t, "has 1 references, and 0 were found");
+	shmem_put(other);
+	v->shmem = other; /* which is gone */
+	expect_found(t, "a VMA holds a shared object that is gone");
+	v->shmem = s;
+	do_munmap(shared, LEN);
+	teardown(t);
+}
+
 /* --- frames --- */
 
 static void finds_leaks(struct ktest *t)
@@ -352,6 +379,7 @@ static const struct ktest_case cases[] = {
 	{"finds_locked_vma", finds_locked_vma},
 	{"finds_wrong_counts", finds_wrong_counts},
 	{"finds_vma_out_of_order", finds_vma_out_of_order},
+	{"finds_wrong_holders", finds_wrong_holders},
 	{"finds_leaks", finds_leaks},
 	{"finds_user_page_without_references", finds_user_page_without_references},
 	{"finds_table_of_another_place", finds_table_of_another_place},

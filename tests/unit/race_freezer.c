@@ -17,6 +17,7 @@
 #include "kernel/ptregs.h"
 #include "kernel/timeout.h"
 #include "kernel/uaccess.h"
+#include "mm/audit.h"
 #include "mm/mm.h"
 #include "mm/mmap.h"
 #include "mm/page.h"
@@ -26,6 +27,7 @@
 
 #define ADDR 0x40000000UL
 #define WORD ADDR
+#define SHARED_WORD (ADDR + PAGE_SIZE)
 #define CODE (ADDR + 64)
 #define COUNT (ADDR + 128) /* what user mode, or who stands for it, changes */
 #define EXIT_CODE 7
@@ -89,6 +91,15 @@ static void map_page_and_keep_it(void)
 	atomic_inc(&scene.mm->users);
 }
 
+/* In a shared object, with nobody else in it. */
+static void map_shared_page_and_keep_it(void)
+{
+	map_page_and_keep_it();
+	BUG_ON(do_mmap(SHARED_WORD, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, NULL, 0) != SHARED_WORD);
+	BUG_ON(put_user32(SHARED_WORD, 0));
+}
+
 static void drop_page(void)
 {
 	mm_put(scene.mm);
@@ -107,6 +118,13 @@ static void wait_and_count(void)
 {
 	futex_wait(WORD, 0, FOREVER);
 	return_and_count();
+}
+
+/* Until it is killed: nobody can name the futex any more when its memory is unmapped. */
+static void wait_in_shared_object(void)
+{
+	futex_wait(SHARED_WORD, 0, FOREVER);
+	freezer_checkpoint();
 }
 
 static struct pt_regs counting_regs(void)
@@ -231,6 +249,19 @@ static void freeze_and_wake(void)
 	wake_waiter();
 }
 
+/* Its object is held by the wait alone, if it waits already. */
+static void unmap_freeze_and_kill(void)
+{
+	mm_use(scene.mm);
+	BUG_ON(do_munmap(SHARED_WORD, PAGE_SIZE));
+	mm_use(NULL);
+	begin_freeze();
+	scene.violations += audit_shared_objects();
+	look();
+	end_freeze();
+	process_kill(scene.pid, SIGKILL);
+}
+
 /* After the thaw it counts again. */
 static void freeze_and_kill(void)
 {
@@ -308,6 +339,19 @@ static void freeze_sleeper(struct ktest *t)
 				  .other_waits = freezer_waits,
 				  .other_after = drop_page,
 				  .check = expect_end});
+}
+
+static void freeze_last_holder(struct ktest *t)
+{
+	run(t, (struct encounter){.name = "the last holder of shared memory, frozen",
+				  .make_stepped = new_process,
+				  .before = map_shared_page_and_keep_it,
+				  .stepped = wait_in_shared_object,
+				  .sample = SAMPLE,
+				  .other = unmap_freeze_and_kill,
+				  .other_waits = freezer_waits,
+				  .other_after = drop_page,
+				  .check = expect_killed});
 }
 
 static void freeze_on_way_to_user(struct ktest *t)
@@ -470,7 +514,7 @@ static const struct ktest_case cases[] = {
 	{"sleeper", freeze_sleeper}, {"way_to_user", freeze_on_way_to_user},
 	{"end", freeze_at_end},	     {"clone", freeze_clone},
 	{"freeze", freeze_stepped},  {"thaw", thaw_stepped},
-	{"parked", park_stepped},
+	{"parked", park_stepped},    {"last_holder", freeze_last_holder},
 };
 KTEST_SUITE(race_freezer_suite, "race-freezer",
 	    "the freezer, at each instruction of those it stops", true, cases);

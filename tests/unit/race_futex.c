@@ -4,12 +4,14 @@
  * The waker changes the word first. Oracle: who was queued by then is woken, once, and says 0; who
  * was not finds the new word and says EAGAIN; so wakes and woken waiters are equal in number.
  * Nobody sleeps on, and at the end nobody waits. The wake is stepped, too: a waiter that runs
- * without it overwrites its stack as soon as its wait is over.
+ * without it overwrites its stack as soon as its wait is over. Where the words lie in two shared
+ * objects, each is held at the end by who maps it, and by nobody else.
  */
 #include "kernel/errno.h"
 #include "kernel/futex.h"
 #include "kernel/timeout.h"
 #include "kernel/uaccess.h"
+#include "mm/audit.h"
 #include "mm/mmap.h"
 #include "tests/ktest.h"
 #include "tests/unit/encounter.h"
@@ -17,11 +19,12 @@
 
 #define ADDR 0x40000000UL
 #define WORD ADDR
-#define SECOND_WORD (ADDR + 4) /* in another bucket, mostly */
+#define SECOND_WORD (scene.second_word) /* in another bucket, mostly */
 #define ALL 100
 
 static struct {
 	struct mm *mm;
+	unsigned long second_word;
 	long result; /* of the wait */
 	long woken;  /* by the wakes, of either word */
 	long moved;  /* by the requeue */
@@ -140,7 +143,33 @@ static void expect_woken_where_it_went(struct ktest *t)
 	KEXPECT_EQ(t, scene.moved, scene.woken);
 }
 
-static void run(struct ktest *t, struct encounter e)
+static void expect_holders(struct ktest *t)
+{
+	KEXPECT_EQ(t, audit_shared_objects(), 0);
+}
+
+static void expect_timeout_and_holders(struct ktest *t)
+{
+	expect_timeout(t);
+	expect_holders(t);
+}
+
+static void expect_woken_and_holders(struct ktest *t)
+{
+	expect_woken_where_it_went(t);
+	expect_holders(t);
+}
+
+static void map(struct ktest *t, unsigned long addr, int flags)
+{
+	KEXPECT_EQ(t,
+		   do_mmap(addr, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			   flags | MAP_ANONYMOUS | MAP_FIXED, NULL, 0),
+		   addr);
+}
+
+/* The words lie in one private page, or each in a shared object of its own. */
+static void run_in(struct ktest *t, struct encounter e, bool shared)
 {
 	e.prepare = prepare;
 	e.other_before = enter_mm;
@@ -150,12 +179,17 @@ static void run(struct ktest *t, struct encounter e)
 	if (!e.stepped)
 		e.stepped = wait;
 	scene.mm = test_mm_enter();
-	KEXPECT_EQ(t,
-		   do_mmap(ADDR, PAGE_SIZE, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0),
-		   ADDR);
+	map(t, ADDR, shared ? MAP_SHARED : MAP_PRIVATE);
+	if (shared)
+		map(t, ADDR + PAGE_SIZE, MAP_SHARED);
+	scene.second_word = ADDR + (shared ? PAGE_SIZE + 4 : 4);
 	encounter_run(t, &e);
 	test_mm_leave(scene.mm);
+}
+
+static void run(struct ktest *t, struct encounter e)
+{
+	run_in(t, e, false);
 }
 
 static void wake_private(struct ktest *t)
@@ -196,6 +230,25 @@ static void timeout_and_requeue(struct ktest *t)
 				  .check = expect_timeout});
 }
 
+static void requeue_shared(struct ktest *t)
+{
+	run_in(t,
+	       (struct encounter){.name = "futex wait and requeue to another object",
+				  .other = change_and_requeue,
+				  .check = expect_woken_and_holders},
+	       true);
+}
+
+static void timeout_and_requeue_shared(struct ktest *t)
+{
+	run_in(t,
+	       (struct encounter){.name = "a wait's time-out and a requeue to another object",
+				  .stepped = wait_in_vain,
+				  .other = only_requeue,
+				  .check = expect_timeout_and_holders},
+	       true);
+}
+
 static void waiter_ends(struct ktest *t)
 {
 	run(t, (struct encounter){.name = "a wake, and who waited ends",
@@ -211,6 +264,8 @@ static const struct ktest_case cases[] = {
 	{"wake_idle", wake_idle},
 	{"timeout_and_wake", timeout_and_wake},
 	{"timeout_and_requeue", timeout_and_requeue},
+	{"requeue_shared", requeue_shared},
+	{"timeout_and_requeue_shared", timeout_and_requeue_shared},
 	{"waiter_ends", waiter_ends},
 };
 KTEST_SUITE(race_futex_suite, "race-futex", "a futex wait, and a wake at each instruction of it",
