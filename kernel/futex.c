@@ -374,7 +374,13 @@ static int sign_extend12(u32 v)
 
 static bool op_known(u32 op)
 {
-	return (op >> 28 & 7) <= OP_XOR && (op >> 24 & 15) <= CMP_GE;
+	return (op >> 28 & 7) <= OP_XOR;
+}
+
+/* Linux looks at it when the word has changed. */
+static bool comparison_known(u32 op)
+{
+	return (op >> 24 & 15) <= CMP_GE;
 }
 
 static u32 op_result(u32 op, u32 old)
@@ -455,6 +461,10 @@ long futex_wake_op(struct futex f, u32 n, struct futex f2, u32 n2, u32 op) __no_
 		if (err == -ENOSYS)
 			unlock_two(a, b);
 	} while (err == -EAGAIN && !task_is_ending());
+	if (!err && !comparison_known(op)) {
+		err = -ENOSYS;
+		unlock_two(a, b);
+	}
 	if (!err) {
 		woken = wake_waiters(a, &key, n, FUTEX_BITSET_ANY);
 		if (op_compares(op, old))

@@ -42,7 +42,8 @@ long futex_wake_bits(struct futex f, u32 n, u32 bitset);
 long futex_requeue_if(struct futex from, u32 n, struct futex to, u32 n_move, const u32 *expected);
 /*
  * Change the word of @f2 as @op says (futex(2), FUTEX_WAKE_OP), wake at most @n waiters of @f and,
- * if the word was what @op asks for, at most @n2 of @f2; how many. -ENOSYS for an unknown @op.
+ * if the word was what @op asks for, at most @n2 of @f2; how many. -ENOSYS for an unknown @op; of a
+ * comparison that is unknown the word has changed by then.
  */
 long futex_wake_op(struct futex f, u32 n, struct futex f2, u32 n2, u32 op);
 

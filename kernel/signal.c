@@ -3,10 +3,11 @@
  * and stopping. What the CPU makes of a program's mistakes ends the process at once, whatever it
  * blocks (kill_current_process).
  *
- * A signal that is not ignored ends its process, or, where all threads that it may go to block it,
- * waits. Locks: process_lock guards what is ignored and who is there. What a task blocks it changes
- * itself, without a lock: the sender first says that a signal waits and then looks at the masks,
- * the task first changes its mask and then looks at what waits.
+ * Where all threads that a signal may go to block it, it waits, ignored or not: it may not be
+ * ignored any more when it comes. Else it ends its process, or, being ignored, does nothing; what
+ * waits is forgotten when it becomes ignored. Locks: process_lock guards what is ignored and who is
+ * there. What a task blocks it changes itself, without a lock: the sender first says that a signal
+ * waits and then looks at the masks, the task first changes its mask and then looks at what waits.
  */
 #include "kernel/signal.h"
 
@@ -39,7 +40,35 @@
 #define STOPS_BY_DEFAULT (SIG_BIT(SIGSTOP) | SIG_BIT(SIGTSTP) | SIG_BIT(SIGTTIN) | SIG_BIT(SIGTTOU))
 #define NEVER_BLOCKED (SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP))
 
-/* What waits for the caller and is blocked no more: with several, the lowest number ends it. */
+/* What @p does nothing about when it comes. */
+static u64 ignored_by(const struct process *p) __must_hold(process_lock)
+{
+	return p->sig_ignored | IGNORED_BY_DEFAULT;
+}
+
+/* What waits for the caller and is blocked no more. */
+static u64 what_is_due(void)
+{
+	return (READ_ONCE(current->sig_pending) | READ_ONCE(current->process->sig_pending)) &
+	       ~current->sig_blocked;
+}
+
+/* The same, without what is ignored: that has come. */
+static u64 take_ignored(void)
+{
+	struct process *p = current->process;
+	u64 due, ignored;
+
+	spin_lock(&process_lock);
+	due = what_is_due();
+	ignored = due & ignored_by(p);
+	p->sig_pending &= ~ignored;
+	__atomic_and_fetch(&current->sig_pending, ~ignored, __ATOMIC_RELAXED);
+	spin_unlock(&process_lock);
+	return due & ~ignored;
+}
+
+/* Of what is due the lowest number ends the caller. */
 static void deliver(void)
 {
 	struct process *p = current->process;
@@ -47,7 +76,7 @@ static void deliver(void)
 	int sig;
 
 	smp_mb();
-	due = (READ_ONCE(current->sig_pending) | READ_ONCE(p->sig_pending)) & ~current->sig_blocked;
+	due = what_is_due() ? take_ignored() : 0;
 	if (!due)
 		return;
 	sig = __builtin_ctzll(due) + 1;
@@ -94,23 +123,36 @@ long do_rt_sigprocmask(int how, unsigned long set, unsigned long old, size_t siz
 	return err;
 }
 
-/* From now on @sig is ignored, or not, and what waits of it is forgotten. */
+/* Whether @p does nothing about @sig when it comes. */
+static bool is_ignored(const struct process *p, int sig) __must_hold(process_lock)
+{
+	return ignored_by(p) & SIG_BIT(sig);
+}
+
+static void forget(struct process *p, int sig) __must_hold(process_lock)
+{
+	struct task *t;
+
+	p->sig_pending &= ~SIG_BIT(sig);
+	list_for_each_entry(t, &p->threads, thread_node)
+		__atomic_and_fetch(&t->sig_pending, ~SIG_BIT(sig), __ATOMIC_RELAXED);
+}
+
+/* From now on @handler says what becomes of @sig; if it is ignored, by default too, what waits of
+ * it is forgotten. */
 static unsigned long exchange_action(int sig, bool set, unsigned long handler)
 {
 	struct process *p = current->process;
 	unsigned long old;
-	struct task *t;
 
 	spin_lock(&process_lock);
 	old = p->sig_ignored & SIG_BIT(sig) ? SIG_IGN : SIG_DFL;
 	if (set && handler == SIG_DFL)
 		p->sig_ignored &= ~SIG_BIT(sig);
-	if (set && handler == SIG_IGN) {
+	if (set && handler == SIG_IGN)
 		p->sig_ignored |= SIG_BIT(sig);
-		p->sig_pending &= ~SIG_BIT(sig);
-		list_for_each_entry(t, &p->threads, thread_node)
-			__atomic_and_fetch(&t->sig_pending, ~SIG_BIT(sig), __ATOMIC_RELAXED);
-	}
+	if (set && is_ignored(p, sig))
+		forget(p, sig);
 	spin_unlock(&process_lock);
 	return old;
 }
@@ -142,12 +184,6 @@ long do_rt_sigpending(unsigned long set, size_t size)
 	return copy_to_user(set, &pending, size);
 }
 
-/* Whether @p does nothing about @sig, though it may be sent. */
-static bool is_ignored(const struct process *p, int sig) __must_hold(process_lock)
-{
-	return (p->sig_ignored | IGNORED_BY_DEFAULT) & SIG_BIT(sig);
-}
-
 static bool blocks(const struct task *t, int sig)
 {
 	return READ_ONCE(t->sig_blocked) & SIG_BIT(sig);
@@ -171,14 +207,20 @@ static bool is_taken(const struct process *p, const struct task *to, int sig)
  * mode, the caller too. */
 static long send(struct process *p, struct task *to, int sig) __must_hold(process_lock)
 {
+	u64 *pending = to ? &to->sig_pending : &p->sig_pending;
+
 	if (sig < 0 || sig > NSIG)
 		return -EINVAL;
-	if (!sig || p->zombie || is_ignored(p, sig))
+	if (!sig || p->zombie)
 		return 0;
 	if (STOPS_BY_DEFAULT & SIG_BIT(sig))
-		return unsupported(ENOSYS, "kill: signal %d, which stops", sig);
-	__atomic_or_fetch(to ? &to->sig_pending : &p->sig_pending, SIG_BIT(sig), __ATOMIC_SEQ_CST);
-	if (is_taken(p, to, sig) && !p->exiting) {
+		return is_ignored(p, sig)
+			       ? 0
+			       : unsupported(ENOSYS, "kill: signal %d, which stops", sig);
+	__atomic_or_fetch(pending, SIG_BIT(sig), __ATOMIC_SEQ_CST);
+	if (is_taken(p, to, sig) && is_ignored(p, sig)) {
+		__atomic_and_fetch(pending, ~SIG_BIT(sig), __ATOMIC_RELAXED);
+	} else if (is_taken(p, to, sig) && !p->exiting) {
 		pr_info("task %s (pid %d tid %d): signal %d ends process %d\n", current->name,
 			current->process->pid, current->tid, sig, p->pid);
 		begin_exit(p, STATUS_SIGNALLED(sig));

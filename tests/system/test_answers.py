@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from harness import dom0
+from harness.bug_files import Edit
 from harness.machine import Config, Linux
 from harness.runner import run
+from harness.tree import EditedBuild
 
 TABLES = ["answers_mm", "answers_process", "answers_random"]
 WAYS = [("qemu", "native", 2), ("qemu", "shadow", 2), ("xen", "xen", 2)]
@@ -106,3 +108,35 @@ def test_debians_linux(musl, on_pteron, tmp_path, table):
     assert any(line.endswith(" rows, 0 wrong") for line in theirs)
     ours = on_pteron(table, *WAYS[0])
     assert differences(ours, [line for line in theirs if line.rpartition(": ")[0] in by_call(ours) or "FAIL" in line]) == []
+
+
+# What a table noticed once only after a row was added for it: the mistake, and the row that is wrong then.
+MISTAKES = {
+    "wake-op-unsigned": (Edit("kernel/futex.c", "return (int)(v << 20) >> 20;", "return v;"),
+                         "becomes(SET, 7, -1): 4095, expected 4294967295"),
+    "wake-op-compares-unsigned": (Edit("kernel/futex.c", "int arg = sign_extend12(op & 0xfff);", "int arg = op & 0xfff;"),
+                                  "wakes(EQ, -5, -5): 0, expected 1"),
+    "wake-op-shifts-by-all": (Edit("kernel/futex.c", "arg = 1u << (arg & 31);", "arg = arg < 32 ? 1u << arg : 0;"),
+                              "becomes(SET | SHIFTED, 7, 33): 0, expected 2"),
+    "wake-op-looks-first": (Edit("kernel/futex.c", "return (op >> 28 & 7) <= OP_XOR;",
+                                 "return (op >> 28 & 7) <= OP_XOR && (op >> 24 & 15) <= CMP_GE;"), "y: 0, expected 10"),
+    "ignored-keeps-pending": (Edit("kernel/signal.c", "if (set && is_ignored(p, sig))", "if (set && handler == SIG_DFL && is_ignored(p, sig))"),
+                              "dies(ignored_later, &term): 15, expected 512"),
+    "default-keeps-pending": (Edit("kernel/signal.c", "if (set && is_ignored(p, sig))", "if (set && handler == SIG_IGN)"),
+                              "dies(default_again, &child): 768, expected 512"),
+    "ignored-forgets-the-callers": (Edit("kernel/signal.c", "\tlist_for_each_entry(t, &p->threads, thread_node)\n\t\t__atomic_and_fetch",
+                                         "\tt = current;\n\t\t__atomic_and_fetch"), "dies(ignored_by_another, &term_here): 15, expected 0"),
+    "ignored-does-not-wait": (Edit("kernel/signal.c", "\tif (is_taken(p, to, sig) && is_ignored(p, sig)) {",
+                                   "\tif (is_ignored(p, sig)) {"), "dies(ignored_while_sent, &term): 0, expected 512"),
+    "ignored-ends-late": (Edit("kernel/signal.c", "return due & ~ignored;", "return due;"),
+                          "dies(ignored_while_sent, &term): 15, expected 512"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_noticed(musl, tmp_path, name):
+    edit, row = MISTAKES[name]
+    build = EditedBuild(root=tmp_path / "tree", bug=name, edits=(edit,))
+    build.make()
+    result = run(Config(build=build, cpus=2, initrd=musl.with_name("musl.cpio"), program=("/bin/answers_process",)))
+    assert result.verdict == "failed" and any(line.startswith("FAIL") and line.endswith(row) for line in result.output.lines)

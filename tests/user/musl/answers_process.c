@@ -4,6 +4,7 @@
 #include "answers.h"
 
 #include <limits.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
@@ -197,6 +198,150 @@ static int ignored_and_blocked(void)
 	kill(getpid(), SIGUSR2);
 	sigprocmask(SIG_UNBLOCK, &set, NULL); /* here it ends */
 	return 2;
+}
+
+/* In a child that may die of it: @sig is blocked, and sent to the process or to the thread. */
+static sigset_t block_only(int sig)
+{
+	sigset_t set, old;
+
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	sigprocmask(SIG_BLOCK, &set, &old);
+	return set;
+}
+
+static void act(int sig, void (*handler)(int))
+{
+	struct sigaction action = {.sa_handler = handler};
+
+	sigaction(sig, &action, NULL);
+}
+
+static int waits(int sig)
+{
+	sigset_t pending;
+
+	sigpending(&pending);
+	return sigismember(&pending, sig);
+}
+
+struct sent {
+	int sig;
+	int to_thread;
+};
+
+static void send_it(const struct sent *s)
+{
+	if (s->to_thread)
+		S(SYS_tgkill, getpid(), S(SYS_gettid), s->sig);
+	else
+		kill(getpid(), s->sig);
+}
+
+/* What waits is forgotten when it is ignored, and nothing is left when it is not any more. */
+static void ignored_later(void *arg)
+{
+	const struct sent *s = arg;
+	sigset_t set = block_only(s->sig);
+	int before, after;
+
+	send_it(s);
+	before = waits(s->sig);
+	act(s->sig, SIG_IGN);
+	after = waits(s->sig);
+	act(s->sig, SIG_DFL);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	_exit(before * 2 + after);
+}
+
+static void *ignore_for_a_while(void *arg)
+{
+	const struct sent *s = arg;
+
+	act(s->sig, SIG_IGN);
+	act(s->sig, SIG_DFL);
+	return NULL;
+}
+
+static void ignored_by_another(void *arg)
+{
+	const struct sent *s = arg;
+	sigset_t set = block_only(s->sig);
+	pthread_t thread;
+
+	send_it(s);
+	pthread_create(&thread, NULL, ignore_for_a_while, arg);
+	pthread_join(thread, NULL);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	_exit(waits(s->sig));
+}
+
+/* Blocked, it waits though it is ignored: it may not be ignored when it comes. */
+static void ignored_while_sent(void *arg)
+{
+	const struct sent *s = arg;
+	sigset_t set = block_only(s->sig);
+	int before;
+
+	act(s->sig, SIG_IGN);
+	send_it(s);
+	before = waits(s->sig);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	_exit(before * 2 + waits(s->sig));
+}
+
+static void ignored_until_it_comes(void *arg)
+{
+	const struct sent *s = arg;
+	sigset_t set = block_only(s->sig);
+
+	act(s->sig, SIG_IGN);
+	send_it(s);
+	act(s->sig, SIG_DFL);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	_exit(1);
+}
+
+/* The default forgets, too, what it ignores: and only that. */
+static void default_again(void *arg)
+{
+	const struct sent *s = arg;
+	sigset_t set = block_only(s->sig);
+	int before, after;
+
+	send_it(s);
+	before = waits(s->sig);
+	act(s->sig, SIG_DFL);
+	after = waits(s->sig);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	_exit(before * 2 + after);
+}
+
+static void ignored_rows(void)
+{
+	struct sent term = {SIGTERM, 0}, term_here = {SIGTERM, 1}, real_time = {SIGRTMAX, 0};
+	struct sent child = {SIGCHLD, 0}, urgent = {SIGURG, 1}, window = {SIGWINCH, 0},
+		    go_on = {SIGCONT, 1};
+
+	V(2 << 8, dies(ignored_later, &term));
+	V(2 << 8, dies(ignored_later, &term_here));
+	V(2 << 8, dies(ignored_later, &real_time));
+	V(2 << 8, dies(ignored_later, &child));
+	V(0, dies(ignored_by_another, &term));
+	V(0, dies(ignored_by_another, &term_here));
+	V(2 << 8, dies(ignored_while_sent, &term));
+	V(2 << 8, dies(ignored_while_sent, &term_here));
+	V(2 << 8, dies(ignored_while_sent, &window));
+	V(SIGTERM, dies(ignored_until_it_comes, &term));
+	V(SIGTERM, dies(ignored_until_it_comes, &term_here));
+	V(1 << 8, dies(ignored_until_it_comes, &window));
+	V(2 << 8, dies(default_again, &child));
+	V(2 << 8, dies(default_again, &urgent));
+	V(2 << 8, dies(default_again, &window));
+	V(2 << 8, dies(default_again, &go_on));
+	V(SIGTERM, dies(default_again, &term));
+	V(SIGTERM, dies(default_again, &term_here));
 }
 
 static void signal_rows(void)
@@ -406,6 +551,149 @@ static void wake_rows(void)
 	V(0, status);
 }
 
+/* --- FUTEX_WAKE_OP --- */
+
+#define SET 0
+#define ADD 1
+#define OR 2
+#define ANDN 3
+#define XOR 4
+#define SHIFTED 8U
+#define EQ 0
+#define NE 1
+#define LT 2
+#define LE 3
+#define GT 4
+#define GE 5
+
+static unsigned encode(unsigned op, int arg, unsigned cmp, int cmp_arg)
+{
+	return op << 28 | cmp << 24 | (arg & 0xfff) << 12 | (cmp_arg & 0xfff);
+}
+
+/* What becomes of @old; FAILED: of the call, nothing. */
+#define FAILED (-0x100000000L)
+static long becomes(unsigned op, unsigned old, int arg)
+{
+	unsigned x = 0, y = old;
+
+	return S(SYS_futex, &x, 5, 1, 1, &y, encode(op, arg, EQ, 0)) ? FAILED : y;
+}
+
+static void op_rows(void)
+{
+	unsigned x = 0, y = 0;
+
+	V(0xffffffff, becomes(SET, 7, -1));
+	V(0xfffff800, becomes(SET, 7, -2048));
+	V(2047, becomes(SET, 7, 2047));
+	V(6, becomes(ADD, 7, -1));
+	V(0xfffff801, becomes(ADD, 1, -2048));
+	V(0xffffffff, becomes(ADD, 0, -1));
+	V(0, becomes(ADD, 0xffffffff, 1));
+	V(0xfffffff3, becomes(OR, 3, -16));
+	V(0x77, becomes(OR, 0x70, 0x17));
+	V(0xf, becomes(ANDN, 0xffff, -16));
+	V(0x60, becomes(ANDN, 0x70, 0x17));
+	V(0xffff5a5a, becomes(XOR, 0xa5a5, -1));
+	V(0x67, becomes(XOR, 0x70, 0x17));
+	V(0x80000000, becomes(SET | SHIFTED, 7, 31));
+	V(1, becomes(SET | SHIFTED, 7, 0));
+	V(0x407, becomes(ADD | SHIFTED, 7, 10));
+	V(7, becomes(ADD | SHIFTED, 0x80000007, 31));
+	V(0x17, becomes(OR | SHIFTED, 7, 4));
+	V(5, becomes(ANDN | SHIFTED, 7, 1));
+	V(0xf, becomes(XOR | SHIFTED, 7, 3));
+	V(6, becomes(XOR | SHIFTED, 7, 0));
+	V(2, becomes(SET | SHIFTED, 7, 33));
+	V(0x80000000, becomes(SET | SHIFTED, 7, -1));
+	for (unsigned op = 5; op < 8; op++)
+		E(ENOSYS, S(SYS_futex, &x, 5, 1, 1, &y, encode(op, 1, EQ, 0)));
+	V(0, y);
+	for (unsigned cmp = 6; cmp < 16; cmp++)
+		E(ENOSYS, S(SYS_futex, &x, 5, 1, 1, &y, encode(ADD, 1, cmp, 0)));
+	V(10, y); /* it was changed before anybody looked at the comparison */
+}
+
+static unsigned *cmp_word; /* where all of them wait */
+
+/* Whether one of them is woken. */
+static long wakes(unsigned cmp, int old, int arg)
+{
+	cmp_word[1] = old;
+	return S(SYS_futex, cmp_word + 3, 5, 1, 1, cmp_word + 1, encode(ADD, 0, cmp, arg));
+}
+
+#define WAITERS 19 /* one more than are woken */
+
+static void cmp_rows(void)
+{
+	long asleep = 0;
+
+	cmp_word = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	for (int i = 0; i < WAITERS; i++)
+		waiter(cmp_word, -1);
+	for (int i = 0; i < 2000 && asleep < WAITERS; i++) {
+		asleep += S(SYS_futex, cmp_word, 4, 0, INT_MAX, cmp_word + 1, 0);
+		usleep(1000);
+	}
+	V(WAITERS, asleep);
+	V(1, wakes(EQ, -5, -5));
+	V(0, wakes(EQ, -5, 5));
+	V(0, wakes(EQ, 4095, -1));
+	V(1, wakes(EQ, -2048, -2048));
+	V(0, wakes(EQ, 2048, -2048));
+	V(1, wakes(EQ, 2047, 2047));
+	V(0, wakes(NE, -5, -5));
+	V(1, wakes(NE, 4091, -5));
+	V(1, wakes(NE, 4, 5));
+	V(0, wakes(LT, -5, -5));
+	V(1, wakes(LT, -6, -5));
+	V(0, wakes(LT, -4, -5));
+	V(1, wakes(LT, -1, 0));
+	V(0, wakes(LT, 0, -1));
+	V(1, wakes(LT, 4, 5));
+	V(1, wakes(LE, -5, -5));
+	V(1, wakes(LE, -6, -5));
+	V(0, wakes(LE, -4, -5));
+	V(0, wakes(LE, 5, -1));
+	V(1, wakes(LE, 4, 5));
+	V(0, wakes(GT, -5, -5));
+	V(0, wakes(GT, -6, -5));
+	V(1, wakes(GT, -4, -5));
+	V(1, wakes(GT, 0, -1));
+	V(0, wakes(GT, -1, 0));
+	V(1, wakes(GT, 0x7fffffff, 2047));
+	V(0, wakes(GT, 0x80000000, -2048));
+	V(1, wakes(GE, -5, -5));
+	V(0, wakes(GE, -6, -5));
+	V(1, wakes(GE, -4, -5));
+	V(1, wakes(GE, 5, -1));
+	V(0, wakes(GE, 4, 5));
+	V(1, wakes(GE, 0, -2048));
+	V(0, wakes(EQ, 1, 0));
+	V(1, S(SYS_futex, cmp_word + 1, 1, INT_MAX, 0, 0, 0));
+	for (int i = 0; i < WAITERS; i++)
+		waitpid(-1, NULL, 0);
+}
+
+/* From one shared object to another, of which one is unmapped then. */
+static void requeue_rows(void)
+{
+	unsigned *a = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned *b = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid = waiter(a, -1);
+
+	V(1, SOON(S(SYS_futex, a, 4, 0, 1, b, 0)));
+	V(0, munmap(a, PAGE));
+	V(1, S(SYS_futex, b, 1, 1, 0, 0, 0));
+	V(1, waitpid(pid, &status, 0) == pid);
+	V(0, status);
+	V(0, S(SYS_futex, b, 1, 1, 0, 0, 0));
+	V(0, *b);
+	V(0, munmap(b, PAGE));
+}
+
 static void other_rows(void)
 {
 	struct sysinfo info;
@@ -457,10 +745,14 @@ static void all(void)
 	group_rows();
 	kill_rows();
 	signal_rows();
+	ignored_rows();
 	limit_rows();
 	schedule_rows();
 	futex_rows();
 	wake_rows();
+	op_rows();
+	cmp_rows();
+	requeue_rows();
 	other_rows();
 }
 
