@@ -179,9 +179,17 @@ static void count_contents(u64 frame, unsigned level, int n) __must_hold(soft_lo
 		count_reference(level, soft_table(frame)[i], n);
 }
 
+/* No table any more; what it holds is counted no more. */
+static void make_plain(u64 frame) __must_hold(soft_lock)
+{
+	soft_frames[frame].level = 0;
+	soft_frames[frame].kernel = false;
+	set_writable(frame, true);
+}
+
 const char *soft_make_table(u64 frame, unsigned level, bool kernel)
 {
-	struct soft_frame *f = &soft_frames[frame], was = *f;
+	struct soft_frame *f = &soft_frames[frame];
 	const char *why;
 
 	if (f->level)
@@ -192,13 +200,11 @@ const char *soft_make_table(u64 frame, unsigned level, bool kernel)
 	f->kernel = kernel;
 	set_writable(frame, false);
 	why = check_contents(frame, f);
-	if (why) {
-		set_writable(frame, true);
-		*f = was;
-		return why;
-	}
-	count_contents(frame, level, 1);
-	return NULL;
+	if (why)
+		make_plain(frame);
+	else
+		count_contents(frame, level, 1);
+	return why;
 }
 
 const char *soft_unmake_table(u64 frame)
@@ -210,9 +216,7 @@ const char *soft_unmake_table(u64 frame)
 	if (f->links)
 		return "it is still linked";
 	count_contents(frame, f->level, -1);
-	f->level = 0;
-	f->kernel = false;
-	set_writable(frame, true);
+	make_plain(frame);
 	return NULL;
 }
 
