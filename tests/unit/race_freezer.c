@@ -347,7 +347,7 @@ static void freeze_last_holder(struct ktest *t)
 				  .make_stepped = new_process,
 				  .before = map_shared_page_and_keep_it,
 				  .stepped = wait_in_shared_object,
-				  .sample = SAMPLE,
+				  .sample = SAMPLE / 4,
 				  .other = unmap_freeze_and_kill,
 				  .other_waits = freezer_waits,
 				  .other_after = drop_page,
