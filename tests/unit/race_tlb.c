@@ -4,7 +4,8 @@
  * Oracle: a flusher that is played at each boundary of a switch sees the CPU, or the CPU its
  * generation; what a CPU says that it has followed is never more than that, whoever advances the
  * generation meanwhile; and a CPU that begins to use the address space in the middle of a flush
- * does not keep the old entry.
+ * does not keep the old entry. One that uses it all the time is reached by each flush, whether this
+ * CPU uses it or not, and by a call or hypercall that others make only then.
  */
 #include "kernel/counters.h"
 #include "kernel/io.h"
@@ -145,6 +146,7 @@ static struct {
 	u32 asked, done;
 	u32 found;
 	bool ready;
+	unsigned tasks; /* without it */
 } comer;
 
 static void comer_main(void *unused __unused)
@@ -211,18 +213,17 @@ static void expect_latecomers(struct ktest *t, u64 before)
 		KEXPECT(t, counter_sum(CNT_LATE_FLUSHES) - before > 5);
 }
 
-static void a_cpu_comes_during_a_flush(struct ktest *t)
+/* The comer is on CPU 1, and this task on CPU 0 in the address space. False: there is one CPU. */
+static bool begin_comer(struct ktest *t)
 {
-	const cpumask_t everywhere = cpu_online_mask, here = cpumask_of(0), there = cpumask_of(1);
-	const unsigned tasks = task_count();
-	const u64 late = counter_sum(CNT_LATE_FLUSHES);
-	unsigned target = 0;
+	const cpumask_t here = cpumask_of(0), there = cpumask_of(1);
 
 	if (cpumask_weight(&cpu_online_mask) == 1) {
 		ktest_skip(t, "one CPU: nobody else comes");
-		return;
+		return false;
 	}
 	BUG_ON(sched_setaffinity(current, &here));
+	comer.tasks = task_count();
 	comer.asked = comer.done = 0;
 	comer.wish = COMER_KNOWS_AND_IDLES;
 	comer.ready = false;
@@ -231,16 +232,69 @@ static void a_cpu_comes_during_a_flush(struct ktest *t)
 	while (!smp_load_acquire(&comer.ready))
 		let_others_run();
 	area_setup();
+	return true;
+}
+
+static void end_comer(void)
+{
+	const cpumask_t everywhere = cpu_online_mask;
+
+	ask_comer(COMER_ENDS);
+	area_teardown();
+	BUG_ON(sched_setaffinity(current, &everywhere));
+	await_tasks(comer.tasks);
+}
+
+static void a_cpu_comes_during_a_flush(struct ktest *t)
+{
+	const u64 late = counter_sum(CNT_LATE_FLUSHES);
+	unsigned target = 0;
+
+	if (!begin_comer(t))
+		return;
 	set_step_hook(come_at_target);
 	while (come_at_boundary(t, target) && !t->failures)
 		target++;
 	set_step_hook(NULL);
 	KEXPECT(t, target > 20);
 	expect_latecomers(t, late);
-	ask_comer(COMER_ENDS);
-	area_teardown();
-	BUG_ON(sched_setaffinity(current, &everywhere));
-	await_tasks(tasks);
+	end_comer();
+}
+
+/* --- whom a flush reaches: each CPU that uses the mm, and no other is troubled --- */
+
+static void flush_with_users(struct ktest *t, unsigned nr_pages, bool here, bool there)
+{
+	u64 shootdowns;
+
+	area_use(area.mm);
+	area_start_over();
+	ask_comer(COMER_KNOWS_AND_IDLES);
+	if (there)
+		ask_comer(COMER_COMES);
+	if (!here)
+		area_use(NULL);
+	shootdowns = counter_sum(CNT_SHOOTDOWNS);
+	area_map(0, nr_pages, 1);
+	flush_tlb_range(area.mm, ADDR, ADDR + nr_pages * PAGE_SIZE);
+	KEXPECT_EQ(t, counter_sum(CNT_SHOOTDOWNS) - shootdowns, there);
+	if (there) {
+		ask_comer(COMER_LOOKS);
+		KEXPECT_EQ(t, comer.found, 1);
+	}
+	area_use(area.mm);
+	KEXPECT_EQ(t, area_read(0), 1);
+}
+
+static void a_flush_reaches_its_users(struct ktest *t)
+{
+	static const unsigned lengths[] = {1, 2, TLB_FLUSH_CEILING + 1};
+
+	if (!begin_comer(t))
+		return;
+	for (unsigned i = 0; i < ARRAY_SIZE(lengths) * 4; i++)
+		flush_with_users(t, lengths[i / 4], i & 1, i & 2);
+	end_comer();
 }
 
 static const struct ktest_case cases[] = {
@@ -248,6 +302,7 @@ static const struct ktest_case cases[] = {
 	{"changes_while_it_is_loaded", changes_while_it_is_loaded},
 	{"others_advance_meanwhile", others_advance_meanwhile},
 	{"a_cpu_comes_during_a_flush", a_cpu_comes_during_a_flush},
+	{"a_flush_reaches_its_users", a_flush_reaches_its_users},
 };
 KTEST_SUITE(race_tlb_suite, "race-tlb", "a switch and a flush, and who comes in between", true,
 	    cases);
