@@ -129,7 +129,9 @@ static __callee_save unsigned long xen_read_cr2(void)
 
 static bool is_torn(u32 before, const volatile u32 *version, u32 *looks)
 {
-	BUG_ON(++*looks > CLOCK_LOOKS_MAX);
+	if (++*looks > CLOCK_LOOKS_MAX)
+		panic("xen: a clock's page changes at each look, from version %u to %u", before,
+		      *version);
 	return (before & 1) || before != *version;
 }
 

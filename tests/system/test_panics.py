@@ -128,6 +128,25 @@ def test_reset_is_no_verdict(boot):
     assert result.verdict == "none" and result.exit_code == 3
 
 
+# A clock's page whose version is odd for ever. Who prints the panic may ask no clock.
+TORN_CLOCKS = {
+    "read_time_page": Edit("pv/xen/irq.c", "version = t->version;", "version = t->version | 1;"),
+    "read_wall_clock": Edit("pv/xen/irq.c", "version = si->wc_version;", "version = si->wc_version | 1;"),
+}
+
+
+@pytest.mark.parametrize("reader", TORN_CLOCKS)
+def test_a_clock_that_is_none_is_noticed(boot, tmp_path, reader):
+    build = EditedBuild(root=tmp_path / "tree", bug="torn-clock", edits=(TORN_CLOCKS[reader],))
+    build.make()
+    result = boot(build=build, on="xen", backend="xen", cpus=2, mem=128, suite="alloc", patience=30)
+    text = "\n".join(result.output.lines)
+    assert result.verdict == "crashed" and result.exit_code == 3
+    assert re.search(r"# panic: xen: a clock's page changes at each look, from version \d*[13579] to \d*[02468]\n", text)
+    assert re.search(r"#   \[[0-9a-f]+\] (read_wall_clock|xen_clock_init|" + reader + r")\+0x", text)
+    assert "# verdict crashed" in text
+
+
 LOST_WAKE = Edit("kernel/futex.c", "\t\tw->woken = true;\n\t\twake_up_task(w->task);\n", "\t\tw->woken = true;\n")
 
 
