@@ -2,7 +2,8 @@
  * The freezer; see freezer.h. One user at a time (a suite's auditor).
  *
  * A task counts as frozen if it is parked, or if it sleeps interruptibly: when it is woken it still
- * has its work flag, and parks before it touches user memory (freezer_checkpoint) or returns to it.
+ * has its work flag, and parks before it touches user memory, gives back what an audit counts
+ * (freezer_checkpoint) or returns to user mode.
  * A task born while freezing is asked in the next round over all tasks. A task that ends is waited
  * for until it has given back its stack, too.
  *

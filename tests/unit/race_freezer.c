@@ -374,6 +374,7 @@ static void freeze_at_end(struct ktest *t)
 				  .before = map_page,
 				  .stepped = end,
 				  .stepped_ends = true,
+				  .cpu_is_idle = true, /* and frees the task */
 				  .sample = SAMPLE_OF_SLOW,
 				  .other = freeze_until_end,
 				  .other_waits = freezer_waits,
