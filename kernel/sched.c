@@ -382,7 +382,6 @@ static void finish_switch(struct task *prev, int migrate_to) __no_thread_safety
 
 	lockdep_push(&rq->lock, LOCK_RQ, 0);
 	rq->lock.owner = current;
-	lazy_mmu_switched_in();
 	smp_store_release(&prev->on_cpu, false);
 	if (migrate_to >= 0)
 		WRITE_ONCE(prev->cpu, migrate_to);

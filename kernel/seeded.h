@@ -20,10 +20,6 @@
 /* clang-format off */
 /*        id                     name                     backends                      suites                       provenance */
 #define SEEDED_BUGS(X)                                                                              \
-	X(REENTER_ON_ENTER,      "reenter-on-enter",      "deferred shadow xen",        "preempt-everywhere,switch", "Linux 7.0: the switch enters the mode for a counter that enter has just raised") \
-	X(REENTER_ON_LEAVE,      "reenter-on-leave",      "deferred shadow xen",        "preempt-everywhere,switch", "Linux 7.0: the same on leave")                                                   \
-	X(DEPTH_PER_CPU,         "depth-per-cpu",         "deferred shadow xen",        "preempt-everywhere,switch", "the nesting depth is the CPU's and not the task's")                              \
-	X(SWITCH_NO_FLUSH,       "switch-no-flush",       "deferred shadow xen",        "preempt-everywhere,switch", "a context switch leaves the queue as it is")                                     \
 	X(FLUSH_OTHER_CPU,       "flush-other-cpu",       "deferred shadow xen",        "preempt-everywhere,switch", "the queue is chosen, the task migrates, the queue is issued")                    \
 	X(LEAVE_AFTER_UNLOCK,    "leave-after-unlock",    "native deferred shadow xen", "mprotect",                  "the rule of 2007, broken")                                                       \
 	X(UNLOCK_IN_SECTION,     "unlock-in-section",     "deferred shadow xen",        "zap",                       "madvise's split path: the lock is dropped without a leave")                      \
@@ -31,8 +27,6 @@
 	X(FREE_BEFORE_FLUSH,     "free-before-flush",     "native deferred shadow xen", "zap",                       "a page is freed before its translations are gone")                               \
 	X(RAW_READ,              "raw-read",              "deferred shadow xen",        "mremap",                    "KASAN vmalloc, 2025: an entry is read whose update is queued")                   \
 	X(KERNEL_QUEUED,         "kernel-queued",         "deferred shadow xen",        "alloc",                     "vmalloc_fault, 2013: a kernel entry is queued and then used")                    \
-	X(INTERRUPT_IS_LAZY,     "interrupt-is-lazy",     "deferred shadow xen",        "lazy_mmu",                  "an interrupt inherits the mode of what it interrupts")                           \
-	X(LEAVE_IGNORED,         "leave-ignored",         "deferred shadow xen",        "lazy_mmu,mix",              "a leave that does nothing: the mode leaks")                                      \
 	X(RETURN_IN_SECTION,     "return-in-section",     "deferred shadow xen",        "oom",                       "an early return without a leave")                                                \
 	X(LOSES_DIRTY,           "loses-dirty",           "deferred shadow xen",        "lazy_mmu,zap",              "a plain store where A and D must be kept")                                       \
 	X(NO_HARVEST,            "no-harvest",            "deferred shadow xen",        "dirty",                     "this kernel's: the D bit of a cleared entry is not harvested")                   \
@@ -42,7 +36,6 @@
 	X(NO_RECHECK,            "no-recheck",            "native deferred shadow xen", "fault",                     "the fault handler does not look again under the lock")                           \
 	X(SPURIOUS_IS_FATAL,     "spurious-is-fatal",     "native deferred shadow xen", "spurious,fault",            "a fault that finds everything in order kills the process")                       \
 	X(CPUS_TOO_EARLY,        "cpus-too-early",        "native deferred shadow",     "stare",                     "the CPUs to flush are looked at before the new entries are visible")             \
-	X(PAUSE_NO_FLUSH,        "pause-no-flush",        "deferred shadow xen",        "lazy_mmu",                  "pause leaves the queue as it is")                                                \
 	X(USER_L4_FORGOTTEN,     "user-l4-forgotten",     "xen",                        "usertable",                 "Xen PV: the L4 table of user mode does not follow")                              \
 	X(BYPASS,                "bypass",                "deferred shadow xl",         "remap",                     "one site stores to a page table without the pv table")                           \
 	X(FRAME_KEPT,            "frame-kept",            "native deferred shadow xen", "pgtable",                   "KFENCE, 2026: an entry that is not present names its frame")                     \
@@ -62,8 +55,6 @@
 	X(FORK_RACES_FAULTS,     "fork-races-faults",     "native deferred shadow xen", "vma_lock",                  "fork holds mmap_lock, and faults no longer take it")                             \
 	X(TAKEN_NO_FLUSH,        "taken-no-flush",        "native deferred shadow",     "whole_table,tables",        "a table is taken out to be moved, and TLBs still have it")                       \
 	X(TAKES_NEIGHBOURS,      "takes-neighbours",      "native deferred shadow xen", "whole_table,tables",        "a table is moved with what other VMAs have in it")                               \
-	X(INNER_LEAVE_ENDS,      "inner-leave-ends",      "deferred shadow xen",        "lazy_mmu",                  "cost: an inner leave ends the mode")                                             \
-	X(NO_RESUME,             "no-resume",             "deferred shadow xen",        "lazy_mmu",                  "cost: resume does not restore the mode")                                         \
 	X(CALL_PER_UPDATE,       "call-per-update",       "deferred shadow xen",        "batch",                     "cost: each update is issued alone")                                              \
 	X(FLUSH_PER_PTE,         "flush-per-pte",         "native deferred shadow xen", "lazy_mmu",                  "cost: a section does not gather its invalidations")
 /* clang-format on */

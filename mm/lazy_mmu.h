@@ -28,9 +28,7 @@
  */
 #pragma once
 
-#include "kernel/percpu.h"
 #include "kernel/preempt.h"
-#include "kernel/seeded.h"
 #include "kernel/task.h"
 #include "kernel/thread_safety.h"
 #include "mm/lazy_mmu_types.h"
@@ -48,13 +46,6 @@
 /* The boot parameter lazy=: off makes every update effective at once. */
 extern bool lazy_mmu_enabled;
 
-#ifdef CONFIG_BUGS
-DECLARE_PER_CPU(lazy_mmu_word_t, lazy_mmu_cpu_word);
-void lazy_mmu_switched_in(void);
-#else
-static inline void lazy_mmu_switched_in(void) {}
-#endif
-
 static inline bool lazy_mmu_word_active(lazy_mmu_word_t w)
 {
 	static_assert(LAZY_DEPTH_ONE == 1 && LAZY_PAUSE_ONE == LAZY_DEPTH_MASK + 1, "");
@@ -62,23 +53,10 @@ static inline bool lazy_mmu_word_active(lazy_mmu_word_t w)
 	return (u16)(w - LAZY_DEPTH_ONE) < LAZY_DEPTH_MASK;
 }
 
-/* The mode's one word. It is the task's; were it the CPU's, a preempted section would be another's.
- */
-static inline lazy_mmu_word_t *lazy_mmu_word(void)
-{
-#ifdef CONFIG_BUGS
-	if (seeded(BUG_DEPTH_PER_CPU))
-		return this_cpu_ptr(lazy_mmu_cpu_word);
-#endif
-	return &current->lazy_mmu;
-}
-
 /* True if updates of the calling context are queued. */
 static inline bool is_lazy_mmu_mode_active(void)
 {
-	if (seeded(BUG_INTERRUPT_IS_LAZY))
-		return lazy_mmu_word_active(*lazy_mmu_word()) && lazy_mmu_enabled;
-	return lazy_mmu_word_active(*lazy_mmu_word()) && !in_interrupt() && lazy_mmu_enabled;
+	return lazy_mmu_word_active(current->lazy_mmu) && !in_interrupt() && lazy_mmu_enabled;
 }
 
 /* Begin a section; the lock of every PTE page it will change is held. */

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from harness.build import Build
+from harness import catalogue
 from harness.catalogue import ROOT
 from harness.machine import Config
 from harness.runner import run
+from harness.tree import build_of
 
 ICOUNT = 4
 WAYS = [("qemu", "native"), ("qemu", "deferred"), ("qemu", "shadow"), ("xen", "xen")]
@@ -49,7 +50,7 @@ def test_seeds_say_how_many_orders():
 def failing(on: str = "qemu") -> Config:
     """A run that fails in ring 3, of what it finds in a page: no assertion of the kernel is before it."""
     backend, bug = {"qemu": ("deferred", "flush-before-updates"), "xen": ("xen", "flush-only-here")}[on]
-    build = Build(bugs=True)
+    build = build_of(catalogue.bug(bug))
     build.make()
     return Config(build=build, on=on, backend=backend, cpus=4, suite="stare", bug=bug, icount=ICOUNT, rounds=25)
 
