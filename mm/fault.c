@@ -13,7 +13,6 @@
 #include "mm/fault.h"
 
 #include "kernel/string.h"
-#include "kernel/seeded.h"
 #include "mm/lazy_mmu.h"
 #include "mm/mmap_lock.h"
 #include "mm/mprotect.h"
@@ -58,7 +57,7 @@ static pte_t *lock_unchanged(const struct fault *f, struct spinlock **ptl)
 	pte_t *ptep = pte_offset_map_lock(f->pmd, f->addr, ptl);
 	pte_t now = ptep_get(ptep);
 
-	if (likely(now.v == f->orig.v) || seeded(BUG_NO_RECHECK))
+	if (likely(now.v == f->orig.v))
 		return ptep;
 	if (access_permitted(f, now))
 		count(CNT_SPURIOUS_FAULTS);
@@ -259,7 +258,7 @@ enum fault_result handle_mm_fault(struct vma *vma, unsigned long addr, unsigned 
 		return vma->shmem ? shared_fault(&f) : anonymous_fault(&f);
 	if (access_permitted(&f, f.orig)) {
 		count(CNT_SPURIOUS_FAULTS);
-		return seeded(BUG_SPURIOUS_IS_FATAL) ? FAULT_SEGV : FAULT_OK;
+		return FAULT_OK;
 	}
 	return rights_fault(&f);
 }

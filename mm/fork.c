@@ -9,7 +9,6 @@
 #include "mm/fork.h"
 
 #include "kernel/errno.h"
-#include "kernel/seeded.h"
 #include "kernel/task.h"
 #include "mm/lazy_mmu.h"
 #include "mm/mmap_lock.h"
@@ -32,7 +31,7 @@ static __always_inline pte_t child_entry(pte_t pte, unsigned long vm_flags)
 		pte = pte_mkclean(pte);
 	if ((vm_flags & (VM_SHARED | VM_WRITE)) == (VM_SHARED | VM_WRITE))
 		return pte;
-	return seeded(BUG_CHILD_WRITES) ? pte : pte_wrprotect(pte);
+	return pte_wrprotect(pte);
 }
 
 static bool is_cow(unsigned long vm_flags)

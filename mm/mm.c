@@ -8,7 +8,6 @@
 #include "kernel/irqflags.h"
 #include "kernel/oom.h"
 #include "kernel/panic.h"
-#include "kernel/seeded.h"
 #include "mm/fork.h"
 #include "mm/layout_internal.h"
 #include "mm/mmap.h"
@@ -122,8 +121,7 @@ static bool copy_layout(struct mm *child, struct mm *mm)
 	struct vma *v, *copy;
 
 	for (v = mm->vmas.first; v; v = v->next) {
-		if (!seeded(BUG_FORK_RACES_FAULTS))
-			vma_start_write(v);
+		vma_start_write(v);
 		if (v->flags & VM_DONTCOPY)
 			continue;
 		copy = vma_clone(v, child, v->start, v->end);

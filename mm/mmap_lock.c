@@ -4,7 +4,6 @@
 #include "mm/mmap_lock.h"
 
 #include "kernel/panic.h"
-#include "kernel/seeded.h"
 #include "mm/mmap.h"
 #include "mm/pgtable_types.h"
 
@@ -45,7 +44,7 @@ static bool is_marked(const struct vma *v)
 
 static void wait_for_readers(struct vma *v)
 {
-	if (!atomic_read(&v->readers) || seeded(BUG_VMA_NO_WAIT))
+	if (!atomic_read(&v->readers))
 		return;
 	count_contended(LOCK_VMA);
 	for (unsigned i = 0; i < spins_before_sleep && atomic_read(&v->readers); i++)
@@ -68,8 +67,7 @@ void vma_start_write(struct vma *v)
 void vma_detach(struct vma *v)
 {
 	vma_start_write(v);
-	if (!seeded(BUG_VMA_COMES_BACK))
-		v->mark = VMA_GONE;
+	v->mark = VMA_GONE;
 }
 
 /* --- the page fault's side --- */

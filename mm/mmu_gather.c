@@ -3,7 +3,6 @@
  */
 #include "mm/mmu_gather.h"
 
-#include "kernel/seeded.h"
 #include "mm/lazy_mmu.h"
 #include "mm/tables.h"
 #include "mm/tlb.h"
@@ -45,7 +44,7 @@ void tlb_remove_table(struct mmu_gather *tlb, unsigned long addr, struct page *t
 {
 	/* Any address does for an empty table; of one that maps something, all must be forgotten.
 	 */
-	if ((table->pg_flags & PG_DROP_WHOLE) && !seeded(BUG_TABLE_FLUSH_SHORT))
+	if (table->pg_flags & PG_DROP_WHOLE)
 		add_range(tlb, ALIGN_DOWN(addr, PMD_SIZE), PMD_SIZE);
 	else
 		add_range(tlb, addr, PAGE_SIZE);

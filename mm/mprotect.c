@@ -6,7 +6,6 @@
  */
 #include "mm/mprotect.h"
 
-#include "kernel/seeded.h"
 #include "mm/lazy_mmu.h"
 #include "mm/mmap_lock.h"
 #include "mm/tlb.h"
@@ -55,8 +54,7 @@ static bool change_whole_table(struct vma *vma, pmd_t *pmd, unsigned long addr)
 			pmd_wrprotect(vma->mm, pmd, addr);
 	} else if (pmd_write(*pmd)) {
 		done = false;
-	} else if (!(pfn_to_page(pmd_pfn(*pmd))->pg_flags & PG_SHARED_BELOW) ||
-		   seeded(BUG_RESTORES_SHARED)) {
+	} else if (!(pfn_to_page(pmd_pfn(*pmd))->pg_flags & PG_SHARED_BELOW)) {
 		pmd_mkwrite(vma->mm, pmd, addr);
 	}
 	pte_unmap_unlock(table, ptl);
@@ -150,13 +148,6 @@ static int change_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, uns
 	ptep = pte_offset_map_lock(pmd, addr, &ptl);
 	state = arch_enter_lazy_mmu_mode();
 	change_entries(vma->mm, ptep, ptep + n, end, rights_of(vma));
-#ifdef CONFIG_BUGS
-	if (seeded(BUG_LEAVE_AFTER_UNLOCK)) {
-		spin_unlock_preemptible(ptl);
-		arch_leave_lazy_mmu_mode(state);
-		return 0;
-	}
-#endif
 	arch_leave_lazy_mmu_mode(state);
 	pte_unmap_unlock(ptep, ptl);
 	return 0;

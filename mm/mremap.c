@@ -8,7 +8,6 @@
 #include "mm/mremap.h"
 
 #include "kernel/errno.h"
-#include "kernel/seeded.h"
 #include "mm/lazy_mmu.h"
 #include "mm/mmap_lock.h"
 #include "mm/pgtable.h"
@@ -33,7 +32,7 @@ struct move {
  */
 static pte_t moved_entry(pte_t pte, pmd_t pmd)
 {
-	if (unlikely(!pmd_write(pmd)) && !seeded(BUG_MOVED_OPEN))
+	if (unlikely(!pmd_write(pmd)))
 		pte = pte_wrprotect(pte);
 	return pte_write(pte) ? pte_mkdirty(pte) : pte;
 }
@@ -50,8 +49,6 @@ static void move_ptes(struct mm *mm, pmd_t pmd, pte_t *ptep, unsigned long addr,
 			continue;
 		set_pte_at(mm, new_addr, new_ptep,
 			   moved_entry(ptep_get_and_clear(mm, addr, ptep), pmd));
-		if (seeded(BUG_RAW_READ) && !pte_none(ptep_get(ptep)))
-			set_pte_at(mm, new_addr, new_ptep, ptep_get(ptep));
 	}
 	flush_tlb_range(mm, start, end);
 	arch_leave_lazy_mmu_mode(state);
@@ -84,8 +81,7 @@ static unsigned long part_end(const struct move *m, unsigned long addr, unsigned
 /* True if the table of @addr maps nothing that does not move. */
 static bool moves_whole(const struct move *m, unsigned long addr)
 {
-	return whole_tables_enabled &&
-	       (is_within(addr, PMD_SIZE, m->floor, m->ceiling) || seeded(BUG_TAKES_NEIGHBOURS));
+	return whole_tables_enabled && is_within(addr, PMD_SIZE, m->floor, m->ceiling);
 }
 
 /* True if each entry keeps its index: then a table goes there by its link. */
@@ -114,7 +110,7 @@ static bool move_by_link(struct mm *mm, pmd_t *pmd, unsigned long addr, pmd_t *n
 		count(CNT_TABLES_MOVED);
 	}
 	spin_unlock(&mm->page_table_lock);
-	if (free && !seeded(BUG_TABLE_MOVE_NO_FLUSH))
+	if (free)
 		flush_tlb_tables(mm, addr, addr + PMD_SIZE);
 	return free;
 }

@@ -3,7 +3,6 @@
  */
 #include "mm/pgtable.h"
 
-#include "kernel/seeded.h"
 #include "kernel/task.h"
 #include "mm/lazy_mmu.h"
 #include "mm/owed.h"
@@ -45,14 +44,6 @@ void kernel_map(unsigned long va, pfn_t p, pgprot_t prot)
 	pmd_t *pmd = pmd_find(&init_mm, va);
 
 	BUG_ON(!pmd || pmd_none(*pmd) || is_lazy_mmu_mode_active());
-#ifdef CONFIG_BUGS
-	if (seeded(BUG_KERNEL_QUEUED)) {
-		current->lazy_mmu += LAZY_DEPTH_ONE;
-		pv_set_pte(pte_offset(*pmd, va), pfn_pte(p, prot));
-		current->lazy_mmu -= LAZY_DEPTH_ONE;
-		return;
-	}
-#endif
 	pv_set_pte(pte_offset(*pmd, va), pfn_pte(p, prot));
 }
 

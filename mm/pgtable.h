@@ -8,7 +8,6 @@
 
 #include "kernel/counters.h"
 #include "kernel/panic.h"
-#include "kernel/seeded.h"
 #include "kernel/thread_safety.h"
 #include "kernel/trace.h"
 #include "mm/mm.h"
@@ -105,15 +104,13 @@ static inline bool pte_has_frame(pte_t pte)
 
 static inline u64 pte_frame_bits(pte_t pte)
 {
-	if (likely(pte_present(pte)) || seeded(BUG_FRAME_KEPT))
+	if (likely(pte_present(pte)))
 		return pte.v & PTE_MFN_MASK;
 	return (pte_protnone(pte) ? ~pte.v : pte.v) & PTE_MFN_MASK;
 }
 
 static inline pte_t frame_pte(u64 frame, u64 flags)
 {
-	if (seeded(BUG_FRAME_KEPT))
-		return (pte_t){flags | frame};
 	return (pte_t){flags | (flags & _PAGE_PRESENT ? frame : ~frame & PTE_MFN_MASK)};
 }
 

@@ -11,7 +11,6 @@
 #include "mm/populate.h"
 
 #include "kernel/errno.h"
-#include "kernel/seeded.h"
 #include "mm/fault.h"
 #include "mm/lazy_mmu.h"
 #include "mm/mmap_lock.h"
@@ -92,12 +91,6 @@ int populate_entries(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned l
 		else
 			set_pte_at(vma->mm, addr, ptep, pte);
 	}
-#ifdef CONFIG_BUGS
-	if (seeded(BUG_RETURN_IN_SECTION) && err) {
-		pte_unmap_unlock(ptep - 1, ptl);
-		return err;
-	}
-#endif
 	arch_leave_lazy_mmu_mode(state);
 	pte_unmap_unlock(ptep - 1, ptl);
 	return err;

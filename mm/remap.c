@@ -3,7 +3,6 @@
  */
 #include "mm/remap.h"
 
-#include "kernel/seeded.h"
 #include "mm/lazy_mmu.h"
 #include "mm/pgtable.h"
 #include "mm/walk.h"
@@ -19,8 +18,6 @@ static int remap_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsi
 	for (; addr != end; ptep++, addr += PAGE_SIZE, frame->v++) {
 		BUG_ON(!pte_none(ptep_get(ptep)));
 		count(CNT_DEVICE_PAGES);
-		if (seeded(BUG_BYPASS))
-			WRITE_ONCE(ptep->v, 0);
 		set_pte_at(vma->mm, addr, ptep,
 			   pte_mkspecial(pfn_pte(*frame, vm_page_prot(vma->flags))));
 	}

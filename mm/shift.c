@@ -4,7 +4,6 @@
  */
 #include "mm/shift.h"
 
-#include "kernel/seeded.h"
 #include "kernel/string.h"
 #include "mm/lazy_mmu.h"
 #include "mm/mmap_lock.h"
@@ -185,7 +184,7 @@ static struct page *make_plain(pmd_t link)
 	struct page *table = pfn_to_page(pmd_pfn(link));
 
 	table_make_plain(table);
-	if (!pmd_write(link) && !seeded(BUG_MOVED_OPEN))
+	if (!pmd_write(link))
 		protect_entries(table);
 	return table;
 }
@@ -205,8 +204,7 @@ static void unlink_tables(struct shift *s, pmd_t link[])
 	}
 	table_changes_commit(&changes);
 	spin_unlock(&s->mm->page_table_lock);
-	if (!seeded(BUG_TAKEN_NO_FLUSH))
-		flush_tlb_tables(s->mm, start, block_of(s->table[s->n - 1].addr) + PMD_SIZE);
+	flush_tlb_tables(s->mm, start, block_of(s->table[s->n - 1].addr) + PMD_SIZE);
 }
 
 static void move_collected(struct shift *s)

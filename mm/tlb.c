@@ -16,7 +16,6 @@
 #include "kernel/cpu.h"
 #include "kernel/interrupt.h"
 #include "kernel/panic.h"
-#include "kernel/seeded.h"
 #include "kernel/trace.h"
 #include "mm/asid.h"
 #include "mm/lazy_mmu.h"
@@ -291,22 +290,14 @@ void tlb_flush_by_call(struct tlb_flush *f)
 	unsigned long flags;
 	cpumask_t cpus;
 
-	if (seeded(BUG_CPUS_TOO_EARLY)) {
-		tlb_cpus_concerned(f, &cpus);
-		for (unsigned i = 0; i < 20; i++)
-			cpu_relax();
-	}
 	f->generation = tlb_new_generation(f->mm);
 	flags = local_irq_save();
 	flush_on_this_cpu(f);
 	local_irq_restore(flags);
-	if (!seeded(BUG_CPUS_TOO_EARLY))
-		tlb_cpus_concerned(f, &cpus);
+	tlb_cpus_concerned(f, &cpus);
 	cpus.bits[smp_processor_id() / 64] &= ~BIT(smp_processor_id() % 64);
 	if (cpumask_weight(&cpus)) {
 		count(CNT_SHOOTDOWNS);
-		if (seeded(BUG_FLUSH_ONLY_HERE))
-			return;
 		smp_call_mask(&cpus, flush_on_this_cpu, f);
 	}
 	assert_followed(f);

@@ -3,7 +3,6 @@
  */
 #include "mm/whole_table.h"
 
-#include "kernel/seeded.h"
 #include "mm/lazy_mmu.h"
 #include "mm/mmap_lock.h"
 #include "mm/mprotect.h"
@@ -60,8 +59,7 @@ void pmd_wrprotect(struct mm *mm, pmd_t *pmd, unsigned long addr)
 	set_pmd(mm, pmd, addr, pmd->v & ~_PAGE_RW);
 	preempt_point();
 	addr &= ~(PMD_SIZE - 1);
-	if (!seeded(BUG_PROTECT_NO_FLUSH))
-		flush_tlb_tables(mm, addr, addr + PMD_SIZE);
+	flush_tlb_tables(mm, addr, addr + PMD_SIZE);
 }
 
 void pmd_mkwrite(struct mm *mm, pmd_t *pmd, unsigned long addr)
@@ -114,7 +112,7 @@ static void protect_shared(struct mm *mm, const struct vma *vma, pte_t *ptep, un
 
 		if (!pte_present(pte) || !pte_write(pte))
 			continue;
-		if (!writable || (!may_write_in_place(vma, pte) && !seeded(BUG_SHARED_STAYS_OPEN)))
+		if (!writable || !may_write_in_place(vma, pte))
 			add(mm, &run, ptep, addr, pte_wrprotect(pte));
 	}
 	commit(mm, &run);

@@ -6,7 +6,6 @@
  */
 #include "mm/zap.h"
 
-#include "kernel/seeded.h"
 #include "mm/lazy_mmu.h"
 #include "mm/mmap_lock.h"
 #include "mm/tables.h"
@@ -67,24 +66,14 @@ static int zap_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsign
 		if (pte_none(pte))
 			continue;
 		pte = ptep_get_and_clear(vma->mm, addr, ptep);
-#ifdef CONFIG_BUGS
-		if (seeded(BUG_UNLOCK_IN_SECTION) && pte_index(addr) % 16 == 15) {
-			pte_unmap_unlock(ptep, ptl);
-			preempt_point();
-			spin_lock_preemptible(ptl, 0);
-		}
-#endif
 		if (pte_special(pte))
 			tlb_remove_special(tlb, addr);
 		else
 			tlb_remove_page(tlb, addr, pte);
 	}
-	if (seeded(BUG_FREE_BEFORE_FLUSH))
-		tlb_free_pages(tlb);
 	tlb_flush_mmu(tlb);
 	arch_leave_lazy_mmu_mode(state);
-	if (!seeded(BUG_NO_HARVEST))
-		tlb_harvest(tlb, table);
+	tlb_harvest(tlb, table);
 	pte_unmap_unlock(table, ptl);
 	tlb_free_pages(tlb);
 	return 0;

@@ -7,7 +7,6 @@
  * visible the generation is raised, the vCPUs are looked at again (mm/tlb.h), and those that came
  * meanwhile are flushed too.
  */
-#include "kernel/seeded.h"
 #include "mm/owed.h"
 #include "mm/tlb.h"
 #include "pv/xen/xen.h"
@@ -29,7 +28,7 @@ static void assert_covers(const struct mmuext_op *op, const struct tlb_flush *f)
 static struct mmuext_op flush_op(const struct tlb_flush *f, const cpumask_t *cpus)
 {
 	bool here = cpumask_test(cpus, smp_processor_id());
-	bool others = cpumask_weight(cpus) > here && !seeded(BUG_FLUSH_ONLY_HERE);
+	bool others = cpumask_weight(cpus) > here;
 	struct mmuext_op op = {0};
 
 	if (is_one_page(f)) {
