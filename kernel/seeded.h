@@ -20,18 +20,7 @@
 /* clang-format off */
 /*        id                     name                     backends                      suites                       provenance */
 #define SEEDED_BUGS(X)                                                                              \
-	X(FLUSH_OTHER_CPU,       "flush-other-cpu",       "deferred shadow xen",        "preempt-everywhere,switch", "the queue is chosen, the task migrates, the queue is issued")                    \
-	X(FLUSH_BEFORE_UPDATES,  "flush-before-updates",  "deferred shadow",            "stare",                     "the TLB is flushed, then the updates are made")                                  \
-	X(LOSES_DIRTY,           "loses-dirty",           "deferred shadow xen",        "lazy_mmu,zap",              "a plain store where A and D must be kept")                                       \
-	X(RESULT_IGNORED,        "result-ignored",        "deferred shadow xen",        "batch",                     "a refused update is taken for a done one")                                       \
-	X(LAST_UPDATE_LOST,      "last-update-lost",      "deferred shadow xen",        "batch",                     "a capacity that is off by one")                                                  \
-	X(COALESCE_OLDER,        "coalesce-older",        "deferred shadow xen",        "batch",                     "of two writes to one entry the older one wins")                                  \
-	X(USER_L4_FORGOTTEN,     "user-l4-forgotten",     "xen",                        "usertable",                 "Xen PV: the L4 table of user mode does not follow")                              \
-	X(NOBODY_WAITS,          "nobody-waits",          "native deferred shadow",     "zap,mix",                   "a shootdown is sent and not waited for")                                         \
-	X(SITE_UNPATCHED,        "site-unpatched",        "native deferred shadow xen", "pv",                        "a call site is left as it was built")                                            \
-	X(SHADOW_NOT_SYNCED,     "shadow-not-synced",     "shadow",                     "fault,zap",                 "VMI: the queue changes the guest's tables and not the shadow")                   \
-	X(CALL_PER_UPDATE,       "call-per-update",       "deferred shadow xen",        "batch",                     "cost: each update is issued alone")                                              \
-	X(FLUSH_PER_PTE,         "flush-per-pte",         "native deferred shadow xen", "lazy_mmu",                  "cost: a section does not gather its invalidations")
+	X(NOBODY_WAITS,          "nobody-waits",          "native deferred shadow",     "zap,mix",                   "a shootdown is sent and not waited for")
 /* clang-format on */
 
 enum seeded_bug {

@@ -13,7 +13,6 @@
 #include "kernel/panic.h"
 #include "kernel/preempt.h"
 #include "kernel/printk.h"
-#include "kernel/seeded.h"
 #include "kernel/trace.h"
 #include "mm/addr.h"
 #include "mm/tlb.h"
@@ -50,8 +49,6 @@ struct batch_table *batch_take_table(struct batch *b, const pte_t *ptep)
 /* One update that does what @old and then the new one would have done. */
 static void coalesce(struct pt_update *old, u64 val, enum pt_command cmd)
 {
-	if (seeded(BUG_COALESCE_OLDER))
-		return;
 	if (cmd == PT_PRESERVE_AD)
 		val |= old->val & _PAGE_AD; /* what the older write would have left to preserve */
 	else
@@ -65,8 +62,6 @@ void batch_put_slowly(struct batch *b, struct batch_table *t, const pte_t *ptep,
 {
 	struct pt_update *u;
 
-	if (seeded(BUG_CALL_PER_UPDATE))
-		batch_flush();
 	u = batch_find_update(b, t, ptep);
 	if (u) {
 		coalesce(u, val, cmd);
@@ -107,7 +102,7 @@ void batch_owe_flush(const struct tlb_flush *f)
 
 	preempt_disable();
 	b = this_cpu_ptr(this_batch);
-	if (b->flush.mm && (b->flush.mm != f->mm || seeded(BUG_FLUSH_PER_PTE)))
+	if (b->flush.mm && b->flush.mm != f->mm)
 		batch_flush();
 	if (!b->flush.mm) {
 		b->flush = *f;
@@ -136,14 +131,8 @@ void batch_flush(void)
 {
 	struct batch *b;
 
-	if (seeded(BUG_FLUSH_OTHER_CPU)) {
-		b = this_cpu_ptr(this_batch);
-		preempt_point();
-		preempt_disable();
-	} else {
-		preempt_disable();
-		b = this_cpu_ptr(this_batch);
-	}
+	preempt_disable();
+	b = this_cpu_ptr(this_batch);
 	ASSERT(b == this_cpu_ptr(this_batch));
 	if (!is_empty(b)) {
 		count(CNT_BATCHES);
@@ -151,8 +140,6 @@ void batch_flush(void)
 		if (b->flush.mm)
 			trace(TRACE_FLUSH, b->flush.mm, b->flush.start, b->flush.end);
 		per_cpu(batch_histogram, smp_processor_id())[batch_size(b)]++;
-		if (seeded(BUG_LAST_UPDATE_LOST) && b->n == BATCH_CAPACITY)
-			b->n--;
 		pv_issue(b);
 		b->n = 0;
 		b->flush.mm = NULL;
@@ -186,8 +173,6 @@ void batch_check_applied(const struct pt_update *u, unsigned n, long err, unsign
 	unsigned failed = min(done, n - 1);
 
 	if (likely(!err && done == n))
-		return;
-	if (seeded(BUG_RESULT_IGNORED))
 		return;
 	if (!batch_refusal.expected)
 		refused(&u[failed], err, failed, n, callers[each ? failed : 0]);

@@ -15,7 +15,6 @@
 #include "kernel/percpu.h"
 #include "kernel/panic.h"
 #include "kernel/preempt.h"
-#include "kernel/seeded.h"
 #include "mm/addr.h"
 #include "mm/tlb_types.h"
 #include "pv/pv_ops.h"
@@ -120,8 +119,7 @@ void batch_put_slowly(struct batch *b, struct batch_table *t, const pte_t *ptep,
 static __always_inline void batch_put(struct batch *b, struct batch_table *t, const pte_t *ptep,
 				      u64 val, enum pt_command cmd, unsigned long caller)
 {
-	if (unlikely(b->n == BATCH_CAPACITY || batch_find_update(b, t, ptep) ||
-		     seeded(BUG_CALL_PER_UPDATE)))
+	if (unlikely(b->n == BATCH_CAPACITY || batch_find_update(b, t, ptep)))
 		batch_put_slowly(b, t, ptep, val, cmd, caller);
 	else
 		batch_append(b, t, ptep, val, cmd, caller);

@@ -12,7 +12,6 @@
  */
 #include "kernel/panic.h"
 #include "kernel/printk.h"
-#include "kernel/seeded.h"
 #include "kernel/string.h"
 #include "pv/native.h"
 #include "pv/soft/soft.h"
@@ -132,8 +131,7 @@ void pv_patch_all(void)
 
 	text_writable(true);
 	for (const struct pv_site *s = __pv_sites_start; s < __pv_sites_end; s++)
-		if (!seeded(BUG_SITE_UNPATCHED) || s != __pv_sites_start + 7)
-			patch_site(s);
+		patch_site(s);
 	text_writable(false);
 	pr_info("pv: backend %s, %lu call sites patched\n", pv_ops.name,
 		__pv_sites_end - __pv_sites_start);

@@ -14,7 +14,6 @@
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/rng.h"
-#include "kernel/seeded.h"
 #include "kernel/trace.h"
 #include "mm/lazy_mmu.h"
 #include "mm/mm.h"
@@ -66,7 +65,7 @@ static unsigned change_entries(const struct pt_update *u, unsigned from, unsigne
 	for (; from < to; from++) {
 		struct soft_change c = {.maddr = u[from].ptr & ~7UL, .val = u[from].val};
 
-		c.keep_ad = (u[from].ptr & PT_PRESERVE_AD) && !seeded(BUG_LOSES_DIRTY);
+		c.keep_ad = u[from].ptr & PT_PRESERVE_AD;
 		*why = refusal_is_due() ? "as was asked for" : soft_change_entry(&c);
 		if (*why)
 			break;
@@ -103,15 +102,12 @@ static void soft_issue(struct batch *b)
 	unsigned done = 0;
 	u64 old;
 
-	if (seeded(BUG_FLUSH_BEFORE_UPDATES))
-		batch_pay_flush(b);
 	if (b->n) {
 		long err = mmu_update(b->update, b->n, &done, &old);
 
 		batch_check_applied(b->update, b->n, err, done, b->caller, true);
 	}
-	if (!seeded(BUG_FLUSH_BEFORE_UPDATES))
-		batch_pay_flush(b);
+	batch_pay_flush(b);
 }
 
 /* One update at once; what the entry held. */

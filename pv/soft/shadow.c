@@ -24,7 +24,6 @@
 #include "kernel/irqflags.h"
 #include "kernel/printk.h"
 #include "kernel/ptregs.h"
-#include "kernel/seeded.h"
 #include "kernel/string.h"
 #include "kernel/traps.h"
 #include "mm/mm.h"
@@ -67,7 +66,7 @@ static void shadow_entry_changed(u64 table, unsigned index, u64 val) __no_thread
 {
 	const struct soft_frame *f = &soft_frames[table];
 
-	if (f->shadow && !seeded(BUG_SHADOW_NOT_SYNCED))
+	if (f->shadow)
 		WRITE_ONCE(soft_table(f->shadow)[index], f->level == 1 ? derive(val) : 0);
 }
 

@@ -9,7 +9,6 @@
 #include "kernel/backtrace.h"
 #include "kernel/panic.h"
 #include "kernel/preempt.h"
-#include "kernel/seeded.h"
 #include "mm/addr.h"
 #include "mm/lazy_mmu.h"
 #include "mm/page.h"
@@ -126,15 +125,10 @@ static void xen_set_pte(pte_t *ptep, pte_t pte)
 	update(ptep, &pte, 1, PT_NORMAL);
 }
 
-static enum pt_command preserve_ad(void)
-{
-	return seeded(BUG_LOSES_DIRTY) ? PT_NORMAL : PT_PRESERVE_AD;
-}
-
 /* A user entry's G bit is Xen's own, and may be given back. */
 static void xen_modify_ptes(pte_t *ptep, const pte_t *new, unsigned n)
 {
-	update(ptep, new, n, preserve_ad());
+	update(ptep, new, n, PT_PRESERVE_AD);
 }
 
 /* See soft_ptep_get_and_clear(): A and D bits that the CPU still sets are harvested after the
@@ -143,7 +137,7 @@ static pte_t xen_ptep_get_and_clear(pte_t *ptep)
 {
 	pte_t old = *(volatile pte_t *)ptep;
 
-	update(ptep, &(pte_t){0}, 1, preserve_ad());
+	update(ptep, &(pte_t){0}, 1, PT_PRESERVE_AD);
 	if (!is_lazy_mmu_mode_active())
 		old.v |= *(volatile u64 *)ptep & _PAGE_AD;
 	return old;
@@ -179,7 +173,7 @@ static void xen_set_tables(const struct table_change *change, unsigned n)
 		u64 *entry = change[i].entry, val = change[i].val;
 
 		u[used++] = (struct mmu_update){.ptr = maddr_of(entry), .val = val};
-		if (has_user_twin(entry) && !seeded(BUG_USER_L4_FORGOTTEN))
+		if (has_user_twin(entry))
 			u[used++] =
 				(struct mmu_update){.ptr = maddr_of(user_twin(entry)), .val = val};
 	}
