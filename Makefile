@@ -1,7 +1,6 @@
 # Pteron's build. `make help` tells the targets; `./pteron` sets up the machine and drives this.
 #
-# DEBUG=1 (the default) builds the assertions and checks in, DEBUG=0 leaves them out. BUGS=1 builds the
-# seeded bugs in (kernel/seeded.h).
+# DEBUG=1 (the default) builds the assertions and checks in, DEBUG=0 leaves them out.
 
 CROSS_COMPILE ?=
 ifeq ($(origin CC),default)
@@ -11,12 +10,11 @@ LD := $(CROSS_COMPILE)ld
 NM := $(CROSS_COMPILE)nm
 NASM ?= nasm
 DEBUG ?= 1
-BUGS ?= 0
 
 # V=1 shows every command.
 Q := $(if $(V),,@)
 
-BUILD ?= build/$(notdir $(CC))-$(if $(filter 1,$(DEBUG)),debug,release)$(if $(filter 1,$(BUGS)),-bugs)
+BUILD ?= build/$(notdir $(CC))-$(if $(filter 1,$(DEBUG)),debug,release)
 IMAGE := $(BUILD)/pteron.elf
 INITRD := $(BUILD)/initrd.cpio
 
@@ -27,7 +25,7 @@ WARNINGS := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes \
 CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone \
 	-mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing \
 	-fno-asynchronous-unwind-tables -fno-common -fcf-protection=none \
-	-fno-optimize-sibling-calls -I. $(XEN_API) $(WARNINGS) $(if $(filter 1,$(DEBUG)),-DCONFIG_DEBUG) $(if $(filter 1,$(BUGS)),-DCONFIG_BUGS)
+	-fno-optimize-sibling-calls -I. $(XEN_API) $(WARNINGS) $(if $(filter 1,$(DEBUG)),-DCONFIG_DEBUG)
 NASMFLAGS := -f elf64 -g -F dwarf
 LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments
 

@@ -5,7 +5,6 @@
 
 #include "kernel/cpumask.h"
 #include "kernel/printk.h"
-#include "kernel/seeded.h"
 #include "kernel/string.h"
 
 struct boot_params boot_params = {
@@ -209,7 +208,6 @@ static const struct param {
 	{"replay", "arguments of ./pteron run, quoted as in a URL", set_replay},
 	{"refuse", "n: the software hypervisor refuses the nth update of the suites", set_refuse},
 	{"panic", "the name of a rule to break", set_panic},
-	{"bug", "the name of a seeded bug, in a build with BUGS=1", seeded_select},
 	{"init",
 	 "a program of the boot module and its arguments, + between them, quoted as in a URL",
 	 set_init},

@@ -10,7 +10,6 @@
 #include "kernel/irqflags.h"
 #include "kernel/panic.h"
 #include "kernel/preempt.h"
-#include "kernel/seeded.h"
 #include "kernel/spinlock.h"
 
 #define CALLER_HALTED 0x80000000u
@@ -70,15 +69,12 @@ void smp_call_mask(const cpumask_t *mask, void (*fn)(void *arg), void *arg)
 	n = cpumask_weight(&todo);
 	if (!n)
 		return;
-	if (seeded(BUG_NOBODY_WAITS))
-		wait_for_answers(c);
 	ASSERT(!c->pending);
 	*c = (struct call){fn, arg, n};
 	for_each_cpu_in(cpu, &todo)
 		if (post(cpu, self))
 			pv_send_ipi(cpu, VECTOR_CALL);
-	if (!seeded(BUG_NOBODY_WAITS))
-		wait_for_answers(c);
+	wait_for_answers(c);
 }
 
 static void answer(unsigned caller)

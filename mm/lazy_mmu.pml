@@ -31,7 +31,7 @@
  *	-DCONFIG_FAULT     two tasks touch a page, then one write-protects it; a third zaps
  *	-DCONFIG_TLB       one task touches, one write-protects and zaps; TLBs load at any time
  *
- * The seeded bugs of kernel/seeded.h that the model can have, and where each shows. -DBUG_NAME puts
+ * The seeded bugs of tests/bugs that the model can have, and where each shows. -DBUG_NAME puts
  * one in.
  *
  *	reenter-on-enter      CPU_MODE

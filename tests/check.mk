@@ -46,7 +46,7 @@ format: ## format all C files
 # The pure parts, on the host, under sanitizers. Built like any program, with the C library.
 HOST_CFLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-builtin \
 	-Wno-macro-redefined -Itests/host/shim -I. -Wall -Wextra -Werror -DCONFIG_DEBUG
-HOST_SRC := $(wildcard tests/host/*.c) mm/vma.c kernel/cpio.c boot/boot_info.c boot/cmdline.c kernel/seeded.c kernel/timeout_heap.c kernel/clock_measure.c kernel/clock_cpuid.c drivers/rtc.c tests/unit/vma.c tests/unit/timeout_heap.c tests/unit/clock_rate.c
+HOST_SRC := $(wildcard tests/host/*.c) mm/vma.c kernel/cpio.c boot/boot_info.c boot/cmdline.c kernel/timeout_heap.c kernel/clock_measure.c kernel/clock_cpuid.c drivers/rtc.c tests/unit/vma.c tests/unit/timeout_heap.c tests/unit/clock_rate.c
 
 build/host/unit: $(HOST_SRC) $(wildcard boot/*.h kernel/*.h mm/*.h tests/host/shim/*/*.h) Makefile tests/check.mk
 	@mkdir -p $(@D)

@@ -40,8 +40,7 @@ class Build:
     """One configuration of the kernel."""
     cc: str = "gcc"
     debug: bool = True
-    bugs: bool = False  # with the seeded bugs of kernel/seeded.h
-    root: Path = ROOT   # of the sources
+    root: Path = ROOT  # of the sources
 
     @property
     def kind(self) -> str:
@@ -49,7 +48,7 @@ class Build:
 
     @property
     def directory(self) -> Path:
-        return self.root / "build" / f"{self.cc}-{self.kind}{'-bugs' if self.bugs else ''}"
+        return self.root / "build" / f"{self.cc}-{self.kind}"
 
     @property
     def image(self) -> Path:
@@ -79,8 +78,7 @@ class Build:
         env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "CC")}
         with locked(self.lock):
             done = subprocess.run(
-                ["make", f"-j{os.cpu_count()}", f"CC={self.cc}", f"DEBUG={int(self.debug)}",
-                 f"BUGS={int(self.bugs)}", target],
+                ["make", f"-j{os.cpu_count()}", f"CC={self.cc}", f"DEBUG={int(self.debug)}", target],
                 cwd=self.root, env=env, capture_output=True, text=True, check=False)
             if done.returncode == 0:
                 self._keep(done.stdout + done.stderr)

@@ -82,28 +82,12 @@ def stress_suites() -> str:
     return _names(s for s in suites() if s.folder == "stress" and not _is_stepping(s))
 
 
-class Bug(NamedTuple):
-    """A seeded bug: where it can be seen, by what, and whose it was."""
-    name: str
-    backends: tuple[str, ...]
-    suites: str
-    provenance: str
-    link: str = ""
-    edits: tuple[bug_files.Edit, ...] = ()  # none: it is in kernel/seeded.h, and boots by bug=NAME
-
-
-_BUG = re.compile(r'X\(\w+,\s*"([\w-]+)",\s*"([\w ]+)",\s*"([\w,-]+)",\s*"([^"]*)"\)')
-
-
-def compiled_bugs() -> list[Bug]:
-    """The table of kernel/seeded.h."""
-    text = (ROOT / "kernel/seeded.h").read_text()
-    return [Bug(name, tuple(backends.split()), suites, what) for name, backends, suites, what in _BUG.findall(text)]
+Bug = bug_files.BugFile
 
 
 def bugs() -> list[Bug]:
-    """All seeded bugs: the table of kernel/seeded.h, then the files of tests/bugs."""
-    return compiled_bugs() + [Bug(*file) for file in bug_files.read_all(BUG_FILES)]
+    """All seeded bugs: the files of tests/bugs."""
+    return bug_files.read_all(BUG_FILES)
 
 
 def bug(name: str) -> Bug | None:

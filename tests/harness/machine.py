@@ -49,7 +49,7 @@ class Config:
     tables: str = "on"
     shuffle: bool = False
     append: str = ""
-    bug: str = ""  # a seeded one; needs the build that tree.build_of() gives
+    bug: str = ""  # the seeded one that the build has; tree.build_of() gives it
     initrd: Path | None = None  # instead of the one that was built
     program: tuple[str, ...] = ()  # of the initrd, and its arguments: runs instead of the suites
     patience: int = PATIENCE
@@ -107,8 +107,6 @@ class Config:
             words.append(f"rounds={self.rounds}")
         if self.append:
             words.append(self.append)
-        if self.bug and self.build.bugs:
-            words.append(f"bug={self.bug}")
         if self.program:
             words.append(program.word(self.program))
         # A word cannot hold a space: the kernel decodes what is quoted as in a URL.

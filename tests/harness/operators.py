@@ -1,7 +1,7 @@
 """./pteron operators: mutants of the core that no author chose, one small change each.
 
 The sources are formatted by clang-format, so a scan for statements is enough, no C parser. What only
-checks, reports, counts or records is left alone, and so are the seeded bugs."""
+checks, reports, counts or records is left alone."""
 
 import re
 from collections import Counter
@@ -13,12 +13,12 @@ from .catalogue import ROOT
 
 # What only says what happened, or checks, has no behaviour of its own to change.
 _REPORTERS = {"kernel/backtrace.c", "kernel/counters.c", "kernel/counters.h", "kernel/ksyms.h", "kernel/lockdep.c", "kernel/panic.c",
-              "kernel/printk.c", "kernel/seeded.c", "kernel/trace.c", "kernel/vsnprintf.c", "mm/audit.c", "pv/xen/console.c",
+              "kernel/printk.c", "kernel/trace.c", "kernel/vsnprintf.c", "mm/audit.c", "pv/xen/console.c",
               "pv/xen/witness.c"}
 _FOLDERS = ["mm", "kernel", "pv", "pv/soft", "pv/xen", "boot"]
 
 _COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\])*"', re.S)
-_DIRECTIVE = re.compile(r"^#ifdef CONFIG_BUGS\n.*?^#endif$|^#[^\n]*|\\$", re.S | re.M)
+_DIRECTIVE = re.compile(r"^#[^\n]*|\\$", re.M)
 # No head is longer; without a bound a list of macro calls takes minutes.
 _FUNCTION = re.compile(r"^(?P<indent>\t?)(?P<head>(?:\w[^;{}()]{0,120}?)?\b(?P<name>[\w#]+)\((?:(?!\n\n)[^;{}]){0,400}?\)(?:(?!\n\n)[^;{}]){0,120}?)[ \t\\]*\n"
                        r"(?P=indent)\{", re.M)
@@ -125,12 +125,9 @@ class _Scanner:
 
     def control(self, m: re.Match[str]) -> int:
         head = _Span(m.end(), _closing(self.text, m.end() - 1) - 1, 0, m[1])
-        known = len(self.spans)
         self.spans.append(head)
         self.blocks += 1  # a body without braces is a block of its own
         end = self.statement(head.end + 1, self.blocks)
-        if re.match(r"seeded\([^|]*$", self.text[head.start:head.end]):
-            del self.spans[known:]  # a seeded bug and what belongs to it
         while m := re.compile(r"\s*else\b").match(self.text, end):
             self.blocks += 1
             end = self.statement(m.start(), self.blocks)
@@ -181,7 +178,7 @@ def _conditions(text: str, span: _Span, is_bool: bool) -> Iterator[tuple[int, in
 def _negate(f: _Function) -> Iterator[tuple[int, int, str]]:
     for span in f.spans:
         for start, end in _conditions(f.text, span, f.is_bool):
-            if start < end and not re.search(r"seeded\(|^(?:true|false)$", f.text[start:end]):
+            if start < end and not re.fullmatch(r"true|false", f.text[start:end]):
                 yield start, end, f"!({f.source[start:end]})"
 
 

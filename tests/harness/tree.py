@@ -1,4 +1,4 @@
-"""Copies of the source tree that are changed and built: for the operators, and for seeded bugs that are edits.
+"""Copies of the source tree that are changed and built: for the operators, and for seeded bugs.
 
 A copy takes over the objects of the tree's own build with their times, so that make compiles only what the
 change touches."""
@@ -90,7 +90,7 @@ def _digest(edits: tuple[bug_files.Edit, ...]) -> str:
 
 @dataclass(frozen=True)
 class EditedBuild(Build):
-    """The kernel with a seeded bug that is edits, in a copy of the tree; only make() it through here. The image
+    """The kernel with a seeded bug, in a copy of the tree; only make() it through here. The image
     stays until tree or bug change, the objects do not: they are most of the room."""
     bug: str = ""
     edits: tuple[bug_files.Edit, ...] = ()
@@ -116,7 +116,7 @@ class EditedBuild(Build):
 
 
 def build_of(bug: catalogue.Bug | None, cc: str = "gcc", debug: bool = True) -> Build:
-    """The build that can have @bug; None: the ordinary one."""
-    if bug and bug.edits:
+    """The build that has @bug; None: the ordinary one."""
+    if bug:
         return EditedBuild(cc=cc, debug=debug, root=ROOT / "build/bugs" / bug.name, bug=bug.name, edits=bug.edits)
-    return Build(cc=cc, debug=debug, bugs=bool(bug))
+    return Build(cc=cc, debug=debug)

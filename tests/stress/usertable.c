@@ -2,7 +2,7 @@
  * Suite `usertable`: new slots of the top-level table, made by faults from user mode.
  *
  * Oracle: tests/user/usertable.c's in ring 3, and those of stress.h. On Xen user mode has an L4
- * table of its own, which must follow the kernel's at once: seeded bug 25.
+ * table of its own, which must follow the kernel's at once: seeded bug user-l4-forgotten.
  */
 #include "tests/stress/stress.h"
 
