@@ -17,8 +17,8 @@ from .ktap import Output, decode
 from .machine import Config, drop_scratch, make_scratch, qemu_command
 
 # config.patience: seconds without a line of output after which a run counts as hung. The stress programs
-# say how far they are after each twentieth of their work, and unit suites take a second or two; the
-# default only has to be far above what a loaded host can delay that.
+# say how far they are after each twentieth of their work, and unit suites take a second or two. The time in
+# which the host had no CPU for QEMU does not count.
 NMI_PATIENCE = 10
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # What the kernel leaves in the exit device (drivers/shutdown.c), as QEMU's status.
@@ -80,20 +80,41 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _starved(pid: int) -> float:
+    """Seconds that a thread of process @pid was ready to run and had no CPU: the most of any. 0 where the kernel does
+    not tell (proc(5), schedstat)."""
+    delays = [0]
+    for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        try:
+            delays.append(int(thread.read_text().split()[1]))
+        except (OSError, ValueError, IndexError):
+            continue  # it has ended
+    return max(delays) / 1e9
+
+
 class _Lines:
     """Lines of a pipe, with a limit on how long to wait for bytes."""
 
-    def __init__(self, pipe, returns: int = 1):
+    def __init__(self, pipe, returns: int = 1, starved: Callable[[], float] = lambda: 0.0):
         self.fd = pipe.fileno()
+        self.starved = starved
         self.returns = returns
         self.buffer = b""
         self.selector = selectors.DefaultSelector()
         self.selector.register(pipe, selectors.EVENT_READ)
 
+    def _wait(self, patience: float) -> None:
+        """Until there are bytes; what the writer was starved meanwhile is added to @patience."""
+        known = self.starved()
+        while not self.selector.select(patience):
+            now = self.starved()
+            patience, known = now - known, now
+            if patience < 0.5:
+                raise TimeoutError
+
     def read(self, patience: float) -> list[str] | None:
         """Complete lines that came; None at the end; TimeoutError when no byte came in time."""
-        if not self.selector.select(patience):
-            raise TimeoutError
+        self._wait(patience)
         data = os.read(self.fd, 65536)
         if not data:
             rest, self.buffer = self.buffer, b""
@@ -184,7 +205,8 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
         with subprocess.Popen(qemu_command(config, scratch), stdout=subprocess.PIPE,
                               stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
                               preexec_fn=_die_with_parent) as qemu:
-            lines = _Lines(qemu.stdout, 3 if config.on == "xl" else 1)  # there Linux's terminal adds some
+            returns = 3 if config.on == "xl" else 1  # there Linux's terminal adds some
+            lines = _Lines(qemu.stdout, returns, lambda: _starved(qemu.pid))
             state = ""
             try:
                 ended = _follow(lines, take, patience or config.patience)
