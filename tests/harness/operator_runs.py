@@ -5,6 +5,7 @@ Every run is deterministic: a survivor survives again. Mutants that no run can t
 stand in tests/operators-equivalent.txt, each with the reason; of some the compiler itself makes the same code."""
 
 import json
+import os
 import random
 import re
 import threading
@@ -27,8 +28,8 @@ from .tree import Tree
 EQUIVALENTS = ROOT / "tests/operators-equivalent.txt"
 SHIFT = 4
 ROUNDS = 4
-# Seconds: of silence, and of a whole run. A stage takes some ten, on a loaded host a few times that,
-# and a host that is slow must not kill a mutant.
+# Seconds: of silence, and of a whole run. A stage takes some ten, on a loaded host a few times that, and a host that
+# is slow must not kill a mutant: silence counts only while QEMU has a CPU (runner.py), and _limit() follows the load.
 PATIENCE = 40
 LIMIT = 240
 OUTCOMES = ["killed", "refused", "same code", "equivalent", "survived"]
@@ -48,11 +49,23 @@ class Stage:
     rounds: int | None = None
     on: str = "qemu"
     boot: str = "pvh"
+    append: str = ""
 
     def config(self, build: Build) -> Config:
         suites = [s.name for s in catalogue.suites() if s.default and s.folder == self.folder]
         return Config(build=build, on=self.on, backend=self.backend, cpus=self.cpus, mem=128, suite=",".join(suites),
-                      rounds=self.rounds, icount=SHIFT, boot=self.boot)
+                      rounds=self.rounds, icount=SHIFT, boot=self.boot, append=self.append)
+
+
+@dataclass(frozen=True)
+class Answers(Stage):
+    """A program that compares each answer of a call with Linux's, and ends with status 0 if all are the same."""
+
+    def config(self, build: Build) -> Config:
+        programs = Build()
+        programs.make("musl")
+        return Config(build=build, backend=self.backend, cpus=self.cpus, icount=SHIFT, initrd=programs.musl.with_name("musl.cpio"),
+                      program=(f"/bin/{self.folder}",))
 
 
 UNIT = Stage("unit", "deferred", 2, "unit")
@@ -62,16 +75,18 @@ SHADOW = [Stage("unit on shadow", "shadow", 2, "unit"), Stage("stress on shadow"
 XEN = [Stage("unit on Xen", "xen", 2, "unit", on="xen"), Stage("stress on Xen", "xen", 4, "stress", ROUNDS, on="xen")]
 PTWR = [Stage("unit on ptwr", "ptwr", 2, "unit", on="xen"), Stage("stress on ptwr", "ptwr", 4, "stress", ROUNDS, on="xen")]
 GRUB = Stage("unit by GRUB", "native", 2, "unit", boot="bios")
+OLD_CPU = Stage("stress on an old CPU", "native", 4, "stress", ROUNDS, append="disable=fsgsbase,smap,pcid")
+ANSWERS = [Answers(f"answers of {calls}", "deferred", 2, f"answers_{calls}") for calls in ("mm", "process")]
 
 # By how a file's path begins, the first that fits: the stages that run its code.
 PLANS = [("pv/xen/ptwr", PTWR),
          ("pv/xen/", XEN),
          ("pv/soft/shadow", SHADOW),
          ("pv/soft/", [UNIT, STRESS, *SHADOW]),
-         ("pv/native", NATIVE),
+         ("pv/native", [*NATIVE, OLD_CPU]),
          ("boot/multiboot2", [GRUB]),
          ("boot/", [NATIVE[0], GRUB]),
-         ("", [UNIT, STRESS, *NATIVE, SHADOW[0], XEN[0]])]
+         ("", [UNIT, STRESS, *ANSWERS, *NATIVE, SHADOW[0], XEN[0]])]
 
 
 def plan(file: str) -> list[Stage]:
@@ -101,8 +116,13 @@ class _Noticed(Exception):
     """A suite has failed: what the others say costs only time."""
 
 
+def _limit() -> float:
+    """Seconds for a whole run, on this host as it is now."""
+    return LIMIT * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def _run(stage: Stage, build: Build) -> Result:
-    config, end, output = stage.config(build), time.monotonic() + LIMIT, Output()
+    config, end, output = stage.config(build), time.monotonic() + _limit(), Output()
 
     def look(line: str, so_far: Output) -> None:
         nonlocal output

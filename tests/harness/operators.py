@@ -13,8 +13,8 @@ from .catalogue import ROOT
 
 # What only says what happened, or checks, has no behaviour of its own to change.
 _REPORTERS = {"kernel/backtrace.c", "kernel/counters.c", "kernel/counters.h", "kernel/ksyms.h", "kernel/lockdep.c", "kernel/panic.c",
-              "kernel/printk.c", "kernel/trace.c", "kernel/vsnprintf.c", "mm/audit.c", "pv/xen/console.c",
-              "pv/xen/witness.c"}
+              "kernel/printk.c", "kernel/trace.c", "kernel/vsnprintf.c", "mm/audit.c", "mm/audit_frames.c",
+              "mm/owed.c", "pv/xen/console.c", "pv/xen/witness.c"}
 _FOLDERS = ["mm", "kernel", "pv", "pv/soft", "pv/xen", "boot"]
 
 _COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\])*"', re.S)

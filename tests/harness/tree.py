@@ -72,8 +72,11 @@ class Tree:
         (self.build.root / file).write_text(source, encoding="utf-8")
 
     def analyse(self, file: str) -> None:
-        """clang's thread-safety analysis of @file; of a header as its own source includes it."""
+        """clang's thread-safety analysis of @file; of a header as its own source includes it, or one that is made."""
         source = Path(file).with_suffix(".c")
+        if not (self.build.root / source).exists():
+            source = Path("build/includes.c")
+            (self.build.root / source).write_text(f'#include "{file}"\n', encoding="utf-8")
         run_checked("make", "check-thread-safety", f"SRC={source}", cwd=self.build.root)
 
 

@@ -139,7 +139,7 @@ def test_gdb_sees_symbols():
     (["trace"], "qemu-system-x86", "xen-hypervisor"),
     (["trace", "--on", "xen"], "xen-hypervisor", "grub"),
     (["operators"], "grub-pc-bin", "busybox"),
-    (["operators"], "xen-hypervisor", "musl-tools"),
+    (["operators"], "xen-hypervisor", "python3-matplotlib"),
 ])
 def test_setup_prints_the_one_command(tmp_path, args, named, unnamed):
     """Without root and sudo: what is missing, and the command that installs it."""

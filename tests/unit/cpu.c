@@ -14,6 +14,7 @@
 #include "kernel/irqflags.h"
 #include "kernel/preempt.h"
 #include "kernel/sched.h"
+#include "kernel/string.h"
 #include "kernel/process.h"
 #include "kernel/traps.h"
 #include "pv/native.h"
@@ -242,10 +243,32 @@ static void signals(struct ktest *t)
 			KEXPECT_EQ(t, trap_signal(v), expected[v]);
 }
 
+static u32 nr_called[MAX_CPUS];
+
+static void note_call(void *unused __unused)
+{
+	nr_called[smp_processor_id()]++;
+}
+
+/* The caller is in the mask, and is not called. */
+static void calls_reach_the_others_once(struct ktest *t)
+{
+	unsigned self;
+
+	memset(nr_called, 0, sizeof(nr_called));
+	preempt_disable();
+	self = smp_processor_id();
+	smp_call_mask(&cpu_online_mask, note_call, NULL);
+	preempt_enable();
+	for_each_online_cpu(cpu)
+		KEXPECT_EQ(t, nr_called[cpu], cpu != self);
+}
+
 static const struct ktest_case cases[] = {
 	{"registers", registers},
 	{"tables", tables},
 	{"entries_work", entries_work},
+	{"calls_reach_the_others_once", calls_reach_the_others_once},
 	{"signals", signals},
 };
 KTEST_SUITE(cpu_suite, "cpu", "control registers and descriptor tables of every CPU", true, cases);

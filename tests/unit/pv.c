@@ -5,6 +5,7 @@
  * its slot of the table names, or the instruction that stands for it, by the bytes written out
  * here; and nowhere in the kernel's text is there an indirect call or jump through the table.
  */
+#include "kernel/cpu.h"
 #include "kernel/irqflags.h"
 #include "kernel/string.h"
 #include "pv/native.h"
@@ -99,6 +100,35 @@ static void patched_ops_work(struct ktest *t)
 	KEXPECT_EQ(t, READ_ONCE(pte.v), 0x5678);
 }
 
+/* Called as they are called before the sites are patched: not the inline code that replaces them.
+ */
+static void bodies_do_what_is_inlined(struct ktest *t)
+{
+	void (*const volatile set)(pte_t *, pte_t) = native_set_pte;
+	pte_t (*const volatile clear)(pte_t *) = native_ptep_get_and_clear;
+	u64 (*const volatile identity)(u64) = native_identity;
+	pte_t pte = {0x1234};
+
+	set(&pte, (pte_t){0x5678});
+	KEXPECT_EQ(t, READ_ONCE(pte.v), 0x5678);
+	KEXPECT_EQ(t, clear(&pte).v, 0x5678);
+	KEXPECT_EQ(t, READ_ONCE(pte.v), 0);
+	KEXPECT_EQ(t, identity(77), 77);
+}
+
+/* What a native entry does first is what this CPU needs: a fence, clac, both or nothing. */
+static void entries_fit_the_cpu(struct ktest *t)
+{
+	static void (*const wanted[2][2])(void) = {{native_nop, native_lfence},
+						   {native_clac, native_clac_lfence}};
+
+	if (!strcmp(pv_ops.name, "xen") || !strcmp(pv_ops.name, "ptwr")) {
+		ktest_skip(t, "Xen is entered first");
+		return;
+	}
+	KEXPECT(t, pv_ops.cpu.enter_kernel == wanted[cpu_features.smap][cpu_features.swapgs_fence]);
+}
+
 static void every_slot_has_a_body(struct ktest *t)
 {
 	void **slot = (void **)&pv_ops;
@@ -111,6 +141,8 @@ static const struct ktest_case cases[] = {
 	{"sites_hold_what_they_should", sites_hold_what_they_should},
 	{"no_indirect_call_is_left", no_indirect_call_is_left},
 	{"patched_ops_work", patched_ops_work},
+	{"bodies_do_what_is_inlined", bodies_do_what_is_inlined},
+	{"entries_fit_the_cpu", entries_fit_the_cpu},
 	{"every_slot_has_a_body", every_slot_has_a_body},
 };
 KTEST_SUITE(pv_suite, "pv", "patching of the pv call sites", true, cases);

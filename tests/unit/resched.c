@@ -7,6 +7,7 @@
  * nothing is wanted any more. Without ticks what is left over would wait for ever.
  */
 #include "kernel/clock.h"
+#include "kernel/counters.h"
 #include "kernel/irqflags.h"
 #include "kernel/panic.h"
 #include "kernel/sched.h"
@@ -142,6 +143,49 @@ static void end_case(struct ktest *t, const struct sched_tuning *tuning)
 	KEXPECT(t, step.at_once > 0);
 }
 
+/* A task that never gives way, on a CPU without a tick. */
+static struct spinner {
+	bool runs, stop;
+} spinner;
+
+static void spin(void *unused __unused)
+{
+	cpumask_t there = {0};
+
+	cpumask_set(&there, 1);
+	BUG_ON(sched_setaffinity(current, &there));
+	WRITE_ONCE(spinner.runs, true);
+	while (!READ_ONCE(spinner.stop))
+		cpu_relax();
+	WRITE_ONCE(spinner.runs, false);
+}
+
+/* Whoever runs when a quantum is given gets a tick, on the other CPUs, too. */
+static void ticks_begin_everywhere(struct ktest *t)
+{
+	const struct sched_tuning tuning = sched_tuning;
+	u64 *ticks = &per_cpu(cpu_counters, 1)[CNT_TIMER_TICKS], before;
+
+	if (!cpumask_test(&cpu_online_mask, 1)) {
+		ktest_skip(t, "needs two CPUs");
+		return;
+	}
+	spinner = (struct spinner){0};
+	kthread_run("spinner", spin, NULL);
+	while (!READ_ONCE(spinner.runs))
+		sched_yield();
+	sched_tune((struct sched_tuning){.quantum_us = 0});
+	clock_delay_ns(2000UL * tuning.quantum_us); /* what is armed comes */
+	before = READ_ONCE(*ticks);
+	sched_tune((struct sched_tuning){.quantum_us = tuning.quantum_us});
+	clock_delay_ns(4000UL * tuning.quantum_us);
+	KEXPECT(t, READ_ONCE(*ticks) > before);
+	sched_tune(tuning);
+	WRITE_ONCE(spinner.stop, true);
+	while (READ_ONCE(spinner.runs))
+		sched_yield();
+}
+
 CASE(read_clock)
 CASE(look_at_flags)
 CASE(irqs_off_and_on)
@@ -162,6 +206,7 @@ static const struct ktest_case cases[] = {
 	{"take_lock_with_irqs_off", take_lock_with_irqs_off_keeps_it},
 	{"record", record_keeps_it},
 	{"wake_nobody", wake_nobody_keeps_it},
+	{"ticks_begin_everywhere", ticks_begin_everywhere},
 };
 KTEST_SUITE(resched_suite, "resched", "an interrupt's wish for another task is never lost", true,
 	    cases);
