@@ -136,5 +136,6 @@ void smp_start_all(void)
 	pv_load_sp0(current->stack + KSTACK_SIZE);
 	for (unsigned cpu = 1; cpu < nr_cpus; cpu++)
 		start_cpu(cpu);
+	BUG_ON(cpumask_weight(&cpu_online_mask) != nr_cpus);
 	pr_info("smp: %u CPUs\n", nr_cpus);
 }

@@ -4,6 +4,8 @@
  */
 #include "mm/vma.h"
 
+#include "kernel/panic.h"
+
 struct vma *vma_find(const struct vma_set *s, unsigned long addr)
 {
 	struct vma *v = s->root, *best = NULL;
@@ -75,6 +77,7 @@ void vma_insert(struct vma_set *s, struct vma *v)
 {
 	struct vma **link = &s->root, *prev = vma_find_below(s, v->start);
 
+	ASSERT(v->start < v->end);
 	v->priority = (v->start >> PAGE_SHIFT) * 0x9e3779b1u;
 	while (*link && (*link)->priority >= v->priority)
 		link = v->start < (*link)->start ? &(*link)->left : &(*link)->right;

@@ -288,6 +288,7 @@ static void start_vcpus(void)
 	init_this_vcpu(0);
 	for (unsigned cpu = 1; cpu < nr_vcpus; cpu++)
 		start_vcpu(cpu);
+	BUG_ON(cpumask_weight(&cpu_online_mask) != nr_vcpus);
 	pr_info("smp: %u CPUs\n", nr_vcpus);
 }
 

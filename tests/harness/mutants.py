@@ -67,8 +67,9 @@ def oracle(result: Result) -> str:
 
 
 def complaint(error: BuildError) -> str:
-    """What the compiler said first."""
-    return next((text for text in str(error).splitlines() if "error:" in text), str(error).strip())
+    """What the compiler said first, or the first host test that failed."""
+    lines = str(error).strip().splitlines()
+    return next((text for text in lines if "error:" in text or text.startswith("not ok")), lines[0])
 
 
 def examine(bug: catalogue.Bug | None, backend: str, suites: str, seeds: list[int], replays: int) -> Row:

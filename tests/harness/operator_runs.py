@@ -80,6 +80,7 @@ ANSWERS = [Answers(f"answers of {calls}", "deferred", 2, f"answers_{calls}") for
 
 # By how a file's path begins, the first that fits: the stages that run its code.
 PLANS = [("pv/xen/ptwr", PTWR),
+         ("pv/xen/cpu", [*XEN, PTWR[0]]),
          ("pv/xen/", XEN),
          ("pv/soft/shadow", SHADOW),
          ("pv/soft/", [UNIT, STRESS, *SHADOW]),

@@ -22,7 +22,7 @@ _DIRECTIVE = re.compile(r"^#[^\n]*|\\$", re.M)
 # No head is longer; without a bound a list of macro calls takes minutes.
 _FUNCTION = re.compile(r"^(?P<indent>\t?)(?P<head>(?:\w[^;{}()]{0,120}?)?\b(?P<name>[\w#]+)\((?:(?!\n\n)[^;{}]){0,400}?\)(?:(?!\n\n)[^;{}]){0,120}?)[ \t\\]*\n"
                        r"(?P=indent)\{", re.M)
-_REPORTS = re.compile(r"assert|print|refused|batch_size")
+_REPORTS = re.compile(r"assert|audit|print|refused|batch_size")
 _CONTROL = re.compile(r"(if|while|for|switch|(?:list_)?for_each_\w+) ?\(")
 _LABELS = re.compile(r"\s*(?:(?:else|do)\s+)?(?:(?:case\s[^:?]+|default):\s*)*")
 _ASIDE = re.compile(r"(?:ASSERT|BUG_ON|(?:static_)?assert\w*|lockdep_\w+|count(?:_\w+)?|trace|per_cpu|printk|pr_\w+|panic\w*|"

@@ -35,6 +35,19 @@ void host_fail(struct ktest *t, const char *file, int line, const char *what)
 void printk(const char *fmt, ...);
 void printk(const char *fmt __unused, ...) {}
 
+/* An assertion of the code under test. */
+void panic(const char *fmt, ...) __noreturn;
+void panic(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	printf("\n");
+	__builtin_trap();
+}
+
 int main(void)
 {
 	unsigned n = 0, failed = 0;

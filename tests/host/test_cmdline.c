@@ -76,9 +76,44 @@ static void bad_lines(struct ktest *t)
 	KEXPECT(t, !cmdline_parse(line));
 }
 
+/* Each switch: on, off, and nothing else. */
+static void switches(struct ktest *t)
+{
+	static const struct {
+		const char *on, *off, *other;
+		const bool *value;
+	} switches[] = {
+#define SWITCH(name) {#name "=on", #name "=off", #name "=1", &boot_params.name}
+		SWITCH(lazy),	 SWITCH(tables),  SWITCH(neighbours), SWITCH(turns),
+		SWITCH(shuffle), SWITCH(witness), SWITCH(trace),
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(switches); i++) {
+		KEXPECT(t, cmdline_parse(switches[i].on) && *switches[i].value);
+		KEXPECT(t, cmdline_parse(switches[i].off) && !*switches[i].value);
+		KEXPECT(t, !cmdline_parse(switches[i].other));
+	}
+}
+
+/* The first and the last value that each parameter takes, and what becomes of it. */
+static void limits(struct ktest *t)
+{
+	KEXPECT(t, cmdline_parse("maxcpus=1") && boot_params.maxcpus == 1);
+	KEXPECT(t, cmdline_parse("maxcpus=256") && boot_params.maxcpus == 256);
+	KEXPECT(t, cmdline_parse("rounds=1") && boot_params.rounds == 1);
+	KEXPECT(t, !cmdline_parse("rounds=x"));
+	KEXPECT(t, cmdline_parse("refuse=1") && boot_params.refuse == 1);
+	KEXPECT(t, !cmdline_parse("refuse=0") && !cmdline_parse("refuse=x"));
+	KEXPECT(t, cmdline_parse("flush=exact") && boot_params.flush == FLUSH_EXACT);
+	KEXPECT(t, cmdline_parse("flush=ceiling") && boot_params.flush == FLUSH_CEILING);
+	KEXPECT(t, !cmdline_parse("flush=seldom"));
+	KEXPECT(t, cmdline_parse("disable=smap,smep") && !strcmp(boot_params.disable, "smap,smep"));
+	KEXPECT(t, cmdline_parse("suite=zap,mix") && !strcmp(boot_params.suites, "zap,mix"));
+	KEXPECT(t, cmdline_parse("panic=null_read") && !strcmp(boot_params.panic, "null_read"));
+}
+
 static const struct ktest_case cases[] = {
-	{"numbers", numbers},
-	{"good_lines", good_lines},
-	{"bad_lines", bad_lines},
+	{"numbers", numbers},	{"good_lines", good_lines}, {"bad_lines", bad_lines},
+	{"switches", switches}, {"limits", limits},
 };
 KTEST_SUITE(cmdline_suite, "cmdline", "the kernel's command line", true, cases);

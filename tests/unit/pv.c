@@ -106,7 +106,7 @@ static void bodies_do_what_is_inlined(struct ktest *t)
 {
 	void (*const volatile set)(pte_t *, pte_t) = native_set_pte;
 	pte_t (*const volatile clear)(pte_t *) = native_ptep_get_and_clear;
-	u64 (*const volatile identity)(u64) = native_identity;
+	__callee_save u64 (*const volatile identity)(u64) = native_identity;
 	pte_t pte = {0x1234};
 
 	set(&pte, (pte_t){0x5678});
@@ -119,14 +119,15 @@ static void bodies_do_what_is_inlined(struct ktest *t)
 /* What a native entry does first is what this CPU needs: a fence, clac, both or nothing. */
 static void entries_fit_the_cpu(struct ktest *t)
 {
-	static void (*const wanted[2][2])(void) = {{native_nop, native_lfence},
-						   {native_clac, native_clac_lfence}};
+	const void *const wanted[2][2] = {{native_nop, native_lfence},
+					  {native_clac, native_clac_lfence}};
 
 	if (!strcmp(pv_ops.name, "xen") || !strcmp(pv_ops.name, "ptwr")) {
 		ktest_skip(t, "Xen is entered first");
 		return;
 	}
-	KEXPECT(t, pv_ops.cpu.enter_kernel == wanted[cpu_features.smap][cpu_features.swapgs_fence]);
+	KEXPECT(t, (const void *)pv_ops.cpu.enter_kernel ==
+			   wanted[cpu_features.smap][cpu_features.swapgs_fence]);
 }
 
 static void every_slot_has_a_body(struct ktest *t)

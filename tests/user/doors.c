@@ -188,6 +188,8 @@ static void by_clone(struct door *d, unsigned long page __unused)
 	d->in[SI] = stack + STACK_SIZE - 8;
 	d->in[R10] = (unsigned long)tid;
 	d->in[R8] = tls ? stack + 64 : d->in[R8];
+	if (tls)
+		*(volatile u64 *)(stack + 64) = stack + 64; /* as get_base() wants it */
 	prepare_thread(d, stack);
 	door_go(d, way_clone);
 	CHECK((long)d->out[AX] > 0, "clone answers %ld", (long)d->out[AX]);

@@ -177,6 +177,10 @@ static void brk_moves(void)
 	*(volatile u64 *)(start + 9992) = 1;
 	expect("brk below its start", syscall3(SYS_brk, 4096, 0, 0), (long)start + 10000);
 	expect("brk down", syscall3(SYS_brk, start, 0, 0), (long)start);
+	expect("brk that stays", syscall3(SYS_brk, start, 0, 0), (long)start);
+	expect("brk up again", syscall3(SYS_brk, start + 10000, 0, 0), (long)start + 10000);
+	expect("brk within a page", syscall3(SYS_brk, start + 10001, 0, 0), (long)start + 10001);
+	expect("brk down again", syscall3(SYS_brk, start, 0, 0), (long)start);
 	expect("read beyond the break", probe_read(ALIGN_UP(start, PAGE_SIZE) + PAGE_SIZE),
 	       -EFAULT);
 }

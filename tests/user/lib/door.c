@@ -59,14 +59,32 @@ static u16 user_ss;
 
 /* --- selectors and bases --- */
 
+/* Each word is its own address: a load from a base tells which base the CPU has. */
+static unsigned long landmarks[512];
+
+/* The base that the CPU uses; wrong, or a fault, if it is neither 0 nor that of a landmark. */
+static unsigned long base_in_use(bool gs, unsigned long expected)
+{
+	unsigned long offset = expected ? 0 : (unsigned long)landmarks, found;
+
+	if (gs)
+		__asm__ volatile("mov %%gs:(%1), %0" : "=r"(found) : "r"(offset));
+	else
+		__asm__ volatile("mov %%fs:(%1), %0" : "=r"(found) : "r"(offset));
+	return found - offset;
+}
+
+/* Without FSGSBASE the kernel tells, but only what it remembers: so the base is used, too. */
 static unsigned long get_base(bool gs)
 {
 	unsigned long base = 0;
 
-	if (!has_fsgsbase)
+	if (!has_fsgsbase) {
 		CHECK(!syscall3(SYS_arch_prctl, gs ? ARCH_GET_GS : ARCH_GET_FS, &base, 0),
 		      "arch_prctl");
-	else if (gs)
+		return base_in_use(gs, base);
+	}
+	if (gs)
 		__asm__ volatile("rdgsbase %0" : "=r"(base));
 	else
 		__asm__ volatile("rdfsbase %0" : "=r"(base));
@@ -97,7 +115,9 @@ static unsigned long random_base(struct rng *rng)
 {
 	unsigned long base = rng_next(rng) >> 17 & ~7UL;
 
-	return has_fsgsbase && rng_below(rng, 2) ? base | 0xffff800000000000UL : base;
+	if (!has_fsgsbase)
+		return (unsigned long)&landmarks[rng_below(rng, ARRAY_SIZE(landmarks))];
+	return rng_below(rng, 2) ? base | 0xffff800000000000UL : base;
 }
 
 /* A base stays with a null selector; where it can be set by itself, with any. */
@@ -238,5 +258,7 @@ void door_check_start(void)
 void door_init(void)
 {
 	has_fsgsbase = start_auxv(AT_HWCAP2) & HWCAP2_FSGSBASE;
+	for (unsigned i = 0; i < ARRAY_SIZE(landmarks); i++)
+		landmarks[i] = (unsigned long)&landmarks[i];
 	__asm__ volatile("mov %%ss, %0" : "=r"(user_ss));
 }

@@ -248,6 +248,10 @@ static void brk_rows(void)
 	V(PAGE, S(SYS_brk, -1L) - b);
 	V(100, S(SYS_brk, b + 100) - b);
 	V(0, S(SYS_brk, b) - b);
+	V(0, S(SYS_brk, b) - b);
+	V(101, S(SYS_brk, b + 101) - b);
+	V(102, S(SYS_brk, b + 102) - b);
+	V(0, S(SYS_brk, b) - b);
 }
 
 /* Stacks that grow: STACK is the page that is mapped at first. */
