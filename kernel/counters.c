@@ -4,7 +4,6 @@
 #include "kernel/counters.h"
 
 #include "kernel/printk.h"
-#include "pv/batch.h"
 
 DEFINE_PER_CPU(u64, cpu_counters[NR_COUNTERS]);
 
@@ -37,12 +36,4 @@ void counters_report(void)
 {
 	for (unsigned c = 0; c < NR_COUNTERS; c++)
 		counter_report(c);
-	for (unsigned n = 1; n <= BATCH_CAPACITY; n++) {
-		u64 sum = 0;
-
-		for_each_online_cpu(cpu)
-			sum += per_cpu(batch_histogram, cpu)[n];
-		if (sum)
-			printk("# batch %u %lu\n", n, sum);
-	}
 }

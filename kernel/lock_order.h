@@ -33,8 +33,7 @@
 	X(LOCK_RQ,          80, ALSO, "a run queue")                                               \
 	X(LOCK_TEST_IRQ,    85, ALSO, "locks of the lock tests, taken in interrupts")              \
 	X(LOCK_HYPERVISOR,  87, ALSO, "the books of the software hypervisor")                      \
-	X(LOCK_CALL,        90, ALSO, "cross-calls")                                               \
-	X(LOCK_CONSOLE,    100, ALSO, "the console")
+	X(LOCK_CALL,        90, ALSO, "cross-calls")
 /* clang-format on */
 
 enum lock_class {

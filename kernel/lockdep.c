@@ -135,3 +135,11 @@ void lockdep_release(struct spinlock *l)
 }
 
 #endif
+
+static void report_locks(const struct panic_context *unused __unused)
+{
+	for (unsigned i = 0; i < current->held.nr; i++)
+		printk("# holds %s at %p\n", lock_class_name(current->held.lock[i].class),
+		       current->held.lock[i].lock);
+}
+PANIC_REPORT(30, report_locks);

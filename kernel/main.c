@@ -7,7 +7,7 @@
 #include "drivers/lapic.h"
 #include "drivers/pic.h"
 #include "drivers/serial.h"
-#include "drivers/shutdown.h"
+#include "kernel/shutdown.h"
 #include "kernel/clock.h"
 #include "kernel/cpu.h"
 #include "kernel/exec.h"
@@ -89,6 +89,7 @@ void boot_parse_params(void)
 	if (!cmdline_parse(boot_info.cmdline))
 		refuse();
 	boot_seed = boot_params.seed;
+	trace_prints_all = boot_params.trace;
 	lazy_mmu_enabled = boot_params.lazy;
 	whole_tables_enabled = boot_params.tables;
 	fault_neighbours_enabled = boot_params.neighbours;
@@ -115,6 +116,12 @@ void boot_report(void)
 	pr_info("pteron (%s build) booted by %s, %lu MiB of RAM\n", BUILD, boot_info.protocol,
 		bytes >> 20);
 }
+
+static void report_replay(const struct panic_context *unused __unused)
+{
+	replay_print();
+}
+PANIC_REPORT(90, report_replay);
 
 /* init=: run one program and take its status for the verdict. */
 static enum shutdown_reason run_init(void)
@@ -165,6 +172,7 @@ static void main_task(void *unused __unused)
 	else if (run_suites())
 		why = SHUTDOWN_PASSED;
 	counters_report();
+	batch_report_sizes();
 	trace_report();
 	printk("# verdict %s\n", why == SHUTDOWN_PASSED ? "passed" : "failed");
 	machine_shutdown(why);

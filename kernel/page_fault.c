@@ -164,11 +164,11 @@ void do_page_fault(struct pt_regs *regs, unsigned long addr)
 			return;
 	}
 	ASSERT(!current->lazy_mmu);
-	trace(TRACE_FAULT, mm, addr, error);
+	trace(TRACE_FAULT, mm_context(mm), addr, error);
 	if (likely(regs->flags & FLAGS_IF))
 		local_irq_enable();
 	result = user_fault(mm, addr, error);
-	trace(TRACE_FAULT_END, mm, addr, result);
+	trace(TRACE_FAULT_END, mm_context(mm), addr, result);
 	if (likely(result == FAULT_OK)) {
 		count(CNT_PAGE_FAULTS);
 		fault_check_progress(regs, addr);

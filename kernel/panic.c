@@ -6,20 +6,17 @@
  */
 #include "kernel/panic.h"
 
-#include "boot/cmdline.h"
-#include "drivers/shutdown.h"
+#include "kernel/atomic.h"
 #include "kernel/backtrace.h"
 #include "kernel/counters.h"
+#include "kernel/current.h"
 #include "kernel/irqflags.h"
+#include "kernel/preempt.h"
 #include "kernel/printk.h"
 #include "kernel/ptregs.h"
-#include "kernel/sched.h"
+#include "kernel/shutdown.h"
 #include "kernel/stop.h"
-#include "kernel/task_report.h"
 #include "kernel/trace.h"
-#include "mm/lazy_mmu.h"
-#include "mm/walk.h"
-#include "pv/batch.h"
 
 static int panic_cpu = -1;
 static cpumask_t stopped_mask;
@@ -36,7 +33,7 @@ void stop_this_cpu_if_asked(const struct pt_regs *regs)
 		char where[80];
 
 		symbol_name(regs->ip, where, sizeof(where));
-		printk("# cpu %u: stopped in task %s at %s%s\n", cpu, current->name, where,
+		printk("# cpu %u: stopped in task %s at %s%s\n", cpu, current_head()->name, where,
 		       user_mode(regs) ? " (user mode)" : "");
 		if (!user_mode(regs))
 			backtrace_from(regs->ip, regs->bp);
@@ -45,7 +42,7 @@ void stop_this_cpu_if_asked(const struct pt_regs *regs)
 	pv_stop_this_cpu();
 }
 
-void stop_other_cpus(void)
+static void stop_other_cpus(const struct panic_context *unused __unused)
 {
 	for_each_online_cpu(cpu) {
 		if (cpu == smp_processor_id())
@@ -58,6 +55,8 @@ void stop_other_cpus(void)
 			printk("# cpu %u: does not answer\n", cpu);
 	}
 }
+
+PANIC_REPORT(50, stop_other_cpus);
 
 static void print_regs(const struct pt_regs *r)
 {
@@ -72,18 +71,21 @@ static void print_regs(const struct pt_regs *r)
 	printk("# r13 %016lx r14 %016lx r15 %016lx\n", r->r13, r->r14, r->r15);
 }
 
-static void print_locks(void)
-{
-	for (unsigned i = 0; i < current->held.nr; i++)
-		printk("# holds %s at %p\n", lock_class_name(current->held.lock[i].class),
-		       current->held.lock[i].lock);
-}
+extern void (*const __panic_reports_start[])(const struct panic_context *);
+extern void (*const __panic_reports_end[])(const struct panic_context *);
 
-/* @hang: nothing was found to be wrong, but somebody outside waits too long. */
-static void __noreturn vpanic(const struct pt_regs *regs, unsigned long addr, bool hang,
-			      const char *fmt, va_list args)
+static void print_message(const char *kind, const char *fmt, va_list args)
 {
 	char msg[256];
+
+	vsnprintf(msg, sizeof(msg), fmt, args);
+	printk("\n# %s: %s\n", kind, msg);
+	printk("# cpu %u task %d %s preempt %#x\n", smp_processor_id(), current_head()->tid,
+	       current_head()->name, preempt_count());
+}
+
+static void __noreturn vpanic(const struct panic_context *c, const char *fmt, va_list args)
+{
 	int none = -1;
 
 	local_irq_disable();
@@ -91,31 +93,21 @@ static void __noreturn vpanic(const struct pt_regs *regs, unsigned long addr, bo
 		pv_stop_this_cpu();
 	console_bust_lock();
 	trace_stop();
-	vsnprintf(msg, sizeof(msg), fmt, args);
-	printk("\n# %s: %s\n", hang ? "hang" : "panic", msg);
-	printk("# cpu %u task %d %s preempt %#x\n", smp_processor_id(), current->tid, current->name,
-	       preempt_count());
-	print_regs(regs);
-	if (!user_mode(regs))
-		backtrace_from(regs->ip, regs->bp);
-	if (addr) {
-		page_walk_print(current->mm, addr);
-		if (current->mm)
-			trace_print_page(current->mm, addr);
-	}
-	print_locks();
-	lazy_mmu_print();
-	batch_print();
-	stop_other_cpus();
-	if (hang)
-		task_report();
-	trace_print_recent();
-	trace_report();
-	counter_report(CNT_PAGE_FAULTS);
-	replay_print();
-	printk("# verdict %s\n", hang ? "hung" : "crashed");
+	print_message(c->hang ? "hang" : "panic", fmt, args);
+	print_regs(c->regs);
+	if (!user_mode(c->regs))
+		backtrace_from(c->regs->ip, c->regs->bp);
+	for (unsigned i = 0; __panic_reports_start + i != __panic_reports_end; i++)
+		__panic_reports_start[i](c);
+	printk("# verdict %s\n", c->hang ? "hung" : "crashed");
 	machine_shutdown(SHUTDOWN_CRASHED);
 }
+
+static void report_faults(const struct panic_context *unused __unused)
+{
+	counter_report(CNT_PAGE_FAULTS);
+}
+PANIC_REPORT(80, report_faults);
 
 /* The registers of a panic that no trap caused: where it was called, and what they hold by now. */
 #define CAPTURE_REGS(r)                                                                            \
@@ -144,7 +136,7 @@ void panic(const char *fmt, ...)
 	regs.ip = (unsigned long)__builtin_return_address(0);
 	regs.bp = *(unsigned long *)__builtin_frame_address(0);
 	va_start(args, fmt);
-	vpanic(&regs, 0, false, fmt, args);
+	vpanic(&(struct panic_context){.regs = &regs}, fmt, args);
 }
 
 void panic_regs(const struct pt_regs *regs, unsigned long addr, const char *fmt, ...)
@@ -152,7 +144,7 @@ void panic_regs(const struct pt_regs *regs, unsigned long addr, const char *fmt,
 	va_list args;
 
 	va_start(args, fmt);
-	vpanic(regs, addr, false, fmt, args);
+	vpanic(&(struct panic_context){.regs = regs, .addr = addr}, fmt, args);
 }
 
 void panic_hang(const struct pt_regs *regs, const char *fmt, ...)
@@ -160,5 +152,5 @@ void panic_hang(const struct pt_regs *regs, const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	vpanic(regs, 0, true, fmt, args);
+	vpanic(&(struct panic_context){.regs = regs, .hang = true}, fmt, args);
 }

@@ -7,15 +7,17 @@
  * tests/harness/ktap.py takes the marks off. In the kernel's own lines strings of ring 3, such as
  * names of tasks, lose their control characters, and stand behind a word of the kernel.
  *
- * Lock: console_lock, the innermost of all (lock_order.h), taken with interrupts off. A panic goes
- * without it, because its holder may be one of the CPUs that the panic has stopped.
+ * Lock: console_lock, the innermost of all, taken with interrupts off. It is a word of its own and
+ * no spinlock, because those print when they find something wrong. A panic goes without it, because
+ * its holder may be one of the CPUs that the panic has stopped.
  */
 #include "kernel/printk.h"
 
-#include "kernel/spinlock.h"
+#include "kernel/atomic.h"
+#include "kernel/irqflags.h"
 #include "kernel/string.h"
 
-static DEFINE_SPINLOCK(console_lock, LOCK_CONSOLE);
+static bool console_lock;
 static bool console_lock_busted;
 static bool line_open; /* the kernel's own last line has no end yet; console_lock */
 /* What is printed before there is a console; more is lost, and the loss is said. */
@@ -61,23 +63,38 @@ console_out_t console_redirect(console_out_t out)
 /* Whoever is writing a line may end it, but a lock whose owner never comes back is no obstacle. */
 void console_bust_lock(void)
 {
-	for (unsigned i = 0; i < BUST_SPINS && spin_is_locked(&console_lock); i++)
+	for (unsigned i = 0; i < BUST_SPINS && READ_ONCE(console_lock); i++)
 		cpu_relax();
 	WRITE_ONCE(console_lock_busted, true);
 }
 
-static void console_write(const char *s, size_t n) __no_thread_safety
+static unsigned long lock_console(void)
+{
+	unsigned long flags = local_irq_save();
+
+	while (xchg(&console_lock, true))
+		cpu_relax();
+	return flags;
+}
+
+static void unlock_console(unsigned long flags)
+{
+	smp_store_release(&console_lock, false);
+	local_irq_restore(flags);
+}
+
+static void console_write(const char *s, size_t n)
 {
 	bool locked = !console_lock_busted;
 	unsigned long flags = 0;
 
 	if (locked)
-		flags = spin_lock_irqsave(&console_lock);
+		flags = lock_console();
 	console_out(s, n);
 	if (n)
 		line_open = s[n - 1] != '\n';
 	if (locked)
-		spin_unlock_irqrestore(&console_lock, flags);
+		unlock_console(flags);
 }
 
 /* One line of the console, from the front of [s, s + n); how many of these bytes it took. */
@@ -98,7 +115,7 @@ static size_t write_piece(const char *s, size_t n)
 
 void console_write_user(const char *s, size_t n)
 {
-	unsigned long flags = spin_lock_irqsave(&console_lock);
+	unsigned long flags = lock_console();
 
 	if (line_open)
 		console_out("\n", 1);
@@ -109,7 +126,7 @@ void console_write_user(const char *s, size_t n)
 		s += done;
 		n -= done;
 	}
-	spin_unlock_irqrestore(&console_lock, flags);
+	unlock_console(flags);
 }
 
 void vprintk(const char *fmt, va_list args)

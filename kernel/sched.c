@@ -441,7 +441,7 @@ struct cputime sched_cputime(struct task *t) __no_thread_safety
 static void switch_to(struct rq *rq, struct task *prev, struct task *next, int migrate_to)
 {
 	count(CNT_CONTEXT_SWITCHES);
-	trace_switch(next);
+	trace_switch(&next->head, mm_context(next->mm));
 	if (prev->is_idle) {
 		cpumask_clear(&idle_mask, smp_processor_id());
 		arm_tick(clock_ns());

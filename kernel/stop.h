@@ -3,7 +3,5 @@
 
 struct pt_regs;
 
-/* Send every other CPU an NMI and wait, a bounded time, until each has reported and halted. */
-void stop_other_cpus(void);
 /* In the NMI handler: print where this CPU was and halt for ever, if a panic asked for it. */
 void stop_this_cpu_if_asked(const struct pt_regs *regs);

@@ -3,8 +3,8 @@
  */
 #include "kernel/errno.h"
 #include "kernel/syscall.h"
-#include "kernel/trace.h"
 #include "mm/early.h"
+#include "mm/page_history.h"
 #include "mm/mmap.h"
 #include "mm/page.h"
 
@@ -69,6 +69,6 @@ SYSCALL_DEFINE3(madvise, unsigned long, addr, size_t, len, int, advice)
 /* Not Linux's, which answers ENOSYS: what was done to the page at @addr, printed on the console. */
 SYSCALL_DEFINE1(page_history, unsigned long, addr)
 {
-	trace_print_page(current->mm, addr);
+	page_history_print(current->mm, addr);
 	return 0;
 }

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "kernel/cpumask.h"
+#include "kernel/current.h"
 #include "kernel/cputime.h"
 #include "kernel/fault_loop.h"
 #include "kernel/fpu.h"
@@ -15,7 +15,6 @@
 #include "mm/lazy_mmu_types.h"
 #include "mm/owed.h"
 
-#define TASK_NAME_LEN 24
 #define FAULT_VMAS 4
 #define KSTACK_SIZE (16UL << 10)
 
@@ -34,8 +33,16 @@ struct pt_regs;
 struct vma;
 
 struct task {
-	/* Owned by the task itself, and by whoever switches to it. */
-	unsigned long sp; /* kernel stack pointer while not running; switch.asm: offset 0 */
+	union {
+		struct task_head head;
+		struct { /* the same, by their names alone */
+			unsigned long sp;
+			int tid; /* these two are fixed after creation */
+			char name[TASK_NAME_LEN];
+		};
+	};
+
+	/* Owned by the task itself, and by whoever switches to it; `sp` is, too. */
 	lazy_mmu_word_t lazy_mmu;
 	unsigned pagefault_disabled;
 	struct fault_progress fault_progress;
@@ -70,8 +77,6 @@ struct task {
 	cpumask_t cpus_allowed;
 
 	/* Fixed after creation. */
-	int tid;
-	char name[TASK_NAME_LEN];
 	unsigned long stack; /* the lowest address of the kernel stack */
 	bool is_idle;
 
@@ -87,16 +92,10 @@ struct task {
 #define TASK_WORK_EXIT BIT(0)	/* the process is exiting */
 #define TASK_WORK_FREEZE BIT(1) /* stop before user mode, for an audit */
 
-DECLARE_PER_CPU(struct task *, current_task);
-/* For a task, `current` never changes: the compiler may keep it across calls. */
-static inline struct task *get_current(void)
-{
-	struct task *t;
-
-	__asm__("mov %%gs:%1, %0" : "=r"(t) : "m"(current_task));
-	return t;
-}
-#define current get_current()
+static_assert(offsetof(struct task, sp) == offsetof(struct task_head, sp) &&
+		      offsetof(struct task, tid) == offsetof(struct task_head, tid) &&
+		      offsetof(struct task, name) == offsetof(struct task_head, name),
+	      "a task begins with its head");
 
 /* The process of the current task ends: what takes long stops. Kernel threads never end so. */
 static inline bool task_is_ending(void)

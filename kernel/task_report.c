@@ -6,6 +6,7 @@
 
 #include "kernel/backtrace.h"
 #include "kernel/clock.h"
+#include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/spinlock.h"
 #include "kernel/task.h"
@@ -87,8 +88,11 @@ static bool report_one(struct task *t)
 	return reported < MAX_REPORTED;
 }
 
-void task_report(void)
+static void report_tasks(const struct panic_context *c)
 {
+	if (!c->hang)
+		return;
 	if (!for_each_task_unlocked(report_one))
 		printk("# and perhaps more tasks: these were the first %u\n", MAX_REPORTED);
 }
+PANIC_REPORT(60, report_tasks);

@@ -31,6 +31,3 @@ static inline void note_wait(const char *what __unused, unsigned long object __u
 static inline void note_wait_for_lock(const struct spinlock *lock __unused) {}
 
 #endif
-
-/* Print each task that is on no CPU, but for a great many. The other CPUs are stopped: no locks. */
-void task_report(void);

@@ -3,16 +3,16 @@
  */
 #include "kernel/trace.h"
 
-#include "boot/cmdline.h"
 #include "kernel/atomic.h"
+#include "kernel/current.h"
 #include "kernel/io.h"
+#include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "kernel/preempt.h"
 #include "kernel/printk.h"
 #include "kernel/string.h"
-#include "kernel/task.h"
-#include "mm/mm.h"
-#include "mm/pgtable.h"
+
+bool trace_prints_all;
 
 #ifdef CONFIG_DEBUG
 
@@ -36,7 +36,7 @@ static const char *const kind_names[NR_TRACE_KINDS] = {
 #undef X
 };
 
-void trace(enum trace_kind kind, const struct mm *mm, u64 addr, u64 value)
+void trace(enum trace_kind kind, u64 context, u64 addr, u64 value)
 {
 	struct trace_ring *ring;
 	u32 slot;
@@ -48,22 +48,22 @@ void trace(enum trace_kind kind, const struct mm *mm, u64 addr, u64 value)
 	slot = __atomic_fetch_add(&ring->taken, 1, __ATOMIC_RELAXED);
 	ring->event[slot % RING_SIZE] = (struct trace_event){
 		.when = rdtsc(),
-		.context = mm ? mm->tlb.context : 0,
+		.context = context,
 		.addr = addr,
 		.value = value,
-		.tid = current->tid,
+		.tid = current_head()->tid,
 		.kind = kind,
 		.cpu = smp_processor_id(),
 	};
 	preempt_enable();
 }
 
-void trace_switch(const struct task *next)
+void trace_switch(const struct task_head *next, u64 context)
 {
 	u64 name;
 
 	memcpy(&name, next->name, sizeof(name));
-	trace(TRACE_SWITCH, next->mm, name, next->tid);
+	trace(TRACE_SWITCH, context, name, next->tid);
 }
 
 /* One number for the sequence of tasks so far: each step mixes the next one in (FNV-1a's way). */
@@ -72,7 +72,7 @@ void trace_lock_taken(void)
 	u64 old = READ_ONCE(locks.order), next;
 
 	do
-		next = (old ^ current->tid) * 0x100000001b3UL;
+		next = (old ^ current_head()->tid) * 0x100000001b3UL;
 	while (!try_cmpxchg(&locks.order, &old, next));
 	__atomic_fetch_add(&locks.acquisitions, 1, __ATOMIC_RELAXED);
 }
@@ -88,32 +88,6 @@ void trace_stop(void)
 }
 
 /* --- choosing --- */
-
-/* Which events are asked for. */
-struct selection {
-	bool all;
-	u64 context, page, frame; /* frame: an entry's address bits; 0: none */
-};
-
-static bool names_an_entry(const struct trace_event *e)
-{
-	return e->kind == TRACE_SET || e->kind == TRACE_CLEAR || e->kind == TRACE_MODIFY;
-}
-
-static bool is_selected(const struct selection *s, const struct trace_event *e)
-{
-	if (s->all)
-		return true;
-	if (names_an_entry(e) && s->frame && (e->value & PTE_MFN_MASK) == s->frame)
-		return true;
-	if (e->context != s->context || e->kind == TRACE_SWITCH)
-		return false;
-	if (e->kind == TRACE_FLUSH || e->kind == TRACE_OWE)
-		return e->addr <= s->page && s->page < e->value;
-	if (e->kind == TRACE_TABLE)
-		return e->addr == (s->page & ~(PMD_SIZE - 1));
-	return (e->addr & PAGE_MASK) == s->page;
-}
 
 /* Among the @n of @out, which are in order, @e takes its place; if they are @max, the oldest goes.
  */
@@ -136,7 +110,7 @@ static unsigned insert(struct trace_event *out, unsigned n, unsigned max,
 	return n;
 }
 
-static unsigned collect(const struct selection *s, struct trace_event *out, unsigned max)
+unsigned trace_collect(trace_filter wants, const void *arg, struct trace_event *out, unsigned max)
 {
 	unsigned n = 0;
 
@@ -144,22 +118,10 @@ static unsigned collect(const struct selection *s, struct trace_event *out, unsi
 		const struct trace_ring *ring = per_cpu_ptr(trace_ring, cpu);
 
 		for (u32 i = 0; i < min(ring->taken, (u32)RING_SIZE); i++)
-			if (is_selected(s, &ring->event[i]))
+			if (wants(&ring->event[i], arg))
 				n = insert(out, n, max, &ring->event[i]);
 	}
 	return n;
-}
-
-unsigned trace_collect_page(const struct mm *mm, unsigned long addr, struct trace_event *out,
-			    unsigned max)
-{
-	struct selection s = {.context = mm->tlb.context, .page = addr & PAGE_MASK};
-	unsigned n = collect(&s, out, max);
-
-	while (n && !(names_an_entry(&out[n - 1]) && out[n - 1].value & PTE_MFN_MASK))
-		n--;
-	s.frame = n ? out[n - 1].value & PTE_MFN_MASK : 0;
-	return collect(&s, out, max);
 }
 
 /* --- printing --- */
@@ -176,31 +138,27 @@ static void print_event(const struct trace_event *e, u64 last)
 	       e->context, kind_names[e->kind], what);
 }
 
-static void print_events(const struct trace_event *e, unsigned n)
+void trace_print(const struct trace_event *e, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
 		print_event(e + i, e[n - 1].when);
 }
 
-void trace_print_recent(void)
+static bool is_any(const struct trace_event *e __unused, const void *arg __unused)
+{
+	return true;
+}
+
+static void report_recent(const struct panic_context *unused __unused)
 {
 	struct trace_event e[SHOWN];
-	unsigned n = collect(&(struct selection){.all = true}, e, SHOWN);
+	unsigned n = trace_collect(is_any, NULL, e, SHOWN);
 
 	printk("    # the last %u events, with TSC ticks before the last:\n", n);
-	print_events(e, n);
+	trace_print(e, n);
+	trace_report();
 }
-
-void trace_print_page(const struct mm *mm, unsigned long addr)
-{
-	struct trace_event e[SHOWN];
-	unsigned n = trace_collect_page(mm, addr, e, SHOWN);
-
-	printk("    # history of the page at %#lx in mm %lu, and of its frame; TSC ticks before "
-	       "the last:\n",
-	       addr & PAGE_MASK, mm->tlb.context);
-	print_events(e, n);
-}
+PANIC_REPORT(70, report_recent);
 
 /* For ./pteron trace (tests/harness/trace.py): one event a line, each CPU's in order. */
 static void print_ring(const struct trace_ring *ring)
@@ -218,7 +176,7 @@ static void print_ring(const struct trace_ring *ring)
 void trace_report(void)
 {
 	printk("# lock order %016lx after %lu acquisitions\n", locks.order, locks.acquisitions);
-	if (!boot_params.trace)
+	if (!trace_prints_all)
 		return;
 	trace_stop();
 	for_each_online_cpu(cpu)

@@ -17,8 +17,7 @@
 
 #include "kernel/types.h"
 
-struct mm;
-struct task;
+struct task_head;
 
 /* clang-format off */
 /*        kind       name          addr                value                     */
@@ -52,40 +51,40 @@ struct trace_event {
 	u16 cpu;
 };
 
+/* trace=on; fixed at boot. */
+extern bool trace_prints_all;
+
 #ifdef CONFIG_DEBUG
 
-/* Record an event; any context. @mm NULL: of no address space. */
-void trace(enum trace_kind kind, const struct mm *mm, u64 addr, u64 value);
-/* @next runs on this CPU from now on. */
-void trace_switch(const struct task *next);
+/* Record an event; any context. @context: mm_context(), 0: of no address space. */
+void trace(enum trace_kind kind, u64 context, u64 addr, u64 value);
+/* @next, whose address space has @context, runs on this CPU from now on. */
+void trace_switch(const struct task_head *next, u64 context);
 /* The current task holds the lock of a PTE page. */
 void trace_lock_taken(void);
 /* Record, from the first task on; and again: each suite begins with it. */
 void trace_start(void);
 /* Record no more; for the kernel's own oracles, since it ends the recording of all. */
 void trace_stop(void);
-/* The last events of all CPUs. */
-void trace_print_recent(void);
-/* Print the history of the page at @addr in @mm. */
-void trace_print_page(const struct mm *mm, unsigned long addr);
-/* Up to @max events of that history, oldest first; how many there are in @out. */
-unsigned trace_collect_page(const struct mm *mm, unsigned long addr, struct trace_event *out,
-			    unsigned max);
+/* Which events are asked for. */
+typedef bool (*trace_filter)(const struct trace_event *e, const void *arg);
+/* Up to @max events that @wants(@arg), the newest, oldest first; how many there are in @out. */
+unsigned trace_collect(trace_filter wants, const void *arg, struct trace_event *out, unsigned max);
+/* Print @n events, with what passed from each to the last. */
+void trace_print(const struct trace_event *e, unsigned n);
 /* The order of locks; and with trace=on everything that is recorded, for ./pteron trace. */
 void trace_report(void);
 
 #else
 
-static inline void trace(enum trace_kind kind __unused, const struct mm *mm __unused,
-			 u64 addr __unused, u64 value __unused)
+static inline void trace(enum trace_kind kind __unused, u64 context __unused, u64 addr __unused,
+			 u64 value __unused)
 {
 }
-static inline void trace_switch(const struct task *next __unused) {}
+static inline void trace_switch(const struct task_head *next __unused, u64 context __unused) {}
 static inline void trace_lock_taken(void) {}
 static inline void trace_start(void) {}
 static inline void trace_stop(void) {}
-static inline void trace_print_recent(void) {}
-static inline void trace_print_page(const struct mm *mm __unused, unsigned long addr __unused) {}
 static inline void trace_report(void) {}
 
 #endif

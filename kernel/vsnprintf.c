@@ -1,7 +1,7 @@
 /*
  * vsnprintf. Pure: no state, no locks; the host tests run it under ASan against the C library's.
  */
-#include "kernel/printk.h"
+#include "kernel/format.h"
 #include "kernel/string.h"
 
 struct out {

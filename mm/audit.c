@@ -10,8 +10,8 @@
 #include "kernel/string.h"
 #include "kernel/syscall.h"
 #include "kernel/task.h"
-#include "kernel/trace.h"
 #include "mm/audit_internal.h"
+#include "mm/page_history.h"
 #include "mm/pgtable.h"
 #include "mm/shmem.h"
 #include "mm/vma.h"
@@ -38,7 +38,7 @@ void audit_report(struct audit *a, const char *fmt, ...)
 	printk("    # audit: %s\n", msg);
 	trace_stop();
 	if (a->mm && a->violations <= MAX_HISTORIES)
-		trace_print_page(a->mm, a->addr);
+		page_history_print(a->mm, a->addr);
 }
 
 /*

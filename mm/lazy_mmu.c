@@ -117,7 +117,7 @@ void lazy_mmu_assert_clean(void)
 	owed_assert_nothing("a task ends");
 }
 
-void lazy_mmu_print(void)
+static void report_lazy_mmu(const struct panic_context *unused __unused)
 {
 	lazy_mmu_word_t w = current->lazy_mmu;
 
@@ -126,3 +126,4 @@ void lazy_mmu_print(void)
 	       (w & LAZY_INNER_MASK) / LAZY_INNER_ONE,
 	       is_lazy_mmu_mode_active() ? "active" : "not active");
 }
+PANIC_REPORT(40, report_lazy_mmu);

@@ -73,5 +73,3 @@ void lazy_mmu_mode_resume(void);
 void lazy_mmu_context_switch(void);
 /* At the end of a task: panics unless its lazy state is clean and the queue empty. */
 void lazy_mmu_assert_clean(void);
-/* For a panic: mode of this task. */
-void lazy_mmu_print(void);

@@ -94,3 +94,9 @@ struct mm *mm_fork(struct mm *mm);
 
 /* The protection of the entries of a VMA that are mapped as its rights say. */
 pgprot_t vm_page_prot(unsigned long vm_flags);
+
+/* The number by which TLBs and the trace know @mm; 0: the kernel's. */
+static inline u64 mm_context(const struct mm *mm)
+{
+	return mm ? mm->tlb.context : 0;
+}

@@ -104,8 +104,8 @@ static bool move_by_link(struct mm *mm, pmd_t *pmd, unsigned long addr, pmd_t *n
 	spin_lock(&mm->page_table_lock);
 	free = pmd_none(*(volatile pmd_t *)new_pmd);
 	if (free) {
-		trace(TRACE_TABLE, mm, addr, 0);
-		trace(TRACE_TABLE, mm, ALIGN_DOWN(new_addr, PMD_SIZE), pmd->v);
+		trace(TRACE_TABLE, mm_context(mm), addr, 0);
+		trace(TRACE_TABLE, mm_context(mm), ALIGN_DOWN(new_addr, PMD_SIZE), pmd->v);
 		pv_set_tables(change, ARRAY_SIZE(change));
 		count(CNT_TABLES_MOVED);
 	}

@@ -376,7 +376,7 @@ static inline void set_pte_at(struct mm *mm, unsigned long addr, pte_t *ptep, pt
 	ptep_assert_locked(ptep);
 	preempt_point();
 	count(CNT_PTE_UPDATES);
-	trace(TRACE_SET, mm, addr, pte.v);
+	trace(TRACE_SET, mm_context(mm), addr, pte.v);
 	pv_set_pte(ptep, pte);
 }
 
@@ -395,7 +395,7 @@ static inline pte_t ptep_get_and_clear(struct mm *mm, unsigned long addr, pte_t 
 	preempt_point();
 	count(CNT_PTE_UPDATES);
 	old = pv_ptep_get_and_clear(ptep);
-	trace(TRACE_CLEAR, mm, addr, old.v);
+	trace(TRACE_CLEAR, mm_context(mm), addr, old.v);
 	return old;
 }
 
@@ -419,7 +419,7 @@ static inline void modify_prot_commit_ptes(struct mm *mm, unsigned long addr, pt
 	preempt_point();
 	count_n(CNT_PTE_UPDATES, n);
 	for (unsigned i = 0; i < n; i++)
-		trace(TRACE_MODIFY, mm, addr + i * PAGE_SIZE, pte[i].v);
+		trace(TRACE_MODIFY, mm_context(mm), addr + i * PAGE_SIZE, pte[i].v);
 	pv_modify_ptes(ptep, pte, n);
 }
 

@@ -83,8 +83,8 @@ static void trace_entries(struct mm *mm, const pte_t *from, unsigned n, unsigned
 	for (; n--; from++, addr += PAGE_SIZE, new += PAGE_SIZE) {
 		if (pte_none(*from))
 			continue;
-		trace(TRACE_CLEAR, mm, addr, from->v);
-		trace(TRACE_SET, mm, new, from->v);
+		trace(TRACE_CLEAR, mm_context(mm), addr, from->v);
+		trace(TRACE_SET, mm_context(mm), new, from->v);
 	}
 }
 
@@ -199,7 +199,7 @@ static void unlink_tables(struct shift *s, pmd_t link[])
 	spin_lock(&s->mm->page_table_lock);
 	for (unsigned i = 0; i < s->n; i++) {
 		link[i] = *s->table[i].pmd;
-		trace(TRACE_TABLE, s->mm, block_of(s->table[i].addr), 0);
+		trace(TRACE_TABLE, mm_context(s->mm), block_of(s->table[i].addr), 0);
 		table_change(&changes, s->table[i].pmd, 0);
 	}
 	table_changes_commit(&changes);

@@ -331,11 +331,11 @@ static void flush_or_owe(struct tlb_flush *f)
 {
 	preempt_point();
 	if (is_lazy_mmu_mode_active()) {
-		trace(TRACE_OWE, f->mm, f->start, f->end);
+		trace(TRACE_OWE, mm_context(f->mm), f->start, f->end);
 		batch_owe_flush(f);
 		return;
 	}
-	trace(TRACE_FLUSH, f->mm, f->start, f->end);
+	trace(TRACE_FLUSH, mm_context(f->mm), f->start, f->end);
 	preempt_disable();
 	tlb_flush_now(f);
 	preempt_enable();

@@ -99,3 +99,10 @@ void page_walk_print(const struct mm *mm, unsigned long addr)
 		table = pfn_to_virt(pte_pfn((pte_t){v}));
 	}
 }
+
+static void report_walk(const struct panic_context *c)
+{
+	if (c->addr)
+		page_walk_print(current->mm, c->addr);
+}
+PANIC_REPORT(10, report_walk);

@@ -46,7 +46,7 @@ bool table_holds(pmd_t pmd, unsigned min)
 
 static void set_pmd(struct mm *mm, pmd_t *pmd, unsigned long addr, u64 val)
 {
-	trace(TRACE_TABLE, mm, addr & ~(PMD_SIZE - 1), val);
+	trace(TRACE_TABLE, mm_context(mm), addr & ~(PMD_SIZE - 1), val);
 	pv_set_tables(&(struct table_change){pmd, val}, 1);
 }
 

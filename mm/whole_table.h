@@ -69,7 +69,7 @@ static inline void plain_table_set(struct mm *mm, unsigned long addr, pte_t *pte
 {
 	ASSERT(virt_to_page(ptep)->pg_flags & PG_PLAIN_TABLE);
 	count(CNT_PTE_UPDATES);
-	trace(TRACE_SET, mm, addr, pte.v);
+	trace(TRACE_SET, mm_context(mm), addr, pte.v);
 	WRITE_ONCE(ptep->v, pte.v);
 }
 /*

@@ -136,9 +136,9 @@ void batch_flush(void)
 	ASSERT(b == this_cpu_ptr(this_batch));
 	if (!is_empty(b)) {
 		count(CNT_BATCHES);
-		trace(TRACE_BATCH, NULL, 0, b->n);
+		trace(TRACE_BATCH, 0, 0, b->n);
 		if (b->flush.mm)
-			trace(TRACE_FLUSH, b->flush.mm, b->flush.start, b->flush.end);
+			trace(TRACE_FLUSH, mm_context(b->flush.mm), b->flush.start, b->flush.end);
 		per_cpu(batch_histogram, smp_processor_id())[batch_size(b)]++;
 		pv_issue(b);
 		b->n = 0;
@@ -181,7 +181,7 @@ void batch_check_applied(const struct pt_update *u, unsigned n, long err, unsign
 	batch_refusal.err = err;
 }
 
-void batch_print(void)
+static void report_batch(const struct panic_context *unused __unused)
 {
 	struct batch *b = this_cpu_ptr(this_batch);
 	char who[80];
@@ -194,5 +194,18 @@ void batch_print(void)
 		       b->update[i].ptr & ~PT_COMMAND_MASK,
 		       b->update[i].ptr & PT_PRESERVE_AD ? " (keep A/D)" : "", b->update[i].val,
 		       who);
+	}
+}
+PANIC_REPORT(41, report_batch);
+
+void batch_report_sizes(void)
+{
+	for (unsigned n = 1; n <= BATCH_CAPACITY; n++) {
+		u64 sum = 0;
+
+		for_each_online_cpu(cpu)
+			sum += per_cpu(batch_histogram, cpu)[n];
+		if (sum)
+			printk("# batch %u %lu\n", n, sum);
 	}
 }

@@ -151,5 +151,5 @@ void batch_pay_flush(struct batch *b);
  */
 void batch_check_applied(const struct pt_update *u, unsigned n, long err, unsigned done,
 			 const unsigned long *callers, bool each);
-/* For a panic. */
-void batch_print(void);
+/* Print how many batches of each size all CPUs have issued. */
+void batch_report_sizes(void);

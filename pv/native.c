@@ -9,6 +9,7 @@
  */
 #include "pv/native.h"
 
+#include "drivers/debug_exit.h"
 #include "drivers/lapic.h"
 #include "kernel/clock.h"
 #include "kernel/cpu.h"

@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "drivers/shutdown.h"
+#include "kernel/shutdown_reason.h"
 #include "kernel/cpumask.h"
 #include "mm/pgtable_types.h"
 

@@ -83,7 +83,7 @@ static long mmu_update(const struct pt_update *u, unsigned n, unsigned *done, u6
 	const char *why = NULL;
 
 	count(CNT_HYPERCALLS);
-	trace(TRACE_HYPERCALL, NULL, (u64)u, MMU_UPDATE);
+	trace(TRACE_HYPERCALL, 0, (u64)u, MMU_UPDATE);
 	count(CNT_MMU_UPDATES);
 	count_n(CNT_MMU_UPDATE_ENTRIES, n);
 	*done = change_entries(u, 0, stop, old, &why);

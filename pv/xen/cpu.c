@@ -4,6 +4,7 @@
  */
 #include "kernel/cpu.h"
 
+#include "drivers/debug_exit.h"
 #include "boot/boot_info.h"
 #include "boot/cmdline.h"
 #include "kernel/clock.h"

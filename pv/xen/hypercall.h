@@ -24,7 +24,7 @@ static inline long hypercall(unsigned nr, u64 a, u64 b, u64 c, u64 d)
 {
 	/* First: a call would not leave r10 alone. */
 	count(CNT_HYPERCALLS);
-	trace(TRACE_HYPERCALL, NULL, a, nr);
+	trace(TRACE_HYPERCALL, 0, a, nr);
 
 	register u64 r10 __asm__("r10") = d;
 	long ret;

@@ -82,7 +82,7 @@ static __always_inline void take_lock_with_irqs_off(void)
 
 static __always_inline void record(void)
 {
-	trace(TRACE_FAULT, NULL, 0, 0);
+	trace(TRACE_FAULT, 0, 0, 0);
 }
 
 static __always_inline void wake_nobody(void)

@@ -5,11 +5,11 @@
  * how many entries were changed one by one, and what the history of a page says.
  */
 #include "mm/shift.h"
+#include "mm/page_history.h"
 
 #include "kernel/counters.h"
 #include "kernel/errno.h"
 #include "kernel/io.h"
-#include "kernel/trace.h"
 #include "kernel/uaccess.h"
 #include "mm/audit.h"
 #include "mm/mmap.h"
@@ -240,7 +240,7 @@ static unsigned events(unsigned long addr, enum trace_kind kind, u64 begin)
 	struct trace_event e[32];
 	unsigned found = 0;
 
-	for (unsigned n = trace_collect_page(mm, addr, e, ARRAY_SIZE(e)); n--;)
+	for (unsigned n = page_history_collect(mm, addr, e, ARRAY_SIZE(e)); n--;)
 		found += e[n].kind == kind && e[n].when >= begin;
 	return found;
 }

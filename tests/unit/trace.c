@@ -4,10 +4,10 @@
  * Oracle: after known operations on one page the history holds just these, in their order; those of
  * other pages and address spaces are not in it, unless they have the same frame.
  */
-#include "kernel/trace.h"
 
 #include "kernel/io.h"
 #include "mm/lazy_mmu.h"
+#include "mm/page_history.h"
 #include "mm/mmap.h"
 #include "mm/vma.h"
 #include "tests/ktest.h"
@@ -41,7 +41,7 @@ static void teardown(void)
 static void expect_history(struct ktest *t, unsigned long addr, const u8 *kinds, unsigned n)
 {
 	struct trace_event e[MAX_EVENTS];
-	unsigned found = trace_collect_page(mm, addr, e, MAX_EVENTS), old = 0, seen;
+	unsigned found = page_history_collect(mm, addr, e, MAX_EVENTS), old = 0, seen;
 
 	while (old < found && e[old].when < begin)
 		old++;
@@ -97,7 +97,7 @@ static void is_the_last(struct ktest *t)
 		KEXPECT_EQ(t,
 			   do_mprotect(area, PAGE_SIZE, i & 1 ? PROT_READ | PROT_WRITE : PROT_READ),
 			   0);
-	KEXPECT_EQ(t, trace_collect_page(mm, area, e, ARRAY_SIZE(e)), ARRAY_SIZE(e));
+	KEXPECT_EQ(t, page_history_collect(mm, area, e, ARRAY_SIZE(e)), ARRAY_SIZE(e));
 	KEXPECT_EQ(t, e[0].kind, lazy_mmu_enabled ? TRACE_OWE : TRACE_MODIFY);
 	KEXPECT_EQ(t, e[1].kind, TRACE_FLUSH);
 	teardown();
@@ -109,10 +109,10 @@ static void stops(struct ktest *t)
 	unsigned before;
 
 	setup(t);
-	before = trace_collect_page(mm, area, e, MAX_EVENTS);
+	before = page_history_collect(mm, area, e, MAX_EVENTS);
 	trace_stop();
 	KEXPECT_EQ(t, do_madvise(area, PAGE_SIZE, MADV_DONTNEED), 0);
-	KEXPECT_EQ(t, trace_collect_page(mm, area, e, MAX_EVENTS), before);
+	KEXPECT_EQ(t, page_history_collect(mm, area, e, MAX_EVENTS), before);
 	trace_start();
 	teardown();
 }
@@ -124,10 +124,10 @@ static void goes_on(struct ktest *t)
 	unsigned before;
 
 	setup(t);
-	trace_print_page(mm, area);
-	before = trace_collect_page(mm, area, e, MAX_EVENTS);
+	page_history_print(mm, area);
+	before = page_history_collect(mm, area, e, MAX_EVENTS);
 	KEXPECT_EQ(t, do_madvise(area, PAGE_SIZE, MADV_DONTNEED), 0);
-	KEXPECT(t, trace_collect_page(mm, area, e, MAX_EVENTS) > before);
+	KEXPECT(t, page_history_collect(mm, area, e, MAX_EVENTS) > before);
 	teardown();
 }
 

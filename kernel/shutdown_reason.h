@@ -1,0 +1,4 @@
+/* Why the machine is left. */
+#pragma once
+
+enum shutdown_reason { SHUTDOWN_PASSED, SHUTDOWN_FAILED, SHUTDOWN_CRASHED };
