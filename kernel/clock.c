@@ -6,9 +6,8 @@
  */
 #include "kernel/clock.h"
 
-#include "drivers/rtc.h"
-#include "drivers/timers.h"
 #include "kernel/clock_cpuid.h"
+#include "kernel/clock_measure.h"
 #include "kernel/io.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
@@ -42,14 +41,8 @@ static u64 hz_by_kvm_clock(void)
 	return pvclock_hz(mul, shift);
 }
 
-static u64 hz_by_measurement(const char **says)
+static u64 hz_by_measurement(const struct clock_counter *timers, unsigned n, const char **says)
 {
-	const struct clock_counter *timers;
-	unsigned n;
-
-	timers_find();
-	timers = timers_found(&n);
-
 	for (unsigned i = 0; i < n; i++) {
 		u64 hz = measure_hz(&timers[i], rdtsc);
 
@@ -66,7 +59,7 @@ static bool is_possible(u64 hz)
 	return hz >= MIN_HZ && hz <= MAX_HZ;
 }
 
-static u64 find_tsc_hz(const char **says)
+static u64 find_tsc_hz(const struct clock_counter *timers, unsigned n, const char **says)
 {
 	u64 hz;
 
@@ -79,7 +72,7 @@ static u64 find_tsc_hz(const char **says)
 	*says = "CPUID leaf 0x15";
 	if (is_possible(hz = tsc_hz_by_crystal(cpuid)))
 		return hz;
-	if (is_possible(hz = hz_by_measurement(says)))
+	if (is_possible(hz = hz_by_measurement(timers, n, says)))
 		return hz;
 	*says = "CPUID leaf 0x16";
 	if (is_possible(hz = tsc_hz_by_base_frequency(cpuid)))
@@ -95,13 +88,12 @@ void clock_set_tsc_hz(u64 hz, const char *says)
 	pr_info("clock: TSC at %lu.%03lu MHz, by %s\n", hz / 1000000, hz / 1000 % 1000, says);
 }
 
-void clock_init(void)
+void clock_init(const struct clock_counter *timers, unsigned n)
 {
 	const char *says;
-	u64 hz = find_tsc_hz(&says);
+	u64 hz = find_tsc_hz(timers, n, &says);
 
 	clock_set_tsc_hz(hz, says);
-	clock_set_epoch(rtc_seconds() * NS_PER_S);
 }
 
 u64 clock_tsc_hz(void)

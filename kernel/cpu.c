@@ -10,7 +10,6 @@
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/string.h"
-#include "kernel/traps.h"
 #include "mm/early.h"
 
 /* Cleared by SYSCALL: all that a program can set. */
@@ -182,7 +181,19 @@ void cpu_init(unsigned cpu)
 	this_cpu_write(this_cpu_offset, percpu_offset[cpu]);
 	this_cpu_write(cpu_number, cpu);
 	init_gdt_tss(cpu);
-	idt_load();
 	init_features();
 	init_syscall();
 }
+
+#ifdef CONFIG_DEBUG
+void assert_kernel_flags(void)
+{
+	unsigned long flags = cpu_read_flags();
+
+	__asm__ volatile("cld" ::: "cc"); /* the report's own copies must go upwards */
+	ASSERT(!(flags & FLAGS_DF));
+	ASSERT(!(flags & (FLAGS_NT | FLAGS_IOPL | FLAGS_VM)));
+	/* Without SMAP nobody clears it at an exception, and in ring 0 it means nothing. */
+	ASSERT(!(flags & FLAGS_AC) || !cpu_features.smap);
+}
+#endif

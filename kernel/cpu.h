@@ -71,3 +71,19 @@ DECLARE_PER_CPU(u64, syscall_user_sp);
 DECLARE_PER_CPU(struct tss, cpu_tss);
 
 void syscall_entry(void); /* entry.asm */
+
+/* RFLAGS of the CPU, on Xen, too, where interrupts are masked elsewhere. */
+static inline unsigned long cpu_read_flags(void)
+{
+	unsigned long flags;
+
+	__asm__ volatile("pushfq; popq %0" : "=r"(flags) : : "memory");
+	return flags;
+}
+
+#ifdef CONFIG_DEBUG
+/* Outside of user copies: DF, NT, IOPL and AC are clear. */
+void assert_kernel_flags(void);
+#else
+static inline void assert_kernel_flags(void) {}
+#endif

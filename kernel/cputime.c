@@ -7,7 +7,6 @@
 
 #include "kernel/clock.h"
 #include "kernel/clock_measure.h"
-#include "kernel/process_internal.h"
 #include "kernel/sched.h"
 
 /* Without a sample all of it is the user's, as on Linux. */
@@ -33,14 +32,4 @@ struct cputime_ns cputime_part(struct cputime t, struct cputime_ns *said)
 struct cputime_ns thread_cputime(struct task *t)
 {
 	return cputime_part(sched_cputime(t), &t->cputime_said);
-}
-
-struct cputime_ns process_cputime(struct process *p)
-{
-	struct cputime sum = p->ended_threads;
-	struct task *t;
-
-	list_for_each_entry(t, &p->threads, thread_node)
-		cputime_add(&sum, sched_cputime(t));
-	return cputime_part(sum, &p->cputime_said);
 }

@@ -9,7 +9,6 @@
 
 #include "kernel/types.h"
 
-struct process;
 struct task;
 
 /* Of one task, or the sum of several. */
@@ -39,5 +38,3 @@ static inline void cputime_ns_add(struct cputime_ns *sum, struct cputime_ns t)
 struct cputime_ns cputime_part(struct cputime t, struct cputime_ns *said);
 /* Of @t alone. Under process_lock. */
 struct cputime_ns thread_cputime(struct task *t);
-/* Of all threads that @p has and had. Under process_lock. */
-struct cputime_ns process_cputime(struct process *p);

@@ -13,26 +13,6 @@
 
 #ifdef CONFIG_DEBUG
 
-/* Of the CPU, on Xen, too, where interrupts are masked elsewhere. */
-static unsigned long read_flags(void)
-{
-	unsigned long flags;
-
-	__asm__ volatile("pushfq; popq %0" : "=r"(flags) : : "memory");
-	return flags;
-}
-
-void assert_kernel_flags(void)
-{
-	unsigned long flags = read_flags();
-
-	__asm__ volatile("cld" ::: "cc"); /* the report's own copies must go upwards */
-	ASSERT(!(flags & FLAGS_DF));
-	ASSERT(!(flags & (FLAGS_NT | FLAGS_IOPL | FLAGS_VM)));
-	/* Without SMAP nobody clears it at an exception, and in ring 0 it means nothing. */
-	ASSERT(!(flags & FLAGS_AC) || !cpu_features.smap);
-}
-
 static void assert_own_gs_base(void)
 {
 	preempt_disable();
@@ -43,7 +23,7 @@ static void assert_own_gs_base(void)
 void assert_entered(const struct pt_regs *regs, bool irqs_on)
 {
 	assert_kernel_flags();
-	ASSERT(!(read_flags() & FLAGS_TF));
+	ASSERT(!(cpu_read_flags() & FLAGS_TF));
 	ASSERT(irqs_disabled() == !irqs_on);
 	assert_own_gs_base();
 	ASSERT(!user_mode(regs) || regs == task_user_regs(current));

@@ -18,10 +18,7 @@ struct pt_regs;
 void assert_entered(const struct pt_regs *regs, bool irqs_on);
 /* Last in C before user mode, whose registers @regs are. */
 void assert_leaving(const struct pt_regs *regs);
-/* Outside of user copies: DF, NT, IOPL and AC are clear. */
-void assert_kernel_flags(void);
 #else
 static inline void assert_entered(const struct pt_regs *regs __unused, bool irqs_on __unused) {}
 static inline void assert_leaving(const struct pt_regs *regs __unused) {}
-static inline void assert_kernel_flags(void) {}
 #endif

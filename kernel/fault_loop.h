@@ -14,16 +14,11 @@
  */
 #pragma once
 
+#include "kernel/fault_progress.h"
 #include "kernel/ptregs.h"
 #include "kernel/types.h"
 
 #ifdef CONFIG_DEBUG
-
-struct fault_progress {
-	unsigned long ip, addr, left; /* of the last fault that was served */
-	u32 faults;		      /* how many there were like it, in a row */
-	bool stepping;		      /* the trap flag is set, and is ours */
-};
 
 /* The fault at @regs has been served. Panics if it is in a loop; @addr: for the report. */
 void fault_check_progress(struct pt_regs *regs, unsigned long addr);
@@ -34,9 +29,6 @@ bool fault_step_ended(struct pt_regs *regs);
 void fault_note_syscall(struct pt_regs *regs);
 
 #else
-
-struct fault_progress {
-};
 
 static inline void fault_check_progress(struct pt_regs *regs __unused, unsigned long addr __unused)
 {

@@ -17,7 +17,6 @@
 #include "kernel/clock.h"
 #include "kernel/counters.h"
 #include "kernel/panic.h"
-#include "kernel/process.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
 #include "kernel/wait.h"

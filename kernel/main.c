@@ -6,7 +6,9 @@
 #include "drivers/acpi.h"
 #include "drivers/lapic.h"
 #include "drivers/pic.h"
+#include "drivers/rtc.h"
 #include "drivers/serial.h"
+#include "drivers/timers.h"
 #include "kernel/shutdown.h"
 #include "kernel/clock.h"
 #include "kernel/cpu.h"
@@ -34,6 +36,7 @@
 #include "mm/tlb.h"
 #include "mm/whole_table.h"
 #include "mm/zeromap.h"
+#include "mm/frames_device.h"
 #include "pv/batch.h"
 #include "pv/pv_ops.h"
 #include "tests/ktest.h"
@@ -193,9 +196,20 @@ void start_kernel(void (*start_cpus)(void))
 	cpu_idle();
 }
 
+static void find_the_time(void)
+{
+	const struct clock_counter *timers;
+	unsigned n;
+
+	timers_find();
+	timers = timers_found(&n);
+	clock_init(timers, n);
+	clock_set_epoch(rtc_seconds() * NS_PER_S);
+}
+
 void kernel_entry(enum boot_protocol protocol, paddr_t info)
 {
-	percpu_init_boot_cpu();
+	percpu_init_boot_cpu(&boot_task);
 	serial_init();
 	console_open(serial_write);
 	idt_init();
@@ -208,13 +222,14 @@ void kernel_entry(enum boot_protocol protocol, paddr_t info)
 	acpi_init(boot_info.rsdp);
 	early_init();
 	cpu_init(0);
+	idt_load();
 	cpu_report();
 	direct_map_init();
 	early_release_image_tail();
 	lapic_map(acpi_info.lapic_address);
 	pv_patch_all();
 	pic_disable();
-	clock_init();
+	find_the_time();
 	lapic_init_cpu();
 	smp_prepare(boot_params.maxcpus);
 	start_kernel(smp_start_all);

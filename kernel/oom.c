@@ -60,7 +60,7 @@ bool out_of_memory(void)
 	return !task_is_ending();
 }
 
-void oom_memory_is_back(void)
+static void memory_is_back(void)
 {
 	__atomic_add_fetch(&oom.gone, 1, __ATOMIC_SEQ_CST);
 	wake_up_task(oom.task);
@@ -116,7 +116,7 @@ static void consider(struct choice *c, struct process_info *p)
 	if (!p->mm)
 		return;
 	if (p->exiting && !p->mm->oom_skip) {
-		p->mm->oom_awaited = true;
+		p->mm->oom_awaited = memory_is_back;
 		c->ending = true;
 	} else if (!p->exiting) {
 		f = mm_footprint(p->mm);
@@ -148,7 +148,7 @@ static void end_victim(struct choice *c)
 {
 	struct process_info *v = &c->victim;
 
-	v->mm->oom_awaited = true;
+	v->mm->oom_awaited = memory_is_back;
 	pr_info("out of memory: %s (pid %d) has most and ends: %lu KiB of pages, %lu KiB of page "
 		"tables, %lu KiB of kernel stacks; %ld of %lu KiB are free\n",
 		v->name, v->pid, c->most.pages * KIB_EACH, c->most.tables * KIB_EACH,
@@ -162,7 +162,7 @@ static void end_victim(struct choice *c)
 
 static void skip_awaited(struct mm *mm, void *unused __unused)
 {
-	mm->oom_skip |= mm->oom_awaited;
+	mm->oom_skip |= mm->oom_awaited != NULL;
 }
 
 /* Until an address space that was marked is gone, from @gone on. */

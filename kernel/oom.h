@@ -13,5 +13,3 @@ void oom_init(void);
  * is held.
  */
 bool out_of_memory(void);
-/* The memory of an address space that oom.c waits for is back. */
-void oom_memory_is_back(void);

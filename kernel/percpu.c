@@ -3,11 +3,11 @@
  */
 #include "kernel/percpu.h"
 
+#include "kernel/current.h"
 #include "kernel/io.h"
 #include "kernel/panic.h"
 #include "kernel/preempt.h"
 #include "kernel/string.h"
-#include "kernel/task.h"
 #include "mm/early.h"
 
 #define MSR_GS_BASE 0xc0000101
@@ -18,14 +18,11 @@ u64 percpu_offset[MAX_CPUS];
 DEFINE_PER_CPU(u64, this_cpu_offset);
 DEFINE_PER_CPU(u32, cpu_number);
 
-/* The boot CPU's context until its idle task is ready: locks and panics need a task. */
-static struct task boot_task = {.name = "boot", .on_cpu = true, .migrate_to = -1};
-
-void percpu_init_boot_cpu(void)
+void percpu_init_boot_cpu(struct task *boot_task)
 {
 	wrmsr(MSR_GS_BASE, 0);
 	this_cpu_write(preempt_word, PREEMPT_NO_RESCHED | 1);
-	this_cpu_write(current_task, &boot_task);
+	this_cpu_write(current_task, boot_task);
 	cpumask_set(&cpu_online_mask, 0);
 }
 

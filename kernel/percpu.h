@@ -10,6 +10,8 @@
 
 #include "kernel/cpumask.h"
 
+struct task;
+
 #define DECLARE_PER_CPU(type, name) extern __typeof__(type) name
 #define DEFINE_PER_CPU(type, name) __section(".percpu") __used __typeof__(type) name
 
@@ -43,5 +45,5 @@ static inline u32 smp_processor_id(void)
 	return this_cpu_read(cpu_number);
 }
 
-void percpu_init_boot_cpu(void);
+void percpu_init_boot_cpu(struct task *boot_task);
 void percpu_alloc(unsigned cpu);

@@ -19,3 +19,6 @@ void for_each_process(void (*fn)(struct process *p, void *arg), void *arg)
 	__must_hold(process_lock);
 /* Let @p end with @status, unless it ends already. */
 void begin_exit(struct process *p, int status) __must_hold(process_lock);
+
+/* The CPU time of all threads that @p has and had. Under process_lock. */
+struct cputime_ns process_cputime(struct process *p);

@@ -8,7 +8,6 @@
 #include "kernel/sched.h"
 
 #include "kernel/counters.h"
-#include "kernel/doors.h"
 #include "kernel/errno.h"
 #include "kernel/interrupt.h"
 #include "kernel/io.h"

@@ -14,6 +14,7 @@
 #include "kernel/rng.h"
 #include "kernel/sched.h"
 #include "kernel/string.h"
+#include "kernel/traps.h"
 #include "mm/early.h"
 #include "mm/pgtable.h"
 #include "mm/tlb.h"
@@ -86,6 +87,7 @@ static void __noreturn ap_main(void)
 
 	write_cr3(__pa(init_mm.pgd));
 	cpu_init(cpu);
+	idt_load();
 	this_cpu_write(current_task, starting_idle);
 	smp_init_this_cpu(cpu);
 	pv_load_sp0(current->stack + KSTACK_SIZE);

@@ -6,6 +6,7 @@
 #include "kernel/syscall.h"
 
 #include "kernel/counters.h"
+#include "kernel/fault_loop.h"
 #include "kernel/errno.h"
 #include "kernel/task.h"
 #include "kernel/traps.h"

@@ -61,10 +61,3 @@ enum {
 #define SYSCALL_DEFINE6(name, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5, t6, a6)                      \
 	SYSCALL_DEFINE(name, (t1 a1, t2 a2, t3 a3, t4 a4, t5 a5, t6 a6),                           \
 		       ((t1)r->di, (t2)r->si, (t3)r->dx, (t4)r->r10, (t5)r->r8, (t6)r->r9))
-
-/* The frames that a program may map through descriptor FRAMES_FD: Pteron's only device. */
-#define FRAMES_FD 3
-#define FRAMES_COUNT 512
-void frames_device_init(void);
-/* True if page @pfn belongs to the device. */
-bool frames_device_owns(u64 pfn);

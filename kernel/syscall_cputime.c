@@ -16,6 +16,16 @@
 #include "kernel/timeout.h"
 #include "kernel/uaccess.h"
 
+struct cputime_ns process_cputime(struct process *p)
+{
+	struct cputime sum = p->ended_threads;
+	struct task *t;
+
+	list_for_each_entry(t, &p->threads, thread_node)
+		cputime_add(&sum, sched_cputime(t));
+	return cputime_part(sum, &p->cputime_said);
+}
+
 #define NS_PER_US 1000UL
 #define NS_PER_TICK 4000000UL	  /* HZ is 250 */
 #define NS_PER_CLOCK_T 10000000UL /* USER_HZ is 100 */

@@ -5,6 +5,7 @@
 #include "kernel/errno.h"
 #include "kernel/printk.h"
 #include "kernel/syscall.h"
+#include "mm/frames_device.h"
 #include "kernel/uaccess.h"
 
 #define WRITE_CHUNK 256

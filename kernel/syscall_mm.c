@@ -3,27 +3,10 @@
  */
 #include "kernel/errno.h"
 #include "kernel/syscall.h"
-#include "mm/early.h"
+#include "mm/frames_device.h"
 #include "mm/page_history.h"
 #include "mm/mmap.h"
 #include "mm/page.h"
-
-static struct mmap_frames frames_device;
-
-void frames_device_init(void)
-{
-	u64 *p = early_alloc(FRAMES_COUNT * PAGE_SIZE, PAGE_SIZE);
-
-	frames_device = (struct mmap_frames){virt_to_pfn(p).v, FRAMES_COUNT};
-	/* Each frame tells its number, so that a program can see that it got the right ones. */
-	for (unsigned i = 0; i < FRAMES_COUNT; i++)
-		p[i * (PAGE_SIZE / 8)] = i;
-}
-
-bool frames_device_owns(u64 pfn)
-{
-	return pfn - frames_device.first_pfn < frames_device.count;
-}
 
 SYSCALL_DEFINE6(mmap, unsigned long, addr, unsigned long, len, unsigned long, prot, unsigned long,
 		flags, int, fd, unsigned long, offset)
@@ -35,7 +18,7 @@ SYSCALL_DEFINE6(mmap, unsigned long, addr, unsigned long, len, unsigned long, pr
 	if (!(flags & MAP_ANONYMOUS)) {
 		if (fd != FRAMES_FD)
 			return -EBADF;
-		frames = &frames_device;
+		frames = frames_device();
 	}
 	return do_mmap(addr, len, prot, flags, frames, offset >> PAGE_SHIFT);
 }

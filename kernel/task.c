@@ -14,6 +14,8 @@
 #include "mm/kstack.h"
 #include "mm/slab.h"
 
+struct task boot_task = {.name = "boot", .on_cpu = true, .migrate_to = -1};
+
 static_assert(offsetof(struct task, sp) == 0, "switch.asm stores rsp at the task's address");
 
 static DEFINE_SPINLOCK(task_list_lock, LOCK_TASK_LIST);

@@ -6,14 +6,14 @@
 
 #include "kernel/current.h"
 #include "kernel/cputime.h"
-#include "kernel/fault_loop.h"
+#include "kernel/fault_progress.h"
 #include "kernel/fpu.h"
 #include "kernel/list.h"
 #include "kernel/lockdep.h"
 #include "kernel/segments.h"
 #include "kernel/task_report.h"
 #include "mm/lazy_mmu_types.h"
-#include "mm/owed.h"
+#include "mm/owed_types.h"
 
 #define FAULT_VMAS 4
 #define KSTACK_SIZE (16UL << 10)
@@ -96,6 +96,9 @@ static_assert(offsetof(struct task, sp) == offsetof(struct task_head, sp) &&
 		      offsetof(struct task, tid) == offsetof(struct task_head, tid) &&
 		      offsetof(struct task, name) == offsetof(struct task_head, name),
 	      "a task begins with its head");
+
+/* The boot CPU's context until its idle task is ready: locks and panics need a task. */
+extern struct task boot_task;
 
 /* The process of the current task ends: what takes long stops. Kernel threads never end so. */
 static inline bool task_is_ending(void)

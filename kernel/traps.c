@@ -5,6 +5,7 @@
 #include "kernel/traps.h"
 
 #include "kernel/counters.h"
+#include "kernel/fault_loop.h"
 #include "kernel/cpu.h"
 #include "kernel/interrupt.h"
 #include "kernel/irqflags.h"

@@ -8,9 +8,9 @@
 #include "kernel/unsupported.h"
 
 #include "kernel/atomic.h"
+#include "kernel/current.h"
 #include "kernel/errno.h"
 #include "kernel/printk.h"
-#include "kernel/task.h"
 
 #define NR_SAID 512
 #define REASON_MAX 120
@@ -74,6 +74,6 @@ long unsupported(int error, const char *reason, ...)
 	vsnprintf(text, sizeof(text), reason, args);
 	va_end(args);
 	if (first_time(text))
-		pr_info("task %s: %s (%s)\n", current->name, text, error_name(error));
+		pr_info("task %s: %s (%s)\n", current_head()->name, text, error_name(error));
 	return -error;
 }

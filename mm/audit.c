@@ -8,7 +8,6 @@
 #include "kernel/layout.h"
 #include "kernel/printk.h"
 #include "kernel/string.h"
-#include "kernel/syscall.h"
 #include "kernel/task.h"
 #include "mm/audit_internal.h"
 #include "mm/page_history.h"
@@ -17,6 +16,7 @@
 #include "mm/vma.h"
 #include "mm/whole_table.h"
 #include "mm/zeromap.h"
+#include "mm/frames_device.h"
 
 #define MAX_REPORTS 16
 #define MAX_HISTORIES 2

@@ -6,7 +6,6 @@
 #include "mm/mm.h"
 
 #include "kernel/irqflags.h"
-#include "kernel/oom.h"
 #include "kernel/panic.h"
 #include "mm/fork.h"
 #include "mm/layout_internal.h"
@@ -17,6 +16,7 @@
 #include "mm/tables.h"
 #include "mm/tlb.h"
 #include "mm/vma.h"
+#include "mm/vma_alloc.h"
 
 static KMEM_CACHE(mm_cache, struct mm);
 static DEFINE_SPINLOCK(mm_list_lock, LOCK_MM_LIST);
@@ -68,7 +68,7 @@ struct mm *mm_alloc(void)
  */
 void mm_put(struct mm *mm)
 {
-	bool awaited;
+	void (*awaited)(void);
 
 	if (!atomic_dec_and_test(&mm->users))
 		return;
@@ -82,7 +82,7 @@ void mm_put(struct mm *mm)
 	awaited = mm->oom_awaited;
 	kmem_cache_free(&mm_cache, mm);
 	if (unlikely(awaited))
-		oom_memory_is_back();
+		awaited();
 }
 
 /*

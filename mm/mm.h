@@ -68,8 +68,8 @@ struct mm {
 	struct list_head node;
 
 	/* kernel/oom.c */
-	bool oom_awaited; /* whoever tears it down says so */
-	bool oom_skip;	  /* it was waited for in vain */
+	void (*oom_awaited)(void); /* whoever tears it down calls it in the end */
+	bool oom_skip;		   /* it was waited for in vain */
 };
 
 extern struct mm init_mm; /* the kernel's tables; no user half */

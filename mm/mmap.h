@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "mm/frames_device.h"
 #include "mm/mm.h"
 
 #define PROT_READ 1
@@ -56,11 +57,6 @@
 
 #define STACK_LIMIT_DEFAULT (8UL << 20) /* RLIMIT_STACK of the first process, as on Linux */
 
-/* What mmap maps when it is not anonymous memory: fixed frames, from page @pgoff of the device. */
-struct mmap_frames {
-	u64 first_pfn, count;
-};
-
 /* @frames: NULL for anonymous memory. */
 long do_mmap(unsigned long addr, unsigned long len, unsigned long prot, unsigned long flags,
 	     const struct mmap_frames *frames, unsigned long pgoff);
@@ -73,10 +69,3 @@ long do_brk(unsigned long brk);
 
 /* For the tear-down of an mm, and for a fork that failed. No lock is needed: nobody else has it. */
 void unmap_everything(struct mm *mm);
-struct vma *vma_alloc(struct mm *mm, unsigned long start, unsigned long end, unsigned long flags);
-/* Give back a VMA that was detached, or never was in the layout. */
-void vma_free(struct vma *v);
-/* The end of the last reference: vma_put(). */
-void vma_free_memory(struct vma *v);
-/* A new VMA like @v, over @start..@end of it; not in any set. NULL: no memory. */
-struct vma *vma_clone(const struct vma *v, struct mm *mm, unsigned long start, unsigned long end);

@@ -4,8 +4,9 @@
 #include "mm/mmap_lock.h"
 
 #include "kernel/panic.h"
-#include "mm/mmap.h"
+#include "mm/owed.h"
 #include "mm/pgtable_types.h"
+#include "mm/vma_alloc.h"
 
 #ifdef CONFIG_DEBUG
 

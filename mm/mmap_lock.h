@@ -18,6 +18,7 @@
 
 #include "kernel/task.h"
 #include "mm/mm.h"
+#include "mm/owed.h"
 
 #define VMA_GONE (~0UL)
 

@@ -13,6 +13,7 @@
 #include "mm/mmap_lock.h"
 #include "mm/mremap.h"
 #include "mm/vma.h"
+#include "mm/vma_alloc.h"
 
 /* What was asked for; @old_len 0: map shared memory once more. */
 struct remap {

@@ -16,6 +16,7 @@
 #include "mm/page.h"
 #include "mm/pgtable.h"
 #include "mm/table_reserve.h"
+#include "mm/owed.h"
 
 /* The kernel's half of a new L4 table is everybody's. */
 static void fill_kernel_half(struct page *page)

@@ -8,6 +8,7 @@
 #include "mm/mprotect.h"
 #include "mm/tlb.h"
 #include "mm/vma.h"
+#include "mm/owed.h"
 
 bool whole_tables_enabled = true;
 

@@ -16,6 +16,7 @@
 #include "mm/layout_internal.h"
 #include "mm/lazy_mmu.h"
 #include "mm/mmap.h"
+#include "mm/vma_alloc.h"
 #include "mm/mmap_lock.h"
 #include "mm/mmu_gather.h"
 #include "mm/slab.h"

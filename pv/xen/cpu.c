@@ -1,15 +1,12 @@
 /*
- * Xen PV: descriptor tables and entries by hypercall, the boot path, and the other vCPUs.
+ * Xen PV: descriptor tables and entries by hypercall, and the other vCPUs.
  * Sources: Xen's public/xen.h, public/callback.h, public/vcpu.h, public/physdev.h.
  */
 #include "kernel/cpu.h"
 
 #include "drivers/debug_exit.h"
-#include "boot/boot_info.h"
-#include "boot/cmdline.h"
 #include "kernel/clock.h"
 #include "kernel/interrupt.h"
-#include "kernel/main.h"
 #include "kernel/panic.h"
 #include "kernel/preempt.h"
 #include "kernel/printk.h"
@@ -38,7 +35,6 @@ void xen_failsafe_callback(void);
 void xen_syscall_callback(void);
 void xen_ap_entry(void);
 void xen_enter_user(struct pt_regs *regs);
-void xen_entry_c(struct start_info *si) __noreturn;
 void xen_ap_main(void) __noreturn;
 
 void xen_check(const char *what, long err)
@@ -66,7 +62,7 @@ static u64 gdt_mfn(void)
 	return pfn_to_mfn(pfn(((unsigned long)gdt - KERNEL_BASE) >> PAGE_SHIFT)).v;
 }
 
-static void set_gdt(void)
+void xen_set_gdt(void)
 {
 	u64 frame = gdt_mfn();
 
@@ -93,7 +89,7 @@ static void set_callback(u16 type, void (*entry)(void), u16 flags)
 		  hypercall(__HYPERVISOR_callback_op, CALLBACKOP_register, (u64)&callback, 0, 0));
 }
 
-static void set_traps(void)
+void xen_set_traps(void)
 {
 	static struct trap_info traps[ARRAY_SIZE(trap_vectors) + 1];
 
@@ -185,7 +181,7 @@ static void fill_pv_ops(void)
 }
 
 /* Whether Xen emulates plain stores to L1 tables; a dom0 starts with it on. */
-static void set_writable_tables(bool on)
+void xen_set_writable_tables(bool on)
 {
 	xen_check("vm_assist",
 		  hypercall(__HYPERVISOR_vm_assist, on ? VMASST_CMD_enable : VMASST_CMD_disable,
@@ -199,25 +195,11 @@ bool xen_select_backend(const char *name)
 	return !strcmp(name, pv_ops.name);
 }
 
-static void fill_boot_info(void)
-{
-	const struct start_info *si = xen_start_info;
-
-	boot_info.protocol = si->flags & SIF_INITDOMAIN ? "xen (dom0)" : "xen (domU)";
-	boot_set_cmdline((const char *)si->cmd_line);
-	boot_add_ram(0, si->nr_pages << PAGE_SHIFT);
-	/* The builder maps the module, for want of the ELF note that would let it not. */
-	BUG_ON(si->flags & SIF_MOD_START_PFN);
-	if (si->mod_len)
-		boot_info.module = (struct mem_region){si->mod_start - KERNEL_BASE,
-						       si->mod_start - KERNEL_BASE + si->mod_len};
-}
-
 static unsigned nr_vcpus = 1, starting_vcpu;
 static struct task *starting_idle;
 
 /* As many as Xen has for us: VCPUOP_is_up knows those that exist. */
-static void prepare_vcpus(unsigned max)
+void xen_prepare_vcpus(unsigned max)
 {
 	for (; nr_vcpus < min(max, (unsigned)XEN_MAX_VCPUS); nr_vcpus++) {
 		if (xen_vcpu_op(VCPUOP_is_up, nr_vcpus, NULL) < 0)
@@ -280,7 +262,7 @@ static void start_vcpu(unsigned cpu)
 			panic("xen: vCPU %u does not start", cpu);
 }
 
-static void start_vcpus(void)
+void xen_start_vcpus(void)
 {
 	/* The one L4 entry of the kernel stacks, before any mm copies the kernel half. */
 	if (!kernel_map_prepare(KSTACK_AREA))
@@ -293,7 +275,7 @@ static void start_vcpus(void)
 	pr_info("smp: %u CPUs\n", nr_vcpus);
 }
 
-void xen_entry_c(struct start_info *si)
+void xen_setup(struct start_info *si)
 {
 	xen_start_info = si;
 	xen_p2m = (const u64 *)si->mfn_list;
@@ -309,23 +291,4 @@ void xen_entry_c(struct start_info *si)
 	xen_tables_setup();
 	xen_console_init();
 	xen_irq_setup();
-	percpu_init_boot_cpu();
-	set_traps();
-	fill_boot_info();
-	cpu_detect("smep,smap,umip,fsgsbase,pcid,x2apic,swapgs_fence");
-	boot_parse_params();
-	boot_report();
-	cpu_report();
-	xen_clock_init();
-	early_init();
-	early_release_image_tail(); /* Xen mapped it writable */
-	early_reserve(0, xen_first_free_pfn() << PAGE_SHIFT);
-	set_writable_tables(!pv_queues_updates);
-	xen_direct_map_init();
-	pv_patch_all();
-	xen_protect_image();
-	xen_console_use_direct_map();
-	set_gdt();
-	prepare_vcpus(boot_params.maxcpus);
-	start_kernel(start_vcpus);
 }

@@ -43,6 +43,20 @@ bool xen_flush_prepare(struct xen_flush *x, struct tlb_flush *f);
 bool xen_flush_is_here(const struct xen_flush *x);
 void xen_flush_complete(struct xen_flush *x, long err);
 
+/* cpu.c: what a boot needs, in this order. */
+/* @si's shared page is mapped, and the pv table filled: hypercalls and the console work. */
+void xen_setup(struct start_info *si);
+/* Exceptions, events and system calls come here. */
+void xen_set_traps(void);
+/* Whether Xen emulates stores to page tables. */
+void xen_set_writable_tables(bool on);
+/* User mode's segments. After the final direct map. */
+void xen_set_gdt(void);
+/* Per-CPU memory for as many vCPUs as Xen has for us, @max at most. */
+void xen_prepare_vcpus(unsigned max);
+/* The idle tasks; then start the vCPUs one after the other. */
+void xen_start_vcpus(void);
+
 /* tables.c: page-table pages. */
 void xen_tables_setup(void);
 
