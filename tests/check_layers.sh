@@ -19,7 +19,7 @@ bad=$(
 		grep -Ev '^pv/(batch|native)\.c:.*"mm/tlb\.h"' || :
 	grep -Hn '^#include "' pv/soft/*.[ch] |
 		grep -Ev '"(kernel|pv)/' | grep -Ev '"mm/([a-z_]*_types|addr|early|lazy_mmu|mm)\.h"' || :
-	grep -Hn '^#include "pv/' kernel/*.[ch] drivers/*.[ch] boot/*.[ch] |
+	grep -Hn '^#include "pv/' kernel/*.[ch] drivers/*.[ch] boot/[!x]*.[ch] |
 		grep -Ev '"pv/(pv_ops|batch)\.h"' || :
 	grep -Hn -iE 'if \(.*(is_?xen|xen_domain|pv_ops\.name)' mm/*.[ch] kernel/*.[ch] || :
 )
