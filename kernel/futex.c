@@ -15,6 +15,7 @@
 #include "kernel/clock.h"
 #include "kernel/uaccess.h"
 #include "kernel/wait.h"
+#include "mm/audit.h"
 #include "mm/mmap_lock.h"
 #include "mm/shmem.h"
 #include "mm/vma.h"
@@ -88,7 +89,8 @@ static void put_key(const struct futex_key *key)
 		shmem_put(key->shmem);
 }
 
-const struct shmem *futex_held_by(const struct task *t)
+/* Audits: the shared object of which the wait of @t holds a reference; NULL: none, or no wait. */
+static const struct shmem *held_by_wait_of(const struct task *t)
 {
 	return t->futex_wait ? t->futex_wait->key.shmem : NULL;
 }
@@ -124,6 +126,7 @@ void futex_init(void) __no_thread_safety
 		spin_lock_init(&buckets[i].lock, LOCK_FUTEX);
 		list_init(&buckets[i].waiters);
 	}
+	audit_count_holders(held_by_wait_of);
 }
 
 /* Queue @w if *@addr == @val, with the task's state set; -EAGAIN, -EFAULT. */

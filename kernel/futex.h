@@ -47,9 +47,6 @@ long futex_requeue_if(struct futex from, u32 n, struct futex to, u32 n_move, con
  */
 long futex_wake_op(struct futex f, u32 n, struct futex f2, u32 n2, u32 op);
 
-/* Audits: the shared object of which the wait of @t holds a reference; NULL: none, or no wait. */
-const struct shmem *futex_held_by(const struct task *t);
-
 /* Of futexes that are not private. */
 static inline long futex_wait(unsigned long addr, u32 val, u64 deadline)
 {

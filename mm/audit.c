@@ -4,7 +4,6 @@
  */
 #include "mm/audit.h"
 
-#include "kernel/futex.h"
 #include "kernel/layout.h"
 #include "kernel/printk.h"
 #include "kernel/string.h"
@@ -236,9 +235,16 @@ static void find_holding_vmas(struct mm *mm, void *arg)
 		check_holder(arg, v->shmem, "a VMA");
 }
 
+static const struct shmem *(*held_by_task)(const struct task *t);
+
+void audit_count_holders(const struct shmem *(*of_task)(const struct task *t))
+{
+	held_by_task = of_task;
+}
+
 static void find_holding_wait(struct task *t, void *arg)
 {
-	check_holder(arg, futex_held_by(t), "a futex wait");
+	check_holder(arg, held_by_task(t), "a futex wait");
 }
 
 static void check_references(unsigned refs, unsigned found, void *arg)

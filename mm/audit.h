@@ -6,6 +6,9 @@
 
 #include "kernel/types.h"
 
+struct shmem;
+struct task;
+
 /*
  * Walk all tables of all address spaces and check
  *   - each table is a page-table page of its level and of its mm, and upper levels grant
@@ -21,6 +24,11 @@
  * Prints each violation (at most 16); how many there were.
  */
 unsigned audit_all(void);
+/*
+ * What a task holds of shared objects beside its VMAs: @of_task gives the object, or NULL. Set once
+ * at boot, by whoever gives tasks such references (futex.c).
+ */
+void audit_count_holders(const struct shmem *(*of_task)(const struct task *t));
 /* The references of shared objects alone. */
 unsigned audit_shared_objects(void);
 /* Tests: the first violation that the last audit found, in words; not one of the backend's. */
