@@ -29,14 +29,14 @@ CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zon
 NASMFLAGS := -f elf64 -g -F dwarf
 LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments
 
-SRC := $(wildcard boot/*.c kernel/*.c mm/*.c pv/*.c pv/soft/*.c pv/xen/*.c drivers/*.c tests/*.c tests/unit/*.c tests/stress/*.c tests/bench/*.c)
-ASM := $(wildcard boot/*.asm kernel/*.asm pv/xen/*.asm)
+SRC := $(wildcard boot/*.c kernel/*/*.c mm/*/*.c pv/*/*.c drivers/*.c tests/*.c tests/unit/*/*.c tests/stress/*.c tests/bench/*.c)
+ASM := $(wildcard boot/*.asm kernel/*/*.asm pv/xen/*.asm)
 OBJ := $(SRC:%=$(BUILD)/%.o) $(ASM:%=$(BUILD)/%.o)
 
 # Programs for ring 3: each tests/user/*.c is one, linked with the runtime in tests/user/lib.
 USER_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-stack-protector -fno-builtin \
 	-fno-asynchronous-unwind-tables -fcf-protection=none -mno-red-zone -I. $(WARNINGS)
-USER_LIB := $(patsubst %,$(BUILD)/user-%.o,$(wildcard tests/user/lib/*.c) kernel/vsnprintf.c kernel/string.c)
+USER_LIB := $(patsubst %,$(BUILD)/user-%.o,$(wildcard tests/user/lib/*.c) kernel/lib/format.c kernel/lib/string.c)
 USER_PROGS := $(patsubst tests/user/%.c,$(BUILD)/user/%,$(wildcard tests/user/*.c))
 
 # Programs of Linux, with a C library: each tests/user/musl/*.c is one. Only tests run them.
@@ -79,14 +79,14 @@ $(BUILD)/user/%: $(BUILD)/user/%.o $(USER_LIB)
 
 # The symbol table for backtraces is made from a first link without one. Only .text is in it, which
 # comes first in the image, so the addresses hold in the second link; the last command checks that.
-$(IMAGE): $(OBJ) linker.ld kernel/ksyms.awk Makefile
-	$(Q)awk -f kernel/ksyms.awk < /dev/null > $(BUILD)/ksyms0.c
+$(IMAGE): $(OBJ) linker.ld kernel/debug/ksyms.awk Makefile
+	$(Q)awk -f kernel/debug/ksyms.awk < /dev/null > $(BUILD)/ksyms0.c
 	$(Q)$(CC) $(CFLAGS) -c $(BUILD)/ksyms0.c -o $(BUILD)/ksyms0.o
 	$(Q)$(LD) $(LDFLAGS) -T linker.ld $(OBJ) $(BUILD)/ksyms0.o -o $(BUILD)/pass1.elf
-	$(Q)$(NM) -n $(BUILD)/pass1.elf | awk -f kernel/ksyms.awk > $(BUILD)/ksyms.c
+	$(Q)$(NM) -n $(BUILD)/pass1.elf | awk -f kernel/debug/ksyms.awk > $(BUILD)/ksyms.c
 	$(Q)$(CC) $(CFLAGS) -c $(BUILD)/ksyms.c -o $(BUILD)/ksyms.o
 	$(Q)$(LD) $(LDFLAGS) -T linker.ld $(OBJ) $(BUILD)/ksyms.o -o $@.tmp
-	$(Q)$(NM) -n $@.tmp | awk -f kernel/ksyms.awk | cmp -s - $(BUILD)/ksyms.c
+	$(Q)$(NM) -n $@.tmp | awk -f kernel/debug/ksyms.awk | cmp -s - $(BUILD)/ksyms.c
 	$(Q)mv $@.tmp $@
 
 $(INITRD): $(USER_PROGS)

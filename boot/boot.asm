@@ -6,7 +6,7 @@
 ;   - the image at KERNEL_BASE in 4 KiB pages: text r-x, rodata r--, data rw-, so that W^X holds
 ;     from the first C instruction on;
 ;   - the first 4 GiB at DIRECT_MAP in 2 MiB pages, rw- and no-execute, read-only where the image's
-;     text and rodata lie. mm/init.c replaces it by one that covers all memory and nothing else.
+;     text and rodata lie. mm/table/direct_map.c replaces it by one that covers all memory and nothing else.
 
 %include "boot/layout.inc"
 

@@ -2,10 +2,10 @@
  * The Multiboot2 boot path: GRUB on BIOS and on UEFI hands over a list of tags
  * (Multiboot2 specification 2.0, 3.6). Runs on the boot CPU, before any lock exists.
  */
-#include "boot/boot_info.h"
-#include "kernel/panic.h"
-#include "kernel/string.h"
-#include "mm/addr.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lib/string.h"
+#include "kernel/param/boot_info.h"
+#include "mm/types/addr.h"
 
 enum {
 	TAG_END = 0,

@@ -2,9 +2,9 @@
  * The PVH boot path: QEMU's -kernel and Xen's PVH guests hand over a struct hvm_start_info
  * (Xen public header arch-x86/hvm/start_info.h). Runs on the boot CPU, before any lock exists.
  */
-#include "boot/boot_info.h"
-#include "kernel/panic.h"
-#include "mm/addr.h"
+#include "kernel/debug/panic.h"
+#include "kernel/param/boot_info.h"
+#include "mm/types/addr.h"
 
 #include <xen/arch-x86/hvm/start_info.h> /* wants the integer types defined before it */
 

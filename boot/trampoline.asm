@@ -1,4 +1,4 @@
-; The first code of an application processor: real mode, at the page that SIPI named. kernel/smp.c
+; The first code of an application processor: real mode, at the page that SIPI named. boot/smp.c
 ; copies it to TRAMPOLINE and fills the words at its end. The tables in trampoline_cr3 are the
 ; kernel's, and this one page mapped to itself, executable and read-only.
 

@@ -2,14 +2,14 @@
  * The boot path of Xen PV: pv/xen/entry.asm calls xen_entry_c() on a stack of the image, with the
  * page tables that Xen's builder made. Source: Xen's public/xen.h, struct start_info.
  */
-#include "boot/boot_info.h"
-#include "boot/cmdline.h"
-#include "kernel/cpu.h"
-#include "kernel/layout.h"
-#include "kernel/main.h"
-#include "kernel/panic.h"
-#include "kernel/task.h"
-#include "mm/early.h"
+#include "boot/main.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lib/layout.h"
+#include "kernel/param/boot_info.h"
+#include "kernel/param/cmdline.h"
+#include "kernel/sched/task.h"
+#include "mm/frame/early.h"
 #include "pv/xen/xen.h"
 
 void xen_entry_c(struct start_info *si) __noreturn;

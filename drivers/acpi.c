@@ -4,10 +4,10 @@
  */
 #include "drivers/acpi.h"
 
-#include "kernel/panic.h"
-#include "kernel/printk.h"
-#include "kernel/string.h"
-#include "mm/addr.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/printk.h"
+#include "kernel/lib/string.h"
+#include "mm/types/addr.h"
 
 #define BOOT_MAP_END (4UL << 30)
 #define BIOS_AREA_START 0xe0000

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "kernel/cpumask.h"
+#include "kernel/lib/cpumask.h"
 
 struct acpi_info {
 	u32 apic_id[MAX_CPUS]; /* of enabled CPUs, in the MADT's order */

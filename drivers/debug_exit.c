@@ -4,7 +4,7 @@
  */
 #include "drivers/debug_exit.h"
 
-#include "kernel/io.h"
+#include "kernel/arch/io.h"
 
 #define DEBUG_EXIT_PORT 0xf4
 #define DEBUG_EXIT_BASE 0x10 /* far from the values by which QEMU itself may end */

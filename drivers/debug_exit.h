@@ -1,7 +1,7 @@
 /* QEMU's exit device. */
 #pragma once
 
-#include "kernel/shutdown_reason.h"
+#include "kernel/lib/shutdown_reason.h"
 
 /* End QEMU; returns where there is no such device. */
 void debug_exit(enum shutdown_reason why);

@@ -4,16 +4,16 @@
  */
 #include "drivers/lapic.h"
 
-#include "kernel/clock.h"
-#include "kernel/clock_measure.h"
-#include "kernel/counters.h"
-#include "kernel/cpu.h"
-#include "kernel/interrupt.h"
-#include "kernel/io.h"
-#include "kernel/irqflags.h"
-#include "kernel/panic.h"
-#include "kernel/printk.h"
-#include "mm/pgtable.h"
+#include "kernel/arch/io.h"
+#include "kernel/arch/irqflags.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/interrupt.h"
+#include "kernel/debug/counters.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/printk.h"
+#include "kernel/time/clock.h"
+#include "kernel/time/clock_measure.h"
+#include "mm/table/pgtable.h"
 
 #define MSR_APIC_BASE 0x1b
 #define APIC_BASE_ENABLE BIT(11)

@@ -1,7 +1,7 @@
 /* The local APIC, in x2APIC mode where the CPU has it, else by memory (xAPIC). */
 #pragma once
 
-#include "kernel/types.h"
+#include "kernel/lib/types.h"
 
 #define LAPIC_VECTOR_NMI 2 /* send_ipi with this vector sends an NMI */
 

@@ -5,7 +5,7 @@
  */
 #include "drivers/pic.h"
 
-#include "kernel/io.h"
+#include "kernel/arch/io.h"
 
 #define PIC1 0x20
 #define PIC2 0xa0

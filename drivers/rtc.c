@@ -8,8 +8,8 @@
  */
 #include "drivers/rtc.h"
 
-#include "kernel/io.h"
-#include "kernel/string.h"
+#include "kernel/arch/io.h"
+#include "kernel/lib/string.h"
 
 #define RTC_INDEX 0x70
 #define RTC_DATA 0x71

@@ -1,7 +1,7 @@
 /* The date and time of the battery-backed clock. */
 #pragma once
 
-#include "kernel/types.h"
+#include "kernel/lib/types.h"
 
 enum rtc_field { RTC_SECOND, RTC_MINUTE, RTC_HOUR, RTC_DAY, RTC_MONTH, RTC_YEAR, RTC_FIELDS };
 

@@ -1,10 +1,10 @@
 /*
  * 8250 UART, polled. Source: National Semiconductor PC16550D data sheet, section 8.
- * No lock of its own: kernel/printk.c serialises.
+ * No lock of its own: kernel/debug/printk.c serialises.
  */
 #include "drivers/serial.h"
 
-#include "kernel/io.h"
+#include "kernel/arch/io.h"
 
 #define COM1 0x3f8
 enum { UART_DATA = 0, UART_IER = 1, UART_FCR = 2, UART_LCR = 3, UART_MCR = 4, UART_LSR = 5 };

@@ -8,8 +8,8 @@
 #include "drivers/timers.h"
 
 #include "drivers/acpi.h"
-#include "kernel/io.h"
-#include "mm/pgtable.h"
+#include "kernel/arch/io.h"
+#include "mm/table/pgtable.h"
 
 #define PM_TIMER_HZ 3579545
 #define HPET_PERIOD 4 /* the upper half of the capabilities: femtoseconds */

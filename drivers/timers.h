@@ -1,7 +1,7 @@
 /* The counters of the platform by which the clock is measured: those that can be read back. */
 #pragma once
 
-#include "kernel/clock_measure.h"
+#include "kernel/time/clock_measure.h"
 
 /* Boot CPU, after acpi_init() and the final direct map: find them. The 8254 is taken to be there.
  */

@@ -8,10 +8,10 @@
  */
 #pragma once
 
-#include "kernel/list.h"
-#include "kernel/wait.h"
-#include "mm/pgtable_types.h"
-#include "mm/tlb_types.h"
+#include "kernel/lib/list.h"
+#include "kernel/sched/wait.h"
+#include "mm/types/pgtable_types.h"
+#include "mm/types/tlb_types.h"
 
 struct shmem;
 
@@ -67,7 +67,7 @@ struct mm {
 	/* mm_list_lock */
 	struct list_head node;
 
-	/* kernel/oom.c */
+	/* kernel/process/oom.c */
 	void (*oom_awaited)(void); /* whoever tears it down calls it in the end */
 	bool oom_skip;		   /* it was waited for in vain */
 };

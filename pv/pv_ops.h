@@ -11,9 +11,9 @@
  */
 #pragma once
 
-#include "kernel/shutdown_reason.h"
-#include "kernel/cpumask.h"
-#include "mm/pgtable_types.h"
+#include "kernel/lib/cpumask.h"
+#include "kernel/lib/shutdown_reason.h"
+#include "mm/types/pgtable_types.h"
 
 struct mm;
 struct batch;
@@ -65,7 +65,7 @@ struct pv_mmu_ops {
 	/* What is wrong with the hypervisor's books; each is printed. Nothing else runs. */
 	unsigned (*audit)(void);
 
-	/* L1. Inside a lazy section a backend may queue them; see pv/batch.h. */
+	/* L1. Inside a lazy section a backend may queue them; see mm/lazy/batch.h. */
 	void (*set_pte)(pte_t *ptep, pte_t pte);
 	pte_t (*ptep_get_and_clear)(pte_t *ptep);
 	/* Replace @n entries of a table, keeping the A and D bits that the CPU has set in them. */
@@ -84,7 +84,7 @@ struct pv_mmu_ops {
 	/* This CPU's TLB: all user entries of the address space that is loaded; one page of it. */
 	void (*flush_tlb_local)(void);
 	void (*flush_tlb_one)(unsigned long addr);
-	/* Carry out an invalidation on all CPUs that it concerns; see mm/tlb.h. */
+	/* Carry out an invalidation on all CPUs that it concerns; see mm/lazy/tlb.h. */
 	void (*flush_tlb)(struct tlb_flush *f);
 	/* Load @pgd on this CPU; @flush drops what the TLB holds under @asid. */
 	void (*load_pgd)(struct mm *mm, u64 pgd_pfn, unsigned asid, bool flush);
@@ -140,7 +140,8 @@ struct pv_table_costs {
 	 * where its entries go elsewhere, to do both.
 	 */
 	unsigned fill_min, drop_min, shift_min;
-	unsigned reserve_max; /* how many empty tables of a level are kept: mm/table_reserve.h */
+	unsigned reserve_max; /* how many empty tables of a level are kept: mm/table/table_reserve.h
+			       */
 };
 extern struct pv_table_costs pv_table_costs;
 
@@ -275,8 +276,8 @@ static inline pfn_t mfn_to_pfn(mfn_t m)
 
 #ifdef CONFIG_DEBUG
 /*
- * mm/owed.c: what a change of entries takes from TLBs that know them. Before it is made. @keeps_ad:
- * A and D bits that are set stay.
+ * mm/table/owed.c: what a change of entries takes from TLBs that know them. Before it is made.
+ * @keeps_ad: A and D bits that are set stay.
  */
 void owed_ptes(const pte_t *ptep, const pte_t *new, unsigned n, bool keeps_ad);
 /* The same, of links: before and after. */
@@ -413,8 +414,8 @@ static inline void pv_shutdown(enum shutdown_reason why)
 }
 
 /*
- * The queue of this CPU, as mm/ sees it; pv/batch.h has the inside. A task may be preempted between
- * any two of these calls: the switch issues the queue.
+ * The queue of this CPU, as mm/ sees it; mm/lazy/batch.h has the inside. A task may be preempted
+ * between any two of these calls: the switch issues the queue.
  */
 void batch_flush(void); /* issue updates, then the invalidation owed */
 bool batch_is_empty(void);

@@ -1,7 +1,7 @@
 # The static checks: `make check`. Each target says what rule it holds.
 
-FORMATTED := $(wildcard boot/*.[ch] kernel/*.[ch] mm/*.[ch] pv/*.[ch] pv/soft/*.[ch] pv/xen/*.[ch] drivers/*.[ch] tests/*.[ch] \
-	tests/*/*.[ch] tests/user/*/*.[ch])
+FORMATTED := $(wildcard boot/*.[ch] kernel/*/*.[ch] mm/*.h mm/*/*.[ch] pv/*.h pv/*/*.[ch] drivers/*.[ch] tests/*.[ch] \
+	tests/*/*.[ch] tests/unit/*/*.[ch] tests/user/*/*.[ch])
 CLANG ?= clang
 CLANG_FORMAT ?= clang-format
 TSA_FLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mgeneral-regs-only -I. $(XEN_API) -DCONFIG_DEBUG \
@@ -46,9 +46,9 @@ format: ## format all C files
 # The pure parts, on the host, under sanitizers. Built like any program, with the C library.
 HOST_CFLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-builtin \
 	-Wno-macro-redefined -Itests/host/shim -I. -Wall -Wextra -Werror -DCONFIG_DEBUG
-HOST_SRC := $(wildcard tests/host/*.c) mm/vma.c kernel/cpio.c boot/boot_info.c boot/cmdline.c kernel/timeout_heap.c kernel/clock_measure.c kernel/clock_cpuid.c drivers/rtc.c tests/unit/vma.c tests/unit/timeout_heap.c tests/unit/clock_rate.c
+HOST_SRC := $(wildcard tests/host/*.c) mm/vma/vma.c kernel/lib/cpio.c kernel/param/boot_info.c kernel/param/cmdline.c kernel/sched/timeout_heap.c kernel/time/clock_measure.c kernel/time/clock_cpuid.c drivers/rtc.c tests/unit/vma/vma.c tests/unit/sched/timeout_heap.c tests/unit/time/clock_rate.c
 
-build/host/unit: $(HOST_SRC) $(wildcard boot/*.h kernel/*.h mm/*.h tests/host/shim/*/*.h) Makefile tests/check.mk
+build/host/unit: $(HOST_SRC) $(wildcard boot/*.h kernel/*/*.h mm/*.h mm/*/*.h tests/host/shim/*/*.h tests/host/shim/*/*/*.h) Makefile tests/check.mk
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(HOST_CFLAGS) $(HOST_SRC) -o $@
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Who may include whom:
-#   mm/       kernel/, mm/, pv/pv_ops.h; at boot (early.c, init.c) also boot/boot_info.h
+#   mm/       kernel/, mm/, pv/pv_ops.h; at boot (early.c, init.c) also kernel/param/boot_info.h
 #   pv/       kernel/, pv/, drivers/, and of mm/ only types, addresses and the lazy mode;
-#             who pays invalidations, also mm/tlb.h
+#             who pays invalidations, also mm/lazy/tlb.h
 #   pv/soft/  the same, and of mm/ also early.h and mm.h
 #   kernel/   anything but a backend (of pv/: pv_ops.h and batch.h)
 #   drivers/  anything but a backend

@@ -4,13 +4,13 @@
  */
 #include "tests/ktest.h"
 
-#include "boot/cmdline.h"
-#include "kernel/panic.h"
-#include "kernel/printk.h"
-#include "kernel/sched.h"
-#include "kernel/string.h"
-#include "kernel/task.h"
-#include "kernel/trace.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/printk.h"
+#include "kernel/debug/trace.h"
+#include "kernel/lib/string.h"
+#include "kernel/param/cmdline.h"
+#include "kernel/sched/sched.h"
+#include "kernel/sched/task.h"
 
 extern const struct ktest_suite *const __ktests_start[], *const __ktests_end[];
 

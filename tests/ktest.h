@@ -7,8 +7,8 @@
  */
 #pragma once
 
-#include "kernel/rng.h"
-#include "kernel/types.h"
+#include "kernel/cpu/rng.h"
+#include "kernel/lib/types.h"
 
 struct ktest;
 

@@ -5,27 +5,27 @@
  */
 #include "tests/panics.h"
 
-#include "kernel/io.h"
-#include "kernel/irqflags.h"
-#include "kernel/panic.h"
-#include "kernel/printk.h"
-#include "kernel/process.h"
-#include "kernel/sched.h"
-#include "kernel/string.h"
-#include "kernel/uaccess.h"
-#include "mm/layout_internal.h"
-#include "mm/lazy_mmu.h"
-#include "mm/mmap.h"
-#include "mm/vma_alloc.h"
-#include "mm/mmap_lock.h"
-#include "mm/mmu_gather.h"
-#include "mm/slab.h"
-#include "mm/tables.h"
-#include "mm/tlb.h"
-#include "mm/whole_table.h"
-#include "mm/zap.h"
-#include "pv/batch.h"
-#include "tests/unit/test_mm.h"
+#include "kernel/arch/io.h"
+#include "kernel/arch/irqflags.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/printk.h"
+#include "kernel/entry/uaccess.h"
+#include "kernel/lib/string.h"
+#include "kernel/process/process.h"
+#include "kernel/sched/sched.h"
+#include "mm/frame/slab.h"
+#include "mm/lazy/batch.h"
+#include "mm/lazy/lazy_mmu.h"
+#include "mm/lazy/tlb.h"
+#include "mm/range/mmu_gather.h"
+#include "mm/range/whole_table.h"
+#include "mm/range/zap.h"
+#include "mm/space/layout_internal.h"
+#include "mm/space/mmap.h"
+#include "mm/table/tables.h"
+#include "mm/vma/mmap_lock.h"
+#include "mm/vma/vma_alloc.h"
+#include "tests/unit/lib/test_mm.h"
 
 #define ADDR 0x40000000UL
 
@@ -228,7 +228,7 @@ static void kernel_map_in_section(void) __no_thread_safety
 	kernel_map(KSTACK_AREA, pfn(1), (pgprot_t){_PAGE_KERNEL});
 }
 
-/* --- owed invalidations: mm/owed.h --- */
+/* --- owed invalidations: mm/frame/owed.h --- */
 
 /* A page is mapped at ADDR, and its PTE page locked. */
 static pte_t *map_locked(struct mm **mm, struct spinlock **ptl) __no_thread_safety

@@ -1,7 +1,7 @@
 /* Deliberate violations of the kernel's rules, to show that each is noticed: panic=NAME. */
 #pragma once
 
-#include "kernel/types.h"
+#include "kernel/lib/types.h"
 
 /* False after naming the valid ones. */
 bool panics_known(const char *name);

@@ -11,14 +11,14 @@
  *
  * Each table is read-only in the direct map: a store that bypasses the pv table faults. Other CPUs
  * may keep a writable translation of a page that has just become a table for a while; a store
- * through one goes unnoticed, the reverse is a spurious fault (kernel/page_fault.c).
+ * through one goes unnoticed, the reverse is a spurious fault (kernel/process/page_fault.c).
  */
 #include "pv/soft/soft.h"
 
-#include "kernel/io.h"
-#include "kernel/panic.h"
-#include "kernel/printk.h"
-#include "mm/early.h"
+#include "kernel/arch/io.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/printk.h"
+#include "mm/frame/early.h"
 #include "mm/mm.h"
 
 #define KERNEL_SLOT (PTRS_PER_TABLE / 2)

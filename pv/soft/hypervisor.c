@@ -8,17 +8,17 @@
  */
 #include "pv/soft/soft.h"
 
-#include "kernel/counters.h"
-#include "kernel/interrupt.h"
-#include "kernel/irqflags.h"
-#include "kernel/panic.h"
-#include "kernel/printk.h"
-#include "kernel/rng.h"
-#include "kernel/trace.h"
-#include "mm/lazy_mmu.h"
+#include "kernel/arch/irqflags.h"
+#include "kernel/cpu/interrupt.h"
+#include "kernel/cpu/rng.h"
+#include "kernel/debug/counters.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/printk.h"
+#include "kernel/debug/trace.h"
+#include "mm/lazy/batch.h"
+#include "mm/lazy/lazy_mmu.h"
 #include "mm/mm.h"
-#include "pv/batch.h"
-#include "pv/native.h"
+#include "pv/native/native.h"
 
 #define STOP_ONE_IN 8 /* calls */
 #define MAX_DELAY 400 /* turns of a loop */
@@ -149,7 +149,7 @@ static void soft_modify_ptes(pte_t *ptep, const pte_t *new, unsigned n)
 /*
  * In a section the clear is queued with its A and D bits kept: after the leave the entry, not
  * present any more, still holds what the CPU had set by then. That is the "clear and harvest" of
- * mm/zap.c.
+ * mm/range/zap.c.
  */
 static pte_t soft_ptep_get_and_clear(pte_t *ptep)
 {

@@ -20,14 +20,14 @@
  */
 #include "pv/soft/soft.h"
 
-#include "kernel/counters.h"
-#include "kernel/irqflags.h"
-#include "kernel/printk.h"
-#include "kernel/ptregs.h"
-#include "kernel/string.h"
-#include "kernel/traps.h"
+#include "kernel/arch/irqflags.h"
+#include "kernel/arch/ptregs.h"
+#include "kernel/debug/counters.h"
+#include "kernel/debug/printk.h"
+#include "kernel/entry/traps.h"
+#include "kernel/lib/string.h"
 #include "mm/mm.h"
-#include "pv/native.h"
+#include "pv/native/native.h"
 
 #define KERNEL_SLOT (PTRS_PER_TABLE / 2)
 #define MAX_REPORTS 8

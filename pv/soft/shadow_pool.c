@@ -21,13 +21,13 @@
  */
 #include "pv/soft/soft.h"
 
-#include "kernel/counters.h"
-#include "kernel/interrupt.h"
-#include "kernel/irqflags.h"
-#include "kernel/panic.h"
-#include "kernel/smp.h"
-#include "kernel/string.h"
-#include "mm/early.h"
+#include "kernel/arch/irqflags.h"
+#include "kernel/cpu/interrupt.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/debug/counters.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lib/string.h"
+#include "mm/frame/early.h"
 
 #define POOL_MIN 96	      /* tables: the L4s of all processes of a stress suite, and more */
 #define POOL_CPU_MIN 10	      /* with many CPUs: so many for each */

@@ -15,9 +15,9 @@
  */
 #pragma once
 
-#include "kernel/spinlock.h"
-#include "mm/addr.h"
-#include "mm/pgtable_types.h"
+#include "kernel/sync/spinlock.h"
+#include "mm/types/addr.h"
+#include "mm/types/pgtable_types.h"
 
 #define SOFT_OWN 7 /* the level of a frame that is the hypervisor's own */
 

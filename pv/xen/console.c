@@ -3,12 +3,12 @@
  * it shares with the console daemon of dom0. Source: Xen's public/io/console.h.
  *
  * Nothing is dropped: where the ring is full the vCPU yields until the daemon has read. No lock of
- * its own: kernel/printk.c serialises, but for a panic.
+ * its own: kernel/debug/printk.c serialises, but for a panic.
  */
-#include "kernel/panic.h"
-#include "kernel/printk.h"
-#include "kernel/string.h"
-#include "mm/addr.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/printk.h"
+#include "kernel/lib/string.h"
+#include "mm/types/addr.h"
 #include "pv/xen/xen.h"
 
 #include <xen/io/console.h>

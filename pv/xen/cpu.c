@@ -2,22 +2,22 @@
  * Xen PV: descriptor tables and entries by hypercall, and the other vCPUs.
  * Sources: Xen's public/xen.h, public/callback.h, public/vcpu.h, public/physdev.h.
  */
-#include "kernel/cpu.h"
+#include "kernel/cpu/cpu.h"
 
 #include "drivers/debug_exit.h"
-#include "kernel/clock.h"
-#include "kernel/interrupt.h"
-#include "kernel/panic.h"
-#include "kernel/preempt.h"
-#include "kernel/printk.h"
-#include "kernel/sched.h"
-#include "kernel/smp.h"
-#include "kernel/string.h"
-#include "kernel/traps.h"
-#include "mm/addr.h"
-#include "mm/early.h"
-#include "mm/pgtable.h"
-#include "mm/tables.h"
+#include "kernel/arch/preempt.h"
+#include "kernel/cpu/interrupt.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/printk.h"
+#include "kernel/entry/traps.h"
+#include "kernel/lib/string.h"
+#include "kernel/sched/sched.h"
+#include "kernel/time/clock.h"
+#include "mm/frame/early.h"
+#include "mm/table/pgtable.h"
+#include "mm/table/tables.h"
+#include "mm/types/addr.h"
 #include "pv/xen/xen.h"
 
 #define TRAP_MASK_EVENTS 4 /* trap_info.flags */

@@ -1,11 +1,11 @@
 /*
  * Xen PV: the direct map, built at boot beside the initial mapping, and W^X for the image.
  */
-#include "kernel/layout.h"
-#include "kernel/panic.h"
-#include "mm/addr.h"
-#include "mm/early.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lib/layout.h"
+#include "mm/frame/early.h"
 #include "mm/mm.h"
+#include "mm/types/addr.h"
 #include "pv/xen/xen.h"
 
 extern char __text_start[], __text_end[], __rodata_end[], __image_end[];

@@ -6,12 +6,12 @@
  */
 #pragma once
 
-#include "kernel/counters.h"
-#include "kernel/irqflags.h"
-#include "kernel/panic.h"
-#include "kernel/preempt.h"
-#include "kernel/trace.h"
-#include "kernel/types.h"
+#include "kernel/arch/irqflags.h"
+#include "kernel/arch/preempt.h"
+#include "kernel/debug/counters.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/trace.h"
+#include "kernel/lib/types.h"
 
 #include <xen/xen.h>
 #include <xen/callback.h>

@@ -6,14 +6,14 @@
  * order of the ports, so that the timer's finds done whatever an IPI has asked for, as natively,
  * where the IPIs have the higher vectors.
  */
-#include "kernel/clock.h"
-#include "kernel/clock_cpuid.h"
-#include "kernel/interrupt.h"
-#include "kernel/io.h"
-#include "kernel/panic.h"
-#include "kernel/preempt.h"
-#include "kernel/traps.h"
-#include "mm/addr.h"
+#include "kernel/arch/io.h"
+#include "kernel/arch/preempt.h"
+#include "kernel/cpu/interrupt.h"
+#include "kernel/debug/panic.h"
+#include "kernel/entry/traps.h"
+#include "kernel/time/clock.h"
+#include "kernel/time/clock_cpuid.h"
+#include "mm/types/addr.h"
 #include "pv/pv_ops.h"
 #include "pv/xen/xen.h"
 

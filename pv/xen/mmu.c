@@ -6,15 +6,15 @@
  * A section is paid by one multicall: its L1 updates, then the TLB flush that it owes. A refused
  * update is a bug of the kernel: it is reported with table, index, values and caller.
  */
-#include "kernel/backtrace.h"
-#include "kernel/panic.h"
-#include "kernel/preempt.h"
-#include "mm/addr.h"
-#include "mm/lazy_mmu.h"
-#include "mm/page.h"
-#include "mm/pgtable.h"
-#include "mm/tables.h"
-#include "pv/batch.h"
+#include "kernel/arch/preempt.h"
+#include "kernel/debug/backtrace.h"
+#include "kernel/debug/panic.h"
+#include "mm/frame/page.h"
+#include "mm/lazy/batch.h"
+#include "mm/lazy/lazy_mmu.h"
+#include "mm/table/pgtable.h"
+#include "mm/table/tables.h"
+#include "mm/types/addr.h"
 #include "pv/xen/xen.h"
 
 #define SET_TABLES_MAX (2 * TABLE_CHANGES_MAX) /* an entry of L4 is two */

@@ -6,9 +6,9 @@
  *
  * A section batches its TLB invalidations only, as on native hardware.
  */
-#include "kernel/counters.h"
-#include "mm/page.h"
-#include "pv/native.h"
+#include "kernel/debug/counters.h"
+#include "mm/frame/page.h"
+#include "pv/native/native.h"
 #include "pv/xen/xen.h"
 
 static void ptwr_set_pte(pte_t *ptep, pte_t pte)

@@ -2,16 +2,17 @@
  * Xen PV: page-table pages. Each is read-only in the direct map and pinned, from before anybody can
  * reach it until nobody can any more; so no vCPU ever finds it read-only and not yet pinned.
  *
- * Empty tables wait, pinned, in the reserve (mm/table_reserve.h). A well-filled one that goes is
- * unpinned with what it holds, which costs Xen a third of clearing its entries: mm/whole_table.h.
+ * Empty tables wait, pinned, in the reserve (mm/table/table_reserve.h). A well-filled one that goes
+ * is unpinned with what it holds, which costs Xen a third of clearing its entries:
+ * mm/range/whole_table.h.
  */
-#include "kernel/panic.h"
-#include "kernel/preempt.h"
-#include "kernel/string.h"
-#include "mm/addr.h"
+#include "kernel/arch/preempt.h"
+#include "kernel/debug/panic.h"
+#include "kernel/lib/string.h"
+#include "mm/frame/page.h"
 #include "mm/mm.h"
-#include "mm/page.h"
-#include "mm/pgtable_types.h"
+#include "mm/types/addr.h"
+#include "mm/types/pgtable_types.h"
 #include "pv/xen/xen.h"
 
 #define XEN_L4_FIRST 256 /* slots 256-271 of each L4 are Xen's own */
@@ -74,7 +75,7 @@ static bool xen_alloc_table(struct mm *mm __unused, u64 p, unsigned level)
 
 /*
  * Unpin it, whatever it holds, and make it writable. Stale read-only translations of the direct map
- * may stay in TLBs: a store through one is a spurious fault (kernel/page_fault.c).
+ * may stay in TLBs: a store through one is a spurious fault (kernel/process/page_fault.c).
  */
 static void unmake_table(u64 p)
 {

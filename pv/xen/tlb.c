@@ -4,11 +4,11 @@
  *
  * The flush goes in the multicall of the updates, so the vCPUs concerned must be known before them.
  * One that begins to use the mm afterwards may have loaded an old entry: so when the updates are
- * visible the generation is raised, the vCPUs are looked at again (mm/tlb.h), and those that came
- * meanwhile are flushed too.
+ * visible the generation is raised, the vCPUs are looked at again (mm/lazy/tlb.h), and those that
+ * came meanwhile are flushed too.
  */
-#include "mm/owed.h"
-#include "mm/tlb.h"
+#include "mm/frame/owed.h"
+#include "mm/lazy/tlb.h"
 #include "pv/xen/xen.h"
 
 static bool is_one_page(const struct tlb_flush *f)

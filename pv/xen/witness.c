@@ -6,9 +6,9 @@
  * compares. Sources: Xen's public/sysctl.h, xen/common/perfc.c.
  */
 #define __XEN_TOOLS__ /* before any of Xen's headers: the toolstack's interfaces too */
-#include "kernel/counters.h"
-#include "kernel/panic.h"
-#include "kernel/printk.h"
+#include "kernel/debug/counters.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/printk.h"
 #include "pv/xen/xen.h"
 
 #include <xen/sysctl.h>

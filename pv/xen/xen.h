@@ -3,8 +3,8 @@
  */
 #pragma once
 
-#include "kernel/percpu.h"
-#include "mm/tlb_types.h"
+#include "kernel/arch/percpu.h"
+#include "mm/types/tlb_types.h"
 #include "pv/pv_ops.h"
 #include "pv/xen/hypercall.h"
 

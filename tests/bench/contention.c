@@ -7,15 +7,15 @@
  * take turns within one PTE page. `by_mmap_lock` is `disjoint` without the locks of VMAs.
  * tests/harness/contention.py boots this with 1 to 32 CPUs and prints the table.
  */
-#include "kernel/counters.h"
-#include "kernel/printk.h"
-#include "kernel/sched.h"
-#include "kernel/uaccess.h"
-#include "mm/fault.h"
-#include "mm/mmap.h"
-#include "mm/mmap_lock.h"
+#include "kernel/debug/counters.h"
+#include "kernel/debug/printk.h"
+#include "kernel/entry/uaccess.h"
+#include "kernel/sched/sched.h"
+#include "mm/range/fault.h"
+#include "mm/space/mmap.h"
+#include "mm/vma/mmap_lock.h"
 #include "tests/ktest.h"
-#include "tests/unit/test_mm.h"
+#include "tests/unit/lib/test_mm.h"
 
 #define AREA 0x10000000000UL
 #define ROUNDS 8

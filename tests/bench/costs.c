@@ -6,16 +6,16 @@
  * the time-stamp counter counts instructions (at 1 GHz and shift 0), the hypervisor's own included.
  * It fails only where an operation does; the figures are judged by tests/system/test_bench.py.
  */
-#include "kernel/counters.h"
-#include "kernel/io.h"
-#include "kernel/printk.h"
-#include "kernel/sched.h"
-#include "kernel/uaccess.h"
-#include "mm/lazy_mmu.h"
-#include "mm/mmap.h"
-#include "mm/tlb.h"
+#include "kernel/arch/io.h"
+#include "kernel/debug/counters.h"
+#include "kernel/debug/printk.h"
+#include "kernel/entry/uaccess.h"
+#include "kernel/sched/sched.h"
+#include "mm/lazy/lazy_mmu.h"
+#include "mm/lazy/tlb.h"
+#include "mm/space/mmap.h"
 #include "tests/ktest.h"
-#include "tests/unit/test_mm.h"
+#include "tests/unit/lib/test_mm.h"
 
 #define AREA (0x40000000UL) /* one PTE page */
 #define TARGET (0x80000000UL)

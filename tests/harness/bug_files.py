@@ -5,7 +5,7 @@
     provenance = "whose mistake it was, in a line"
     link = "https://..."                        # optional
     [[edit]]
-    file = "mm/zap.c"
+    file = "mm/range/zap.c"
     old = '''text that occurs once in the file'''
     new = '''text in its place'''
 

@@ -1,6 +1,6 @@
 """Reading the console: the kernel's KTAP, counters and verdict line, and what programs print.
 
-A line that begins with a mark is a program's (kernel/printk.c); everything else is the kernel's word, or
+A line that begins with a mark is a program's (kernel/debug/printk.c); everything else is the kernel's word, or
 that of Xen and the firmware. Nothing here looks for the former in the latter or the other way round."""
 
 import codecs

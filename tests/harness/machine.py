@@ -17,8 +17,8 @@ XEN_CPUS = 2
 XEN_MEMORY = 384  # MiB that Xen needs besides its domains'
 LINUX_MEMORY = 384  # MiB of a Linux dom0
 FAST_XEN = "xpti=no spec-ctrl=no"
-REPLAY_MAX = 1000  # boot/cmdline.h has room for a little more
-CMDLINE_MAX, XEN_CMDLINE_MAX = 2047, 1023  # boot/boot_info.h, and Xen's MAX_GUEST_CMDLINE
+REPLAY_MAX = 1000  # kernel/param/cmdline.h has room for a little more
+CMDLINE_MAX, XEN_CMDLINE_MAX = 2047, 1023  # kernel/param/boot_info.h, and Xen's MAX_GUEST_CMDLINE
 PATIENCE = 180  # seconds; see runner.py
 OVMF = [Path("/usr/share/OVMF/OVMF_CODE.fd"), Path("/usr/share/OVMF/OVMF_CODE_4M.fd")]
 

@@ -13,7 +13,7 @@ from . import catalogue
 from .build import run_checked
 from .catalogue import ROOT
 
-MODELS = [ROOT / "mm/lazy_mmu.pml", ROOT / "mm/vma_lock.pml", ROOT / "kernel/sleep.pml"]
+MODELS = [ROOT / "mm/lazy/lazy_mmu.pml", ROOT / "mm/vma/vma_lock.pml", ROOT / "kernel/sync/sleep.pml"]
 SEEDED_MODEL = MODELS[0]  # its bugs are files of tests/bugs, too
 MEMORY_MIB = 2000
 DEPTH = 2_000_000  # more steps than any run that visits no state twice

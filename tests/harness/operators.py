@@ -12,9 +12,9 @@ from functools import cache
 from .catalogue import ROOT
 
 # What only says what happened, or checks, has no behaviour of its own to change.
-_REPORTERS = {"kernel/backtrace.c", "kernel/counters.c", "kernel/counters.h", "kernel/ksyms.h", "kernel/lockdep.c", "kernel/panic.c",
-              "kernel/printk.c", "kernel/trace.c", "kernel/vsnprintf.c", "mm/audit.c", "mm/audit_frames.c",
-              "mm/owed.c", "pv/xen/console.c", "pv/xen/witness.c"}
+_REPORTERS = {"kernel/debug/backtrace.c", "kernel/debug/counters.c", "kernel/debug/counters.h", "kernel/debug/ksyms.h", "kernel/sync/lockdep.c", "kernel/debug/panic.c",
+              "kernel/debug/printk.c", "kernel/debug/trace.c", "kernel/lib/format.c", "mm/space/audit.c", "mm/space/audit_frames.c",
+              "mm/table/owed.c", "pv/xen/console.c", "pv/xen/witness.c"}
 _FOLDERS = ["mm", "kernel", "pv", "pv/soft", "pv/xen", "boot"]
 
 _COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\])*"', re.S)

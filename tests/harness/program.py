@@ -17,8 +17,8 @@ class ProgramError(Exception):
 
 
 def _limit(name: str) -> int:
-    """A #define of boot/cmdline.h."""
-    return int(re.search(rf"#define {name} (\d+)", (ROOT / "boot/cmdline.h").read_text())[1])
+    """A #define of kernel/param/cmdline.h."""
+    return int(re.search(rf"#define {name} (\d+)", (ROOT / "kernel/param/cmdline.h").read_text())[1])
 
 
 def word(argv: tuple[str, ...]) -> str:
@@ -41,7 +41,7 @@ def check_arguments(argv: tuple[str, ...]) -> None:
 
 
 def _bare(name: str) -> str:
-    """bin/prog, ./bin/prog and /bin/prog are one, as in kernel/cpio.c."""
+    """bin/prog, ./bin/prog and /bin/prog are one, as in kernel/lib/cpio.c."""
     while name.startswith(("/", "./")):
         name = name[1:] if name[0] == "/" else name[2:]
     return name

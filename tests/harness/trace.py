@@ -1,4 +1,4 @@
-"""./pteron trace: what the kernel recorded (kernel/trace.h), as a Chrome trace that Perfetto opens.
+"""./pteron trace: what the kernel recorded (kernel/debug/trace.h), as a Chrome trace that Perfetto opens.
 
 Each CPU is a track. On it lie the tasks that ran, as slices; inside them the faults, from their begin
 to their end; and all else as instants. Times are microseconds from the first event."""

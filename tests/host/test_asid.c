@@ -3,7 +3,7 @@
  * without having flushed, everything that its TLB holds under that PCID must belong to this address
  * space and be of its newest generation.
  */
-#include "mm/asid.h"
+#include "mm/lazy/asid.h"
 #include "tests/ktest.h"
 
 #define CONTEXTS 20

@@ -2,9 +2,9 @@
  * The memory map of a loader, whatever it says. Oracle: a byte a page; a page is RAM if some entry
  * says so and no other entry says something else, of which it has a part.
  */
-#include "boot/boot_info.h"
-#include "kernel/layout.h"
-#include "kernel/string.h"
+#include "kernel/lib/layout.h"
+#include "kernel/lib/string.h"
+#include "kernel/param/boot_info.h"
 #include "tests/ktest.h"
 
 #define PAGES 64

@@ -1,8 +1,8 @@
 /*
  * The command-line parser. Oracle: good words are taken; anything else is refused as a whole.
  */
-#include "boot/cmdline.h"
-#include "kernel/cpumask.h"
+#include "kernel/lib/cpumask.h"
+#include "kernel/param/cmdline.h"
 #include "tests/ktest.h"
 
 #include <string.h>

@@ -3,8 +3,8 @@
  * off anywhere or has any byte changed gives a file inside of it or a reason, and ASan sees no
  * access beyond it.
  */
-#include "kernel/cpio.h"
-#include "kernel/string.h"
+#include "kernel/lib/cpio.h"
+#include "kernel/lib/string.h"
 #include "tests/ktest.h"
 
 #include <stdio.h>

@@ -4,7 +4,7 @@
  */
 #define vsnprintf pteron_vsnprintf
 #define snprintf pteron_snprintf
-#include "kernel/vsnprintf.c"
+#include "kernel/lib/format.c"
 #undef vsnprintf
 #undef snprintf
 

@@ -1,7 +1,7 @@
 /* expect: cannot call function 'pte_unmap_unlock' while role 'lazy_mmu_role' is held */
 /* Seeded bug 6: the batch is issued after others can lock the PTE page. */
-#include "mm/lazy_mmu.h"
-#include "mm/pgtable.h"
+#include "mm/lazy/lazy_mmu.h"
+#include "mm/table/pgtable.h"
 
 void leave_after_unlock(struct mm *mm, pmd_t *pmd, unsigned long addr, pte_t pte);
 void leave_after_unlock(struct mm *mm, pmd_t *pmd, unsigned long addr, pte_t pte)

@@ -1,7 +1,7 @@
 /* expect: 'lazy_mmu_role' is not held on every path through here */
 /* Seeded bug 15: an early return without leave. */
-#include "mm/lazy_mmu.h"
-#include "mm/pgtable.h"
+#include "mm/lazy/lazy_mmu.h"
+#include "mm/table/pgtable.h"
 
 int missing_leave(struct mm *mm, pmd_t *pmd, unsigned long addr, pte_t pte);
 int missing_leave(struct mm *mm, pmd_t *pmd, unsigned long addr, pte_t pte)

@@ -3,7 +3,7 @@
  *
  * Oracle: tests/user/doors.c's in ring 3: what a program has in its registers is its own on each
  * way, nobody else's, and never the kernel's; those of stress.h; and the assertions at the doors
- * (kernel/doors.h). The second case finds what the first one's programs left in the FPU.
+ * (kernel/entry/doors.h). The second case finds what the first one's programs left in the FPU.
  */
 #include "tests/stress/stress.h"
 

@@ -5,12 +5,12 @@
  * in ring 3; each of its three hogs is ended, and nobody else, not for the fork bomb either; when
  * all have ended, every frame and object is back.
  */
-#include "kernel/counters.h"
-#include "kernel/printk.h"
-#include "kernel/process.h"
-#include "kernel/sched.h"
-#include "mm/page.h"
-#include "mm/slab.h"
+#include "kernel/debug/counters.h"
+#include "kernel/debug/printk.h"
+#include "kernel/process/process.h"
+#include "kernel/sched/sched.h"
+#include "mm/frame/page.h"
+#include "mm/frame/slab.h"
 #include "tests/ktest.h"
 
 #define LEFT 1536 /* frames, and what fork leaves for those that run */

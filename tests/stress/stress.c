@@ -6,16 +6,16 @@
  */
 #include "tests/stress/stress.h"
 
-#include "kernel/freezer.h"
-#include "kernel/holdings.h"
-#include "kernel/interrupt.h"
-#include "kernel/panic.h"
-#include "kernel/printk.h"
-#include "kernel/process.h"
-#include "kernel/traps.h"
-#include "mm/audit.h"
-#include "mm/page.h"
-#include "mm/whole_table.h"
+#include "kernel/cpu/interrupt.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/printk.h"
+#include "kernel/entry/traps.h"
+#include "kernel/process/holdings.h"
+#include "kernel/process/process.h"
+#include "kernel/sched/freezer.h"
+#include "mm/frame/page.h"
+#include "mm/range/whole_table.h"
+#include "mm/space/audit.h"
 
 #define AUDIT_EVERY 8192
 #define MAX_PROCESSES 16

@@ -4,8 +4,8 @@
  */
 #pragma once
 
-#include "kernel/counters.h"
-#include "kernel/sched.h"
+#include "kernel/debug/counters.h"
+#include "kernel/sched/sched.h"
 #include "tests/ktest.h"
 
 struct stress {

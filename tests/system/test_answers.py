@@ -112,23 +112,23 @@ def test_debians_linux(musl, on_pteron, tmp_path, table):
 
 # What a table noticed once only after a row was added for it: the mistake, and the row that is wrong then.
 MISTAKES = {
-    "wake-op-unsigned": (Edit("kernel/futex.c", "return (int)(v << 20) >> 20;", "return v;"),
+    "wake-op-unsigned": (Edit("kernel/process/futex.c", "return (int)(v << 20) >> 20;", "return v;"),
                          "becomes(SET, 7, -1): 4095, expected 4294967295"),
-    "wake-op-compares-unsigned": (Edit("kernel/futex.c", "int arg = sign_extend12(op & 0xfff);", "int arg = op & 0xfff;"),
+    "wake-op-compares-unsigned": (Edit("kernel/process/futex.c", "int arg = sign_extend12(op & 0xfff);", "int arg = op & 0xfff;"),
                                   "wakes(EQ, -5, -5): 0, expected 1"),
-    "wake-op-shifts-by-all": (Edit("kernel/futex.c", "arg = 1u << (arg & 31);", "arg = arg < 32 ? 1u << arg : 0;"),
+    "wake-op-shifts-by-all": (Edit("kernel/process/futex.c", "arg = 1u << (arg & 31);", "arg = arg < 32 ? 1u << arg : 0;"),
                               "becomes(SET | SHIFTED, 7, 33): 0, expected 2"),
-    "wake-op-looks-first": (Edit("kernel/futex.c", "return (op >> 28 & 7) <= OP_XOR;",
+    "wake-op-looks-first": (Edit("kernel/process/futex.c", "return (op >> 28 & 7) <= OP_XOR;",
                                  "return (op >> 28 & 7) <= OP_XOR && (op >> 24 & 15) <= CMP_GE;"), "y: 0, expected 10"),
-    "ignored-keeps-pending": (Edit("kernel/signal.c", "if (set && is_ignored(p, sig))", "if (set && handler == SIG_DFL && is_ignored(p, sig))"),
+    "ignored-keeps-pending": (Edit("kernel/process/signal.c", "if (set && is_ignored(p, sig))", "if (set && handler == SIG_DFL && is_ignored(p, sig))"),
                               "dies(ignored_later, &term): 15, expected 512"),
-    "default-keeps-pending": (Edit("kernel/signal.c", "if (set && is_ignored(p, sig))", "if (set && handler == SIG_IGN)"),
+    "default-keeps-pending": (Edit("kernel/process/signal.c", "if (set && is_ignored(p, sig))", "if (set && handler == SIG_IGN)"),
                               "dies(default_again, &child): 768, expected 512"),
-    "ignored-forgets-the-callers": (Edit("kernel/signal.c", "\tlist_for_each_entry(t, &p->threads, thread_node)\n\t\t__atomic_and_fetch",
+    "ignored-forgets-the-callers": (Edit("kernel/process/signal.c", "\tlist_for_each_entry(t, &p->threads, thread_node)\n\t\t__atomic_and_fetch",
                                          "\tt = current;\n\t\t__atomic_and_fetch"), "dies(ignored_by_another, &term_here): 15, expected 0"),
-    "ignored-does-not-wait": (Edit("kernel/signal.c", "\tif (is_taken(p, to, sig) && is_ignored(p, sig)) {",
+    "ignored-does-not-wait": (Edit("kernel/process/signal.c", "\tif (is_taken(p, to, sig) && is_ignored(p, sig)) {",
                                    "\tif (is_ignored(p, sig)) {"), "dies(ignored_while_sent, &term): 0, expected 512"),
-    "ignored-ends-late": (Edit("kernel/signal.c", "return due & ~ignored;", "return due;"),
+    "ignored-ends-late": (Edit("kernel/process/signal.c", "return due & ~ignored;", "return due;"),
                           "dies(ignored_while_sent, &term): 15, expected 512"),
 }
 

@@ -74,10 +74,10 @@ def _edited(root: Path, *edits: Edit) -> EditedBuild:
     return EditedBuild(root=root / "tree", bug="x", edits=edits)
 
 
-SOURCE = (ROOT / "kernel/entry.asm").read_text()
-ANYWHERE = (Edit("kernel/entry.asm", SOURCE, SOURCE + "\n\tglobal a_bug_in_assembly\na_bug_in_assembly:\n\tret\n"),
+SOURCE = (ROOT / "kernel/entry/entry.asm").read_text()
+ANYWHERE = (Edit("kernel/entry/entry.asm", SOURCE, SOURCE + "\n\tglobal a_bug_in_assembly\na_bug_in_assembly:\n\tret\n"),
             Edit("linker.ld", "SECTIONS\n", "a_bug_of_the_linker = 0x1234;\nSECTIONS\n"),
-            Edit("mm/zap.c", '#include "mm/zap.h"\n', '#include "mm/zap.h"\nint a_bug_in_c = 1;\n'))
+            Edit("mm/range/zap.c", '#include "mm/range/zap.h"\n', '#include "mm/range/zap.h"\nint a_bug_in_c = 1;\n'))
 
 
 def test_edits_reach_every_kind_of_file_and_only_they_are_compiled(tmp_path, debug, monkeypatch):
@@ -94,11 +94,11 @@ def test_edits_reach_every_kind_of_file_and_only_they_are_compiled(tmp_path, deb
         nothing_to_do.delattr(tree, "refresh")
         build.make()
     assert build.image.stat().st_mtime_ns == before
-    assert "a_bug" not in (ROOT / "mm/zap.c").read_text()
+    assert "a_bug" not in (ROOT / "mm/range/zap.c").read_text()
     assert debug.image.stat().st_mtime_ns < before
     again = _edited(tmp_path, ANYWHERE[2])
     again.make()
-    assert again.image.stat().st_mtime_ns > before and (build.root / "kernel/entry.asm").read_text() == SOURCE
+    assert again.image.stat().st_mtime_ns > before and (build.root / "kernel/entry/entry.asm").read_text() == SOURCE
 
 
 def test_a_bug_that_does_not_compile_is_not_taken_for_built(tmp_path):

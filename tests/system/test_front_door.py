@@ -122,7 +122,7 @@ def test_iso(tmp_path):
 
 def test_gdb_sees_symbols():
     done = pteron("gdb", "--accel", "tcg", "--gdb-arg=-batch", "--gdb-arg=-ex", "--gdb-arg=info line main_task")
-    assert done.returncode == 0 and "kernel/main.c" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "boot/main.c" in done.stdout, done.stdout + done.stderr
     assert "0x000000000000fff0 in" in done.stdout, "the CPU stands at the reset vector"
 
 

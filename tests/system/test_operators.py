@@ -148,8 +148,8 @@ def test_samples():
     assert Counter(folder_of(m.file) for _, m in some) == {f: 5 for f in ("boot", "kernel", "mm", "pv", "pv/soft", "pv/xen")}
     assert some == sample(1, [], None, 5) != sample(2, [], None, 5)
     assert all(mutants[n - 1] is m for n, m in some)
-    assert Counter(m.file for _, m in sample(1, ["mm/zap.c", "mm/tlb.c"], 2, None)) == {"mm/zap.c": 2, "mm/tlb.c": 2}
-    assert len(sample(1, ["mm/zap.c", "mm/tlb.c"], 2, 3)) == 3
+    assert Counter(m.file for _, m in sample(1, ["mm/range/zap.c", "mm/lazy/tlb.c"], 2, None)) == {"mm/range/zap.c": 2, "mm/lazy/tlb.c": 2}
+    assert len(sample(1, ["mm/range/zap.c", "mm/lazy/tlb.c"], 2, 3)) == 3
 
 
 def test_equivalents():
@@ -168,7 +168,7 @@ def test_equivalents_of_the_core_are_not_stale():
 
 def test_one_that_dies(tmp_path):
     """A context switch that forgets the queue, and one that the compiler refuses."""
-    file = "mm/lazy_mmu.c"
+    file = "mm/lazy/lazy_mmu.c"
     by_identity = {m.identity: m for m in generate(file, (ROOT / file).read_text())}
     mutant = by_identity[f"{file}:lazy_mmu_context_switch: drop: batch_flush();"]
     tree = Tree(tmp_path / "tree")
@@ -182,6 +182,6 @@ def test_one_that_dies(tmp_path):
 
 
 @pytest.mark.parametrize("file, backends", [("pv/xen/ptwr.c", {"ptwr"}), ("pv/xen/mmu.c", {"xen"}), ("pv/soft/shadow.c", {"shadow"}),
-                                            ("mm/zap.c", {"deferred", "native", "shadow", "xen"})])
+                                            ("mm/range/zap.c", {"deferred", "native", "shadow", "xen"})])
 def test_a_file_is_judged_where_it_runs(file: str, backends: set[str]):
     assert {stage.backend for stage in operator_runs.plan(file)} == backends

@@ -147,7 +147,7 @@ def test_a_clock_that_is_none_is_noticed(boot, tmp_path, reader):
     assert "# verdict crashed" in text
 
 
-LOST_WAKE = Edit("kernel/futex.c", "\t\tw->woken = true;\n\t\twake_up_task(w->task);\n", "\t\tw->woken = true;\n")
+LOST_WAKE = Edit("kernel/process/futex.c", "\t\tw->woken = true;\n\t\twake_up_task(w->task);\n", "\t\tw->woken = true;\n")
 
 
 @pytest.mark.parametrize("on, backend", [("qemu", "native"), ("xen", "xen")])

@@ -46,7 +46,7 @@ def test_cross_compile(tmp_path):
     tools = re.findall(r"(?:^|[|&;] *)(\S*(?:gcc|cc|ld|nm|ar|objcopy)) ", make("-n", *cross, "all"), re.M)
     assert {"x86_64-linux-gnu-gcc", "x86_64-linux-gnu-ld", "x86_64-linux-gnu-nm"} == set(tools)
     make(*cross, f"{tmp_path}/kernel/counters.c.o")
-    assert (tmp_path / "kernel/counters.c.o").exists()
+    assert (tmp_path / "kernel/debug/counters.c.o").exists()
 
 
 def test_nothing_to_do_twice(debug):

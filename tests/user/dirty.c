@@ -5,7 +5,7 @@
  * then sets its D bit, and the kernel must find it. So one thread fills the area with clean pages,
  * without touching them, and drops it again, while each of the others writes to a few of them: few,
  * or all were dirty before the first is cleared. Oracle: the kernel's dirty ledger: no page is
- * freed as clean that carries the magic number of a stamp (mm/page_alloc.c).
+ * freed as clean that carries the magic number of a stamp (mm/frame/page_alloc.c).
  */
 #include "tests/user/lib/user.h"
 

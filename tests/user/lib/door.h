@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "kernel/fpu_image.h"
+#include "kernel/cpu/fpu_image.h"
 #include "tests/user/lib/user.h"
 
 #define FLAGS_FIXED 0x202 /* bit 1 and IF */

@@ -5,10 +5,10 @@
  */
 #pragma once
 
-#include "kernel/printk.h"
-#include "kernel/string.h"
-#include "kernel/types.h"
-#include "kernel/xorshift.h"
+#include "kernel/debug/printk.h"
+#include "kernel/lib/string.h"
+#include "kernel/lib/types.h"
+#include "kernel/lib/xorshift.h"
 
 /* --- system calls: a value, or a negative error number --- */
 

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "kernel/xorshift.h"
+#include "kernel/lib/xorshift.h"
 
 struct ktest;
 

@@ -1,0 +1,19 @@
+/*
+ * The registers that an entry to the kernel saves, in the order in which entry.asm pushes them.
+ * Linux's struct of the same name has the same order.
+ */
+#pragma once
+
+#include "kernel/lib/types.h"
+
+struct pt_regs {
+	unsigned long r15, r14, r13, r12, bp, bx;
+	unsigned long r11, r10, r9, r8, ax, cx, dx, si, di;
+	unsigned long orig_ax; /* system call number, error code, or vector */
+	unsigned long ip, cs, flags, sp, ss;
+};
+
+static inline bool user_mode(const struct pt_regs *regs)
+{
+	return regs->cs & 3;
+}

@@ -1,0 +1,17 @@
+/*
+ * Signals, as far as they exist: one is ignored, or ends the process; or it waits, being blocked.
+ * Numbers, arguments and errors are Linux's.
+ */
+#pragma once
+
+#include "kernel/lib/types.h"
+
+/* The caller's mask: a signal that it blocks waits until it does no more. -EINVAL, -EFAULT. */
+long do_rt_sigprocmask(int how, unsigned long set, unsigned long old, size_t size);
+/* There are SIG_DFL and SIG_IGN, and -ENOSYS for a handler. */
+long do_rt_sigaction(int sig, unsigned long action, unsigned long old, size_t size);
+/* What waits for the caller. */
+long do_rt_sigpending(unsigned long set, size_t size);
+/* @pid: of the process that the thread must belong to; 0: any. -EINVAL, -ESRCH. */
+long do_tkill(int pid, int tid, int sig);
+long do_kill(int pid, int sig);

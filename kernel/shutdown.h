@@ -1,8 +1,0 @@
-/* Leaving the machine, with a verdict for whoever started it. */
-#pragma once
-
-#include "kernel/compiler.h"
-#include "kernel/shutdown_reason.h"
-
-/* Power off; where that does nothing, stop this CPU. */
-void machine_shutdown(enum shutdown_reason why) __noreturn;

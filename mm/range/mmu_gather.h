@@ -1,0 +1,42 @@
+/*
+ * Unhook, flush, and only then free: the object that keeps the order when mappings are dropped.
+ *
+ * In a section: tlb_remove_page() for each entry cleared, tlb_flush_mmu() for the invalidation that
+ * the leave pays. After the leave, still under the lock: tlb_harvest(). Then tlb_free_pages(),
+ * which refuses pages whose translations have not been invalidated. tlb_remove_table() and
+ * tlb_finish_mmu() do the same for tables.
+ */
+#pragma once
+
+#include "mm/table/pgtable.h"
+
+#define GATHER_MAX PTRS_PER_TABLE /* a section covers one PTE page */
+
+struct gathered {
+	u64 pfn : 48, index : 9, dirty : 1; /* index of the entry in its table */
+};
+
+struct mmu_gather {
+	struct mm *mm;
+	unsigned long start, end; /* unhooked and not yet invalidated */
+	unsigned nr;
+	struct gathered page[GATHER_MAX];
+	struct page *tables; /* unlinked, by next_free */
+	bool whole_tables;   /* some of them, or of those to come, still map something */
+};
+
+void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm);
+/* The entry for @addr, which was @pte, is cleared; its page's reference goes with tlb_free_pages().
+ */
+void tlb_remove_page(struct mmu_gather *tlb, unsigned long addr, pte_t pte);
+/* An entry without a counted page is cleared. */
+void tlb_remove_special(struct mmu_gather *tlb, unsigned long addr);
+/* A table that covered @addr is unlinked. */
+void tlb_remove_table(struct mmu_gather *tlb, unsigned long addr, struct page *table);
+/* Invalidate what was unhooked; in a section, by its leave. */
+void tlb_flush_mmu(struct mmu_gather *tlb);
+/* Collect the D bits that entries of @table gathered until their clear took effect. */
+void tlb_harvest(struct mmu_gather *tlb, const pte_t *table) __must_hold(ptl_role);
+void tlb_free_pages(struct mmu_gather *tlb);
+/* Invalidate what is left, free pages and tables. */
+void tlb_finish_mmu(struct mmu_gather *tlb);

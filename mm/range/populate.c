@@ -1,0 +1,249 @@
+/*
+ * populate: new pages for a whole range, in one section for each PTE page. Entries that exist
+ * already and do not serve (the zero page where writing is wanted) are the fault handler's.
+ *
+ * A range may have terabytes. So between two chunks of it mmap_lock is given back if anybody waits
+ * for it, and the VMAs are looked at again; and it ends when its process does. What is populated by
+ * then stays, as on Linux.
+ *
+ * Locks: mmap_lock for reading, then the PTE page's.
+ */
+#include "mm/range/populate.h"
+
+#include "kernel/lib/errno.h"
+#include "mm/lazy/lazy_mmu.h"
+#include "mm/range/fault.h"
+#include "mm/range/whole_table.h"
+#include "mm/range/zeromap.h"
+#include "mm/table/pgtable.h"
+#include "mm/table/tables.h"
+#include "mm/table/walk.h"
+#include "mm/vma/mmap_lock.h"
+#include "mm/vma/shmem.h"
+#include "mm/vma/vma.h"
+
+#define POPULATE_CHUNK (32UL << 20) /* what walk.c makes tables for in one go */
+
+/* @prot: the VMA's. Accessed but clean: the D bit will say whether the page was ever written. */
+static __always_inline pte_t new_entry(struct vma *vma, unsigned long addr, pgprot_t prot)
+{
+	struct page *page;
+
+	if (vma->shmem)
+		page = shmem_get_page(vma->shmem, vma->pgoff + ((addr - vma->start) >> PAGE_SHIFT));
+	else
+		page = alloc_page_zeroed(PAGE_USER);
+	return page ? mk_pte(page, prot) : (pte_t){0};
+}
+
+/* Give back what a table holds that was built, and then was not wanted. */
+static void discard_table(struct page *table)
+{
+	plain_table_drop(table);
+	table_free(table);
+}
+
+/* A table that does not exist yet is filled before it is linked. -EAGAIN: there is one by now. */
+static int populate_new_table(struct vma *vma, unsigned long start, unsigned long end)
+{
+	struct page *table = plain_table_alloc(vma->mm);
+	const pgprot_t prot = vm_page_prot(vma->flags);
+	pte_t *ptep;
+	int err = 0;
+
+	if (!table)
+		return -ENOMEM;
+	ptep = (pte_t *)page_to_virt(table) + pte_index(start);
+	for (unsigned long addr = start; addr != end && !err; ptep++, addr += PAGE_SIZE) {
+		pte_t pte = new_entry(vma, addr, prot);
+
+		if (pte_none(pte))
+			err = -ENOMEM;
+		else
+			plain_table_set(vma->mm, addr, ptep, pte);
+	}
+	if (!err && !plain_table_link(vma->mm, start, table))
+		err = -EAGAIN;
+	if (err)
+		discard_table(table);
+	return err;
+}
+
+int populate_entries(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end)
+{
+	const pgprot_t prot = vm_page_prot(vma->flags);
+	lazy_mmu_state_t state;
+	struct spinlock *ptl;
+	pte_t *ptep;
+	int err = 0;
+
+	vma_assert_locked(vma);
+	ptep = pte_offset_map_lock(pmd, addr, &ptl);
+	state = arch_enter_lazy_mmu_mode();
+	for (; addr != end && !err; ptep++, addr += PAGE_SIZE) {
+		pte_t pte;
+
+		if (!pte_none(ptep_get(ptep)))
+			continue;
+		pte = new_entry(vma, addr, prot);
+		if (pte_none(pte))
+			err = -ENOMEM;
+		else
+			set_pte_at(vma->mm, addr, ptep, pte);
+	}
+	arch_leave_lazy_mmu_mode(state);
+	pte_unmap_unlock(ptep - 1, ptl);
+	return err;
+}
+
+static int populate_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
+			      void *arg __unused)
+{
+	return populate_entries(vma, pmd, addr, end);
+}
+
+/* The part of a range that one PTE page covers, or, without whole tables, all of it. */
+static int populate_table(struct vma *vma, unsigned long addr, unsigned long end)
+{
+	if (whole_tables_enabled && (end - addr) >> PAGE_SHIFT >= pv_table_costs.fill_min) {
+		pmd_t *pmd = pmd_alloc_upper(vma->mm, addr);
+		int err = -EAGAIN;
+
+		if (!pmd)
+			return -ENOMEM;
+		if (pmd_none(*(volatile pmd_t *)pmd))
+			err = populate_new_table(vma, addr, end);
+		if (err != -EAGAIN)
+			return err;
+	}
+	return walk_pte_ranges_alloc(vma, addr, end, populate_pte_range, NULL);
+}
+
+/* True if the entry of @addr gives write access. A peek: entries that others change are not ours.
+ */
+static bool is_writable(const struct mm *mm, unsigned long addr)
+{
+	const pmd_t *pmd = pmd_find(mm, addr);
+
+	return pmd && !pmd_none(*pmd) &&
+	       pte_write(pte_narrow(ptep_get(pte_offset(*pmd, addr)), *pmd));
+}
+
+/* Another thread may drop each page as soon as it is there: so only the end of the process ends it.
+ */
+static int fault_in_writable(struct vma *vma, unsigned long start, unsigned long end)
+{
+	for (unsigned long addr = start; addr < end; addr += PAGE_SIZE)
+		while (!is_writable(vma->mm, addr)) {
+			if (task_is_ending())
+				return -EINTR;
+			if (handle_mm_fault(vma, addr, FAULT_WRITE) == FAULT_OOM)
+				return -ENOMEM;
+		}
+	return 0;
+}
+
+/* Where a mapping of @vma goes beyond the end of its object, at most @end. */
+static unsigned long end_of_object(const struct vma *vma, unsigned long end)
+{
+	unsigned long pages = vma->shmem ? shmem_pages(vma->shmem) : ~0UL;
+
+	if (pages <= vma->pgoff)
+		return vma->start;
+	if (pages - vma->pgoff >= (end - vma->start) >> PAGE_SHIFT)
+		return end;
+	return vma->start + ((pages - vma->pgoff) << PAGE_SHIFT);
+}
+
+static int populate_range(struct vma *vma, unsigned long start, unsigned long end, bool write)
+{
+	const unsigned long limit = end_of_object(vma, end);
+	int err = 0;
+
+	mmap_assert_locked(vma->mm);
+	if (vma->flags & VM_PFNMAP)
+		return 0;
+	if (limit < end) {
+		err = limit > start ? populate_range(vma, start, limit, write) : 0;
+		return err ? err : -EFAULT;
+	}
+	if (!write && !vma->shmem)
+		return zeromap_page_range(vma, start, end);
+	for (unsigned long addr = start, next; addr < end && !err; addr = next) {
+		/* Entries alone: the tables of all of it are linked together. */
+		next = whole_tables_enabled ? pmd_addr_end(addr, end) : end;
+		err = populate_table(vma, addr, next);
+	}
+	if (!err && write)
+		err = fault_in_writable(vma, start, end);
+	return err;
+}
+
+/* A chunk ends where a VMA, or what tables_alloc() links in one call, does. */
+static unsigned long chunk_end(const struct vma *v, unsigned long start, unsigned long end)
+{
+	return min(min(v->end, end), ALIGN_DOWN(start, POPULATE_CHUNK) + POPULATE_CHUNK);
+}
+
+/* Whether @v has the rights that are asked for; MAP_POPULATE takes what there is. */
+static bool may_populate(const struct vma *v, enum populate how)
+{
+	static const unsigned long needed[] = {
+		[POPULATE_MAP] = VM_ACCESS,
+		[POPULATE_READ] = VM_READ,
+		[POPULATE_WRITE] = VM_WRITE,
+	};
+
+	return !(v->flags & VM_PFNMAP) && (v->flags & needed[how]);
+}
+
+static int populate_chunk(struct vma *v, unsigned long start, unsigned long end, enum populate how)
+{
+	bool write = how == POPULATE_WRITE || (how == POPULATE_MAP && (v->flags & VM_WRITE));
+
+	return may_populate(v, how) ? populate_range(v, start, end, write) : -EINVAL;
+}
+
+/* Let others have mmap_lock, or the audits their rest, where they wait. -EINTR. */
+static int let_others_in(struct mm *mm) __no_thread_safety
+{
+	if (likely(!READ_ONCE(current->work) && !rwsem_has_waiters(&mm->mmap_lock)))
+		return 0;
+	mmap_read_unlock(mm);
+	if (!task_is_ending())
+		freezer_checkpoint();
+	mmap_read_lock(mm);
+	return task_is_ending() ? -EINTR : 0;
+}
+
+/* Populate from *@start on, within one VMA, and move it on. */
+static int populate_step(struct mm *mm, unsigned long *start, unsigned long end, enum populate how)
+{
+	struct vma *v = vma_find(&mm->vmas, *start);
+	unsigned long addr = *start;
+	int err;
+
+	if (!v || v->start > addr) {
+		*start = v && how == POPULATE_MAP ? min(v->start, end) : end;
+		return how == POPULATE_MAP ? 0 : -ENOMEM;
+	}
+	*start = chunk_end(v, addr, end);
+	err = populate_chunk(v, addr, *start, how);
+	if (err && how == POPULATE_MAP)
+		*start = min(v->end, end); /* a hint: on with the next VMA */
+	return how == POPULATE_MAP ? 0 : err;
+}
+
+int mm_populate(struct mm *mm, unsigned long start, unsigned long end, enum populate how)
+{
+	int err = 0;
+
+	mmap_read_lock(mm);
+	while (start < end && !err) {
+		err = let_others_in(mm);
+		if (!err)
+			err = populate_step(mm, &start, end, how);
+	}
+	mmap_read_unlock(mm);
+	return err;
+}

@@ -1,0 +1,208 @@
+/*
+ * Table-wise operations; see whole_table.h.
+ */
+#include "mm/range/whole_table.h"
+
+#include "mm/frame/owed.h"
+#include "mm/lazy/lazy_mmu.h"
+#include "mm/lazy/tlb.h"
+#include "mm/range/mprotect.h"
+#include "mm/vma/mmap_lock.h"
+#include "mm/vma/vma.h"
+
+bool whole_tables_enabled = true;
+
+/*
+ * An entry that is one has the one bit or the other, so a sum of them all counts both kinds: the
+ * first from bit 0 on, the second from bit 10 on, and each has room for a table.
+ */
+#define USED_BITS (_PAGE_PRESENT | _PAGE_PROTNONE)
+static_assert(USED_BITS == (1 | BIT(10)) && PTRS_PER_TABLE < 1 << 10, "two sums in one word");
+
+static u64 line_sum(const pte_t *e)
+{
+	if (!pte_line_used(e))
+		return 0;
+	return (e[0].v & USED_BITS) + (e[1].v & USED_BITS) + (e[2].v & USED_BITS) +
+	       (e[3].v & USED_BITS) + (e[4].v & USED_BITS) + (e[5].v & USED_BITS) +
+	       (e[6].v & USED_BITS) + (e[7].v & USED_BITS);
+}
+
+static unsigned used_in(u64 sum)
+{
+	return (sum & 1023) + (sum >> 10);
+}
+
+bool table_holds(pmd_t pmd, unsigned min)
+{
+	const pte_t *e = pte_offset(pmd, 0), *end = e + PTRS_PER_TABLE;
+	u64 sum = 0;
+
+	for (; e != end && used_in(sum) < min; e += 2 * PTES_PER_LINE)
+		sum += line_sum(e) + line_sum(e + PTES_PER_LINE);
+	return used_in(sum) >= min;
+}
+
+/* --- the right to write --- */
+
+static void set_pmd(struct mm *mm, pmd_t *pmd, unsigned long addr, u64 val)
+{
+	trace(TRACE_TABLE, mm_context(mm), addr & ~(PMD_SIZE - 1), val);
+	pv_set_tables(&(struct table_change){pmd, val}, 1);
+}
+
+void pmd_wrprotect(struct mm *mm, pmd_t *pmd, unsigned long addr)
+{
+	lockdep_assert_held(pte_lockptr(*pmd));
+	ASSERT(!is_lazy_mmu_mode_active());
+	count(CNT_TABLES_PROTECTED);
+	preempt_point();
+	set_pmd(mm, pmd, addr, pmd->v & ~_PAGE_RW);
+	preempt_point();
+	addr &= ~(PMD_SIZE - 1);
+	flush_tlb_tables(mm, addr, addr + PMD_SIZE);
+}
+
+void pmd_mkwrite(struct mm *mm, pmd_t *pmd, unsigned long addr)
+{
+	lockdep_assert_held(pte_lockptr(*pmd));
+	ASSERT(!is_lazy_mmu_mode_active());
+	pfn_to_page(pmd_pfn(*pmd))->pg_flags &= ~PG_SHARED_BELOW;
+	preempt_point();
+	set_pmd(mm, pmd, addr, pmd->v | _PAGE_RW);
+}
+
+/* Entries that follow each other, and lose RW by one call. */
+#define RUN_MAX 32
+struct run {
+	pte_t *ptep;
+	unsigned long addr;
+	unsigned n;
+	pte_t pte[RUN_MAX];
+};
+
+static void commit(struct mm *mm, struct run *run) __must_hold(ptl_role, lazy_mmu_role)
+{
+	if (run->n)
+		modify_prot_commit_ptes(mm, run->addr, run->ptep, run->pte, run->n);
+	run->n = 0;
+}
+
+static __always_inline void add(struct mm *mm, struct run *run, pte_t *ptep, unsigned long addr,
+				pte_t pte) __must_hold(ptl_role, lazy_mmu_role)
+{
+	if (run->n == RUN_MAX || run->ptep + run->n != ptep)
+		commit(mm, run);
+	if (!run->n) {
+		run->ptep = ptep;
+		run->addr = addr;
+	}
+	ASSERT(run->n < RUN_MAX);
+	run->pte[run->n++] = pte;
+}
+
+/* Take RW from entries of [addr, end) that @vma (NULL: none is there) does not let write. */
+static void protect_shared(struct mm *mm, const struct vma *vma, pte_t *ptep, unsigned long addr,
+			   unsigned long end) __must_hold(ptl_role, lazy_mmu_role)
+{
+	bool writable = vma && (vma->flags & VM_WRITE);
+	struct run run = {.n = 0};
+
+	for (; addr != end; ptep++, addr += PAGE_SIZE) {
+		pte_t pte = ptep_get(ptep);
+
+		if (!pte_present(pte) || !pte_write(pte))
+			continue;
+		if (!writable || !may_write_in_place(vma, pte))
+			add(mm, &run, ptep, addr, pte_wrprotect(pte));
+	}
+	commit(mm, &run);
+}
+
+/* The section: one VMA after the other, and what lies between them. */
+static void push_down_entries(struct mm *mm, pte_t *table, unsigned long start)
+	__must_hold(ptl_role)
+{
+	const struct vma *vma = vma_find(&mm->vmas, start);
+	lazy_mmu_state_t state = arch_enter_lazy_mmu_mode();
+
+	for (unsigned long addr = start, next; addr != start + PMD_SIZE; addr = next) {
+		bool inside = vma && vma->start <= addr;
+
+		next = start + PMD_SIZE;
+		if (vma)
+			next = min(next, inside ? vma->end : vma->start);
+		protect_shared(mm, inside ? vma : NULL, table + pte_index(addr), addr, next);
+		if (inside)
+			vma = vma->next;
+	}
+	arch_leave_lazy_mmu_mode(state);
+}
+
+void pmd_push_down(struct mm *mm, pmd_t *pmd, unsigned long addr)
+{
+	unsigned long start = addr & ~(PMD_SIZE - 1);
+	struct spinlock *ptl;
+	pte_t *table;
+
+	mmap_assert_locked(mm); /* it looks at all VMAs below the table */
+	table = pte_offset_map_lock(pmd, start, &ptl);
+	if (!pmd_write(*(volatile pmd_t *)pmd)) {
+		count(CNT_TABLES_PUSHED_DOWN);
+		push_down_entries(mm, table, start);
+		pmd_mkwrite(mm, pmd, start);
+	}
+	pte_unmap_unlock(table, ptl);
+}
+
+/* --- tables that nobody can reach --- */
+
+void table_make_plain(struct page *table)
+{
+	owed_assert_nothing("a table becomes plain memory");
+	pv_unmake_table(page_to_pfn(table));
+	table->pg_flags = PG_PLAIN_TABLE;
+}
+
+void plain_table_adopt(struct mm *mm, struct page *table)
+{
+	table->pg_flags &= ~PG_PLAIN_TABLE;
+	pv_alloc_table(mm, page_to_pfn(table), 1);
+}
+
+bool plain_table_link(struct mm *mm, unsigned long addr, struct page *table)
+{
+	u64 link = pmd_make(page_to_pfn(table), _PAGE_TABLE).v;
+	pmd_t *pmd = pmd_find(mm, addr);
+	bool free;
+
+	mmap_assert_locked(mm);
+	plain_table_adopt(mm, table);
+	spin_lock(&mm->page_table_lock);
+	free = pmd_none(*(volatile pmd_t *)pmd);
+	if (free)
+		set_pmd(mm, pmd, addr, link);
+	spin_unlock(&mm->page_table_lock);
+	if (free)
+		count(CNT_TABLES_FILLED);
+	else
+		table_make_plain(table);
+	return free;
+}
+
+void plain_table_drop(struct page *table)
+{
+	pte_t *e = page_to_virt(table);
+
+	ASSERT(table->pg_flags & PG_PLAIN_TABLE);
+	for (unsigned i = 0; i < PTRS_PER_TABLE; i++) {
+		pte_t pte = e[i];
+
+		e[i].v = 0;
+		if (pte_none(pte) || pte_special(pte))
+			continue;
+		if (pte_dirty(pte))
+			page_set_dirty(pte_page(pte));
+		put_page(pte_page(pte));
+	}
+}

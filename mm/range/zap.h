@@ -1,0 +1,23 @@
+/* Dropping mappings: munmap, madvise(MADV_DONTNEED) and exit. */
+#pragma once
+
+#include "mm/range/mmu_gather.h"
+#include "mm/table/tables.h"
+
+/*
+ * Drop all entries of [start, end) of @vma and free what they mapped. mmap_lock held, either way.
+ * But well-filled tables that cover nothing outside of [floor, ceiling), which nobody can use any
+ * more, are left for free_pgtables(), which must follow; floor = ceiling: none are.
+ */
+void zap_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long start, unsigned long end,
+		    unsigned long floor, unsigned long ceiling);
+/* Drop the same of a VMA that stays; whole tables go. mmap_lock is held for writing. */
+void discard_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long start,
+			unsigned long end);
+/*
+ * Gather the tables below [start, end), which has no VMA any more, and collect their unlinking in
+ * @tc; the free space around it reaches from @floor to @ceiling. page_table_lock is held until the
+ * commit; mmap_lock, either way.
+ */
+void free_pgtables(struct mmu_gather *tlb, struct table_changes *tc, unsigned long start,
+		   unsigned long end, unsigned long floor, unsigned long ceiling);

