@@ -40,9 +40,9 @@ _SUITE = re.compile(
 def suites() -> list[Suite]:
     """Every suite that registers itself with the kernel, by name."""
     found = []
-    for path in sorted([*ROOT.glob("tests/unit/*.c"), *ROOT.glob("tests/stress/*.c"), *ROOT.glob("tests/bench/*.c")]):
+    for path in sorted([*ROOT.glob("tests/unit/*/*.c"), *ROOT.glob("tests/stress/*.c"), *ROOT.glob("tests/bench/*.c")]):
         for name, what, default in _SUITE.findall(path.read_text()):
-            found.append(Suite(name, re.sub(r'"\s*"', "", what), default == "true", path.parent.name))
+            found.append(Suite(name, re.sub(r'"\s*"', "", what), default == "true", path.relative_to(ROOT).parts[1]))
     return sorted(found)
 
 

@@ -85,8 +85,10 @@ PLANS = [("pv/xen/ptwr", PTWR),
          ("pv/soft/shadow", SHADOW),
          ("pv/soft/", [UNIT, STRESS, *SHADOW]),
          ("pv/native", [*NATIVE, OLD_CPU]),
+         ("kernel/param/", [NATIVE[0], GRUB]),
          ("boot/multiboot2", [GRUB]),
-         ("boot/", [NATIVE[0], GRUB]),
+         ("boot/pvh", [NATIVE[0]]),
+         ("boot/xen", XEN),
          ("", [UNIT, STRESS, *ANSWERS, *NATIVE, SHADOW[0], XEN[0]])]
 
 

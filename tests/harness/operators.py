@@ -12,10 +12,11 @@ from functools import cache
 from .catalogue import ROOT
 
 # What only says what happened, or checks, has no behaviour of its own to change.
-_REPORTERS = {"kernel/debug/backtrace.c", "kernel/debug/counters.c", "kernel/debug/counters.h", "kernel/debug/ksyms.h", "kernel/sync/lockdep.c", "kernel/debug/panic.c",
-              "kernel/debug/printk.c", "kernel/debug/trace.c", "kernel/lib/format.c", "mm/space/audit.c", "mm/space/audit_frames.c",
-              "mm/table/owed.c", "pv/xen/console.c", "pv/xen/witness.c"}
-_FOLDERS = ["mm", "kernel", "pv", "pv/soft", "pv/xen", "boot"]
+_REPORTERS = {"kernel/debug/backtrace.c", "kernel/debug/counters.c", "kernel/debug/counters.h", "kernel/debug/ksyms.h",
+              "kernel/debug/panic.c", "kernel/debug/printk.c", "kernel/debug/trace.c", "kernel/lib/format.c", "kernel/sync/lockdep.c",
+              "mm/space/audit.c", "mm/space/audit_frames.c", "mm/table/owed.c", "mm/table/page_history.c", "pv/xen/console.c",
+              "pv/xen/witness.c"}
+_FOLDERS = ["mm", "kernel", "pv", "boot"]
 
 _COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\])*"', re.S)
 _DIRECTIVE = re.compile(r"^#[^\n]*|\\$", re.M)
@@ -258,5 +259,5 @@ def of_file(file: str) -> list[Mutant]:
 @cache
 def targets() -> list[str]:
     """Every source and header of the kernel that has something to change."""
-    files = [path.relative_to(ROOT).as_posix() for folder in _FOLDERS for path in sorted((ROOT / folder).glob("*.[ch]"))]
+    files = [path.relative_to(ROOT).as_posix() for folder in _FOLDERS for path in sorted((ROOT / folder).rglob("*.[ch]"))]
     return [file for file in files if file not in _REPORTERS and of_file(file)]
