@@ -333,7 +333,7 @@ def command_mutants(args: argparse.Namespace) -> int:
 
 
 def command_model(args: argparse.Namespace) -> int:
-    """Visit every state of the models (mm/*.pml, kernel/*.pml), and find each bug that they can have."""
+    """Visit every state of the models (the .pml files of mm/ and kernel/), and find each bug that they can have."""
     print(model.heading(), flush=True)
     ok = True
     for result in model.searches(args.bug):
