@@ -42,7 +42,7 @@
 #define WORK 2	/* the waiter's TASK_WORK_EXIT */
 #define STATE 3 /* the waiter's; 1: TASK_INTERRUPTIBLE */
 #define NR_CELLS 4
-#include "../kernel/tso.pml"
+#include "tso.pml"
 
 bool queued, woken; /* under LOCK */
 bool saw_wake;	    /* what the waiter says */
@@ -166,7 +166,7 @@ init
 #define SLEEPERS 2 /* a cell for each task: their sum is l->sleepers */
 #define BUCKET 5   /* the lock of the list of sleepers */
 #define NR_CELLS 6
-#include "../kernel/tso.pml"
+#include "tso.pml"
 
 #define sleepers (mem[SLEEPERS] + mem[SLEEPERS + 1] + mem[SLEEPERS + 2])
 

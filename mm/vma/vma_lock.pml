@@ -37,7 +37,7 @@
 #define MMAP_LOCK 4 /* held for writing */
 #define WQ_LOCK 5   /* mm->vma_waiters.lock */
 #define NR_CELLS 6
-#include "../kernel/tso.pml"
+#include "../../kernel/sync/tso.pml"
 
 byte inside;	/* readers in the VMA */
 bool changing;	/* a writer, the VMA */

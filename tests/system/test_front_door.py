@@ -74,7 +74,7 @@ def test_json_and_status(tmp_path):
         "verdict": "passed", "seed": 5, "on": "qemu", "backend": "deferred", "cpus": 3, "mem_mib": 128,
         "build": "debug"}
     assert got["suites"] == [
-        {"name": "pv", "verdict": "passed", "pass": 4, "fail": 0, "skip": 0},
+        {"name": "pv", "verdict": "passed", "pass": 6, "fail": 0, "skip": 0},
         {"name": "zap", "verdict": "passed", "pass": 1, "fail": 0, "skip": 0}]
     for name in ("page_faults", "spurious_faults", "pte_updates", "lazy_sections", "batches",
                  "shootdowns", "ipis", "hypercalls"):
