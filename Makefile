@@ -26,10 +26,11 @@ CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zon
 	-mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing \
 	-fno-asynchronous-unwind-tables -fno-common -fcf-protection=none \
 	-fno-optimize-sibling-calls -I. $(XEN_API) $(WARNINGS) $(if $(filter 1,$(DEBUG)),-DCONFIG_DEBUG)
-NASMFLAGS := -f elf64 -g -F dwarf
+NASMFLAGS := -f elf64 -g -F dwarf -I$(BUILD)/
 LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments
 
-SRC := $(wildcard boot/*.c kernel/*/*.c mm/*/*.c pv/*/*.c drivers/*.c tests/*.c tests/unit/*/*.c tests/stress/*.c tests/bench/*.c)
+# boot/asm_offsets.c is no source of the image: see there.
+SRC := $(filter-out boot/asm_offsets.c,$(wildcard boot/*.c kernel/*/*.c mm/*/*.c pv/*/*.c drivers/*.c tests/*.c tests/unit/*/*.c tests/stress/*.c tests/bench/*.c))
 ASM := $(wildcard boot/*.asm kernel/*/*.asm pv/xen/*.asm)
 OBJ := $(SRC:%=$(BUILD)/%.o) $(ASM:%=$(BUILD)/%.o)
 
@@ -60,10 +61,16 @@ $(BUILD)/%.c.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
-# NASM 2.16.01 leaves %include'd files out of -MD; a pass of its own lists them.
-$(BUILD)/%.asm.o: %.asm Makefile
+# What C and assembly share.
+$(BUILD)/asm-offsets.inc: boot/asm_offsets.c Makefile
 	@mkdir -p $(@D)
-	$(Q)$(NASM) -M -MP -MT $@ $< > $(@:.o=.d)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -MF $(BUILD)/asm-offsets.d -MT $@ -S $< -o $(BUILD)/asm-offsets.s
+	$(Q)sed -n 's/^\t\.ascii[ \t]*"\([A-Z0-9_]*\)=\$$\(.*\)"/%define \1 (\2)/p' $(BUILD)/asm-offsets.s > $@
+
+# NASM 2.16.01 leaves %include'd files out of -MD; a pass of its own lists them.
+$(BUILD)/%.asm.o: %.asm $(BUILD)/asm-offsets.inc Makefile
+	@mkdir -p $(@D)
+	$(Q)$(NASM) -I$(BUILD)/ -M -MP -MT $@ $< > $(@:.o=.d)
 	$(Q)$(NASM) $(NASMFLAGS) $< -o $@
 
 $(BUILD)/user-%.c.o: %.c Makefile
@@ -107,7 +114,7 @@ $(BENCH): $(BENCH_SRC) $(wildcard tests/user/bench/*.h) Makefile
 
 bench-program: $(BENCH) ## build the benchmark that runs on Pteron and on Linux (musl-gcc)
 
--include $(OBJ:.o=.d) $(USER_LIB:.o=.d) $(USER_PROGS:=.d)
+-include $(BUILD)/asm-offsets.d $(OBJ:.o=.d) $(USER_LIB:.o=.d) $(USER_PROGS:=.d)
 
 include tests/check.mk
 

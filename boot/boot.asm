@@ -14,7 +14,11 @@ extern kernel_entry
 extern __text_start, __text_end, __rodata_end, __image_end
 
 %define PHYS(sym) (sym - KERNEL_BASE)
-IMAGE_TABLES    equ 8                   ; 4 KiB tables for the image: 16 MiB; linker.ld asserts it
+IMAGE_TABLES    equ 8                   ; tables of 4 KiB pages for the image
+; For linker.ld, which compares them with its own.
+global asm_kernel_base, asm_image_end
+asm_kernel_base equ KERNEL_BASE
+asm_image_end   equ KERNEL_BASE + IMAGE_TABLES * 0x200000
 
 global start_pvh, start_multiboot2, boot_stack_top, boot_pml4, boot_gdt_desc
 

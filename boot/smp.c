@@ -19,7 +19,6 @@
 #include "mm/lazy/tlb.h"
 #include "mm/table/pgtable.h"
 
-#define TRAMPOLINE 0x8000UL
 #define STARTUP_RETRY_NS 100000000UL
 #define STARTUP_TIMEOUT_NS 20000000000UL
 

@@ -6,7 +6,6 @@
 
 global trampoline_start, trampoline_end, trampoline_cr3, trampoline_stack, trampoline_entry
 
-TRAMPOLINE equ 0x8000
 %define AT(sym) (TRAMPOLINE + sym - trampoline_start)
 
 section .rodata

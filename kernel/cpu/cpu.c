@@ -19,9 +19,6 @@
 #define ARCH_CAP_RDCL_NO BIT(0)
 
 /* entry.asm has the offset of sp[0]. */
-static_assert(offsetof(struct tss, sp) == 4, "TSS_SP0");
-static_assert(offsetof(struct pv_ops, cpu.enter_kernel) == 8 * 7,
-	      "PV_CPU_ENTER_KERNEL in entry.asm");
 
 struct cpu_features cpu_features;
 DEFINE_PER_CPU(struct tss, cpu_tss);

@@ -19,13 +19,7 @@ extern cpu_tss, syscall_user_sp
 
 global trap_stubs, step_stub, syscall_entry, task_enter_user
 
-USER_DS         equ 0x1b
-USER_CS         equ 0x23
 MSR_GS_BASE     equ 0xc0000101
-PT_REGS_SIZE    equ 21 * 8
-TSS_SP0         equ 4
-IST_STACK_SIZE  equ 4096
-PV_CPU_ENTER_KERNEL equ 8 * 7           ; kernel/cpu/cpu.c asserts these offsets
 
 ; A recorded call site of the pv table, for the patching of boot/patch.c.
 %macro PV_CALL 1

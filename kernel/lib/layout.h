@@ -1,6 +1,6 @@
 /*
- * The kernel half of the virtual address space. Assembly and the linker script hold KERNEL_BASE and
- * DIRECT_MAP too; ASSERTs in linker.ld and static_asserts in mm/table/direct_map.c keep them equal.
+ * The kernel half of the virtual address space. Assembly takes these numbers from here
+ * (boot/asm_offsets.c); the linker script has KERNEL_BASE, too, and asserts that it is the same.
  *
  *   0 .. USER_END                   user, one mm each
  *   0xffff800000000000 + 8 TiB      never used: Xen keeps this range for itself in a PV guest
@@ -21,3 +21,6 @@
 #define XEN_P2M 0xffffca0000000000UL
 #define SOFT_WINDOW 0xffffcb0000000000UL
 #define KERNEL_BASE 0xffffffff80000000UL
+
+/* Physical: where the other CPUs begin, in real mode; a page below 1 MiB. */
+#define TRAMPOLINE 0x8000UL

@@ -9,7 +9,6 @@
 #include "mm/lazy/tlb.h"
 #include "mm/table/pgtable.h"
 
-static_assert((DIRECT_MAP >> PGD_SHIFT & 511) == 273, "DIRECT_MAP_L4 in boot/layout.inc");
 static_assert(sizeof(pte_t) == 8 && sizeof(pgd_t) == 8, "entries are 8 bytes");
 
 extern char __text_start[], __rodata_end[];

@@ -15,12 +15,6 @@ extern boot_stack_top
 global xen_trap_stubs, xen_event_callback, xen_failsafe_callback, xen_syscall_callback
 global xen_ap_entry, xen_enter_user, xen_hypercall_page
 
-%define KERNEL_BASE 0xffffffff80000000
-%define XEN_P2M     0xffffca0000000000  ; kernel/lib/layout.h
-HYPERVISOR_IRET equ 23
-TRAP_GP equ 13
-USER_DS equ 0x1b                      ; kernel/cpu/cpu.h
-USER_CS equ 0x23
 
 %macro NOTE 2+                          ; type, descriptor
         dd      4, %%end - %%desc, %1
