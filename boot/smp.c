@@ -35,7 +35,8 @@ static u64 *trampoline_word(u64 *var)
 	return __va(TRAMPOLINE + ((u8 *)var - trampoline_start));
 }
 
-/* Tables for the trampoline: one page mapped to itself. They must lie below 4 GiB for 32-bit code.
+/*
+ * Tables for the trampoline: one page mapped to itself. They must lie below 4 GiB for 32-bit code.
  */
 static void make_trampoline_tables(void)
 {

@@ -3,7 +3,8 @@
 
 #include "kernel/time/clock_measure.h"
 
-/* Boot CPU, after acpi_init() and the final direct map: find them. The 8254 is taken to be there.
+/*
+ * Boot CPU, after acpi_init() and the final direct map: find them. The 8254 is taken to be there.
  */
 void timers_find(void);
 /* Those that were found, the best one first. */

@@ -42,7 +42,8 @@ struct pv_cpu_ops {
 	void (*load_user_segments)(const struct task *t);
 	/* The first way to user mode of a new task; does not return. */
 	void (*enter_user)(struct pt_regs *regs);
-	/* Around the patching of the kernel's text. Called through the table, before it is patched.
+	/*
+	 * Around the patching of the kernel's text. Called through the table, before it is patched.
 	 */
 	void (*text_writable)(bool on);
 };
@@ -94,7 +95,8 @@ struct pv_lock_ops {
 	/* Wait until *@head may have become @ticket; may return early. Preemption is off. */
 	void (*wait)(const u16 *head, u16 ticket);
 	void (*kick)(unsigned cpu);
-	/* True if the hypervisor does not run @cpu just now: its locks will not be released soon.
+	/*
+	 * True if the hypervisor does not run @cpu just now: its locks will not be released soon.
 	 */
 	bool (*cpu_is_preempted)(unsigned cpu);
 };

@@ -9,7 +9,6 @@
 
 #include "kernel/arch/percpu.h"
 
-#define PREEMPT_MASK 0x000000ffu
 #define HARDIRQ_OFFSET 0x00010000u
 #define HARDIRQ_MASK 0x000f0000u
 #define NMI_OFFSET 0x00100000u
@@ -105,9 +104,4 @@ static inline void irq_exit(void)
 static inline void nmi_enter(void)
 {
 	__asm__ volatile("addl %1, %%gs:%0" : "+m"(preempt_word) : "i"(NMI_OFFSET) : "cc");
-}
-
-static inline void nmi_exit(void)
-{
-	__asm__ volatile("subl %1, %%gs:%0" : "+m"(preempt_word) : "i"(NMI_OFFSET) : "cc");
 }

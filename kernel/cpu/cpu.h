@@ -54,7 +54,8 @@ struct cpu_features {
 };
 extern struct cpu_features cpu_features;
 
-/* Boot CPU: read CPUID. @disable names features to leave unused ("smap", ...), separated by commas.
+/*
+ * Boot CPU: read CPUID. @disable names features to leave unused ("smap", ...), separated by commas.
  */
 void cpu_detect(const char *disable);
 /* For a CPU other than the boot CPU: the stacks of NMI, double fault and machine check. Boot

@@ -11,7 +11,8 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/fpu_image.h"
 
-/* psABI 3.4.1: all exceptions masked, 64 bits of precision, round to nearest; registers are zero.
+/*
+ * psABI 3.4.1: all exceptions masked, 64 bits of precision, round to nearest; registers are zero.
  */
 extern const struct fpu_image fpu_initial;
 

@@ -89,7 +89,8 @@ void trace_stop(void)
 
 /* --- choosing --- */
 
-/* Among the @n of @out, which are in order, @e takes its place; if they are @max, the oldest goes.
+/*
+ * Among the @n of @out, which are in order, @e takes its place; if they are @max, the oldest goes.
  */
 static unsigned insert(struct trace_event *out, unsigned n, unsigned max,
 		       const struct trace_event *e)

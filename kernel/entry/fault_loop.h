@@ -22,7 +22,8 @@
 
 /* The fault at @regs has been served. Panics if it is in a loop; @addr: for the report. */
 void fault_check_progress(struct pt_regs *regs, unsigned long addr);
-/* True if the debug exception at @regs, from user mode, was only to prove progress. Interrupts on.
+/*
+ * True if the debug exception at @regs, from user mode, was only to prove progress. Interrupts on.
  */
 bool fault_step_ended(struct pt_regs *regs);
 /* A system call is progress. */

@@ -63,7 +63,8 @@ static inline bool has_exit_work(void)
 /* Called, and returns, with interrupts off. */
 void run_exit_work(struct pt_regs *regs);
 
-/* The way to user mode: runs pending work, returns with interrupts off. Each system call ends so.
+/*
+ * The way to user mode: runs pending work, returns with interrupts off. Each system call ends so.
  */
 static inline void prepare_user_mode(struct pt_regs *regs)
 {

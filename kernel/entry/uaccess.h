@@ -23,7 +23,8 @@ size_t copy_from_user_partial(void *dst, unsigned long src, size_t n);
 /* Words in one access, as futexes need them. */
 int put_user32(unsigned long dst, u32 v);
 int get_user32(unsigned long src, u32 *v);
-/* @new in the place of @old; -EAGAIN if there is something else, -EFAULT unless it can be written.
+/*
+ * @new in the place of @old; -EAGAIN if there is something else, -EFAULT unless it can be written.
  */
 int cmpxchg_user32(unsigned long dst, u32 old, u32 new);
 

@@ -22,13 +22,6 @@ typedef struct {
 #define atomic_inc(a) ((void)atomic_inc_return(a))
 #define atomic_dec(a) ((void)atomic_dec_return(a))
 #define atomic_dec_and_test(a) (atomic_dec_return(a) == 0)
-#define cmpxchg(p, old, new)                                                                       \
-	({                                                                                         \
-		__typeof__(*(p)) __old = (old);                                                    \
-		__atomic_compare_exchange_n(p, &__old, new, false, __ATOMIC_SEQ_CST,               \
-					    __ATOMIC_SEQ_CST);                                     \
-		__old;                                                                             \
-	})
 /* On failure *oldp holds what was found. */
 #define try_cmpxchg(p, oldp, new)                                                                  \
 	__atomic_compare_exchange_n(p, oldp, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)

@@ -49,11 +49,6 @@ static inline pfn_t paddr_to_pfn(paddr_t pa)
 	return (pfn_t){pa >> PAGE_SHIFT};
 }
 
-static inline paddr_t pfn_to_paddr(pfn_t p)
-{
-	return p.v << PAGE_SHIFT;
-}
-
 static inline maddr_t mfn_to_maddr(mfn_t m)
 {
 	return (maddr_t){m.v << PAGE_SHIFT};

@@ -30,7 +30,8 @@ struct boot_params {
 	char disable[64];  /* CPU features to leave unused */
 	char replay[1024]; /* the arguments of ./pteron run; quoted as in a URL on the line */
 	char panic[32];	   /* a rule to break instead of running suites; tests/panics.c */
-	/* A program of the module to run instead of suites; its arguments, each with its terminator
+	/*
+	 * A program of the module to run instead of suites; its arguments, each with its terminator
 	 */
 	char init[INIT_TEXT_MAX];
 	unsigned init_argc;

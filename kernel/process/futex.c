@@ -22,7 +22,8 @@
 
 #define NR_BUCKETS 64
 
-/* Of a shared object the key holds a reference, so that no other object gets its address meanwhile.
+/*
+ * Of a shared object the key holds a reference, so that no other object gets its address meanwhile.
  */
 struct futex_key {
 	const void *space; /* an mm or a shared object */

@@ -32,7 +32,8 @@ void futex_init(void);
  * wake that has a bit of @bitset, -EAGAIN if the word differs, -ETIMEDOUT, -EFAULT, -EINTR at exit.
  */
 long futex_wait_bits(struct futex f, u32 val, u32 bitset, u64 deadline);
-/* Wake at most @n waiters that have a bit of @bitset; how many. -EFAULT if nothing is mapped there.
+/*
+ * Wake at most @n waiters that have a bit of @bitset; how many. -EFAULT if nothing is mapped there.
  */
 long futex_wake_bits(struct futex f, u32 n, u32 bitset);
 /*

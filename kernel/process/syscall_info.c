@@ -13,7 +13,8 @@
 
 #define UTS_LEN 65
 
-/* Programs ask for Linux's version, to know which calls there are: answers are those of this one.
+/*
+ * Programs ask for Linux's version, to know which calls there are: answers are those of this one.
  */
 struct utsname {
 	char sysname[UTS_LEN], nodename[UTS_LEN], release[UTS_LEN], version[UTS_LEN],

@@ -306,7 +306,8 @@ void wake_up_new_task(struct task *t)
 	t->cpu = best;
 	t->on_rq = true;
 	t->state = TASK_RUNNING;
-	/* On this CPU the parent goes on: it has a tick, and the child's pages are not its own yet.
+	/*
+	 * On this CPU the parent goes on: it has a tick, and the child's pages are not its own yet.
 	 */
 	waits = best == smp_processor_id() && sched_tuning.quantum_us;
 	enqueue_on_its_cpu(t, waits ? ARRIVE_LAST : ARRIVE_NOW);

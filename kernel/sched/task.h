@@ -106,7 +106,8 @@ static inline bool task_is_ending(void)
 	return unlikely(READ_ONCE(current->work) & TASK_WORK_EXIT);
 }
 
-/* A base that is set by itself goes with a null selector, or the next load of the selector ends it.
+/*
+ * A base that is set by itself goes with a null selector, or the next load of the selector ends it.
  */
 static inline void set_fs_base(struct task *t, unsigned long base)
 {
@@ -123,7 +124,8 @@ static inline void set_gs_base(struct task *t, unsigned long base)
 /* The registers of the task's last entry from user mode, at the top of its kernel stack. */
 struct pt_regs *task_user_regs(struct task *t);
 
-/* A task with a kernel stack that will run @entry(@arg); not yet on a run queue. NULL: no memory.
+/*
+ * A task with a kernel stack that will run @entry(@arg); not yet on a run queue. NULL: no memory.
  */
 struct task *task_create(const char *name, void (*entry)(void *), void *arg);
 /* Before its first start: what @t will run. */

@@ -11,7 +11,8 @@
 #define TID_MAX 32768
 #define TID_RESERVED 300
 
-/* A number that is not in use, for one user: upwards, and from TID_RESERVED on again. 0: all are.
+/*
+ * A number that is not in use, for one user: upwards, and from TID_RESERVED on again. 0: all are.
  */
 int tid_alloc(void);
 /* One user more; @tid is in use. */

@@ -23,7 +23,8 @@ void wait_dequeue(struct wait_queue *wq, struct waiter *w);
 /* Wake every waiter; the condition they wait for must be visible already. */
 void wake_up_all(struct wait_queue *wq);
 
-/* An interruptible sleeper counts as frozen: once woken it goes on only after the thaw. freezer.c.
+/*
+ * An interruptible sleeper counts as frozen: once woken it goes on only after the thaw. freezer.c.
  */
 void freezer_checkpoint(void);
 

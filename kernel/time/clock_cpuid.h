@@ -18,7 +18,8 @@ u64 tsc_hz_by_base_frequency(cpuid_fn *cpuid);
 /* The MSR of KVM's clock, MSR_KVM_SYSTEM_TIME_NEW, if there is one; else 0. */
 u32 kvm_clock_msr(cpuid_fn *cpuid);
 
-/* What KVM and Xen tell the guest of the time (Linux's pvclock-abi.h, Xen's struct vcpu_time_info).
+/*
+ * What KVM and Xen tell the guest of the time (Linux's pvclock-abi.h, Xen's struct vcpu_time_info).
  */
 struct pvclock_time_info {
 	u32 version; /* odd while it is written */

@@ -114,7 +114,8 @@ void batch_owe_flush(const struct tlb_flush *f)
 	preempt_enable();
 }
 
-/* The size that the histogram counts: updates, or, where they were not queued, pages invalidated.
+/*
+ * The size that the histogram counts: updates, or, where they were not queued, pages invalidated.
  */
 static unsigned batch_size(const struct batch *b)
 {

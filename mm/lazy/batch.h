@@ -125,7 +125,8 @@ static __always_inline void batch_put(struct batch *b, struct batch_table *t, co
 		batch_append(b, t, ptep, val, cmd, caller);
 }
 
-/* Queue @pte[i] for @ptep[i], all in one table, on behalf of @caller; issues when there is no room.
+/*
+ * Queue @pte[i] for @ptep[i], all in one table, on behalf of @caller; issues when there is no room.
  */
 static __always_inline void batch_queue(pte_t *ptep, const pte_t *pte, unsigned n,
 					enum pt_command cmd, unsigned long caller)

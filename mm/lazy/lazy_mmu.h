@@ -1,14 +1,14 @@
 /*
  * The lazy MMU mode: batching of page-table updates and TLB invalidations.
  *
- *	pte = pte_offset_map_lock(mm, pmd, addr, &ptl);
+ *	pte = pte_offset_map_lock(pmd, addr, &ptl);
  *	state = arch_enter_lazy_mmu_mode();
  *	... ptep_get, set_pte_at, flush_tlb_range ...
  *	arch_leave_lazy_mmu_mode(state);
  *	pte_unmap_unlock(pte, ptl);
  *
  * The one rule, from the patch that brought the mode to Linux in 2007: a section is entered and
- *left under the lock of the page tables that it changes. Then no other CPU can act on entries whose
+ * left under the lock of the page tables that it changes. Then no other CPU can act on entries whose
  * update is still queued, and a fault that another CPU takes meanwhile re-checks the PTE under the
  * same lock and finds the result.
  *
@@ -21,10 +21,10 @@
  *  - A context switch issues the queue of its CPU, always.
  *
  * The mode belongs to the task, in one word that each call changes by one store. The queue belongs
- *to the CPU. So there is no moment at which a preemption finds the one changed and the other not.
+ * to the CPU. So there is no moment at which a preemption finds the one changed and the other not.
  *
  * Deviation from Linux: the state machine is the same for all backends and not a pv op; what
- *differs is only how a batch is issued.
+ * differs is only how a batch is issued.
  */
 #pragma once
 

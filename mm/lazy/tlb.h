@@ -30,7 +30,7 @@ void tlb_flush_now(struct tlb_flush *f);
 /*
  * What backends make an invalidation of; preemption is off. The new entries are visible first. Then
  * the generation is raised, and only then it is seen which CPUs are concerned: one that comes later
- * finds the new generation. (Seeded bug 23 is the reverse order.)
+ * finds the new generation.
  */
 u64 tlb_new_generation(struct mm *mm);
 bool tlb_cpus_concerned(const struct tlb_flush *f, cpumask_t *cpus);

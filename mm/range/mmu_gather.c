@@ -42,7 +42,8 @@ void tlb_remove_special(struct mmu_gather *tlb, unsigned long addr)
 
 void tlb_remove_table(struct mmu_gather *tlb, unsigned long addr, struct page *table)
 {
-	/* Any address does for an empty table; of one that maps something, all must be forgotten.
+	/*
+	 * Any address does for an empty table; of one that maps something, all must be forgotten.
 	 */
 	if (table->pg_flags & PG_DROP_WHOLE)
 		add_range(tlb, ALIGN_DOWN(addr, PMD_SIZE), PMD_SIZE);

@@ -26,7 +26,8 @@ struct mmu_gather {
 };
 
 void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm);
-/* The entry for @addr, which was @pte, is cleared; its page's reference goes with tlb_free_pages().
+/*
+ * The entry for @addr, which was @pte, is cleared; its page's reference goes with tlb_free_pages().
  */
 void tlb_remove_page(struct mmu_gather *tlb, unsigned long addr, pte_t pte);
 /* An entry without a counted page is cleared. */

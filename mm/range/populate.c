@@ -119,7 +119,8 @@ static int populate_table(struct vma *vma, unsigned long addr, unsigned long end
 	return walk_pte_ranges_alloc(vma, addr, end, populate_pte_range, NULL);
 }
 
-/* True if the entry of @addr gives write access. A peek: entries that others change are not ours.
+/*
+ * True if the entry of @addr gives write access. A peek: entries that others change are not ours.
  */
 static bool is_writable(const struct mm *mm, unsigned long addr)
 {
@@ -129,7 +130,8 @@ static bool is_writable(const struct mm *mm, unsigned long addr)
 	       pte_write(pte_narrow(ptep_get(pte_offset(*pmd, addr)), *pmd));
 }
 
-/* Another thread may drop each page as soon as it is there: so only the end of the process ends it.
+/*
+ * Another thread may drop each page as soon as it is there: so only the end of the process ends it.
  */
 static int fault_in_writable(struct vma *vma, unsigned long start, unsigned long end)
 {

@@ -44,7 +44,8 @@ static bool is_full(const struct mm *mm)
 	return mm->vmas.count >= MAX_MAP_COUNT;
 }
 
-/* Split the VMA that @addr lies strictly inside, if any. -ENOMEM; else nothing observable changes.
+/*
+ * Split the VMA that @addr lies strictly inside, if any. -ENOMEM; else nothing observable changes.
  */
 static int split_at(struct mm *mm, unsigned long addr)
 {
@@ -79,7 +80,8 @@ int split_around(struct mm *mm, unsigned long start, unsigned long end)
 	return err ? err : split_at(mm, end);
 }
 
-/* For an unmap, which may split at the limit: only a hole in the middle of a VMA makes it one more.
+/*
+ * For an unmap, which may split at the limit: only a hole in the middle of a VMA makes it one more.
  */
 static int split_to_unmap(struct mm *mm, unsigned long start, unsigned long end)
 {

@@ -48,11 +48,6 @@ static inline bool pte_dirty(pte_t pte)
 	return pte.v & _PAGE_DIRTY;
 }
 
-static inline bool pte_young(pte_t pte)
-{
-	return pte.v & _PAGE_ACCESSED;
-}
-
 static inline bool pte_special(pte_t pte)
 {
 	return pte.v & _PAGE_SPECIAL;
@@ -146,7 +141,8 @@ static inline u64 modified_bits(pte_t pte, pgprot_t prot)
 	return (pte.v & ~_PAGE_RIGHTS) | (prot.v & _PAGE_RIGHTS);
 }
 
-/* See pte_modify(); shorter, of an entry that is present and stays so: its frame is not inverted.
+/*
+ * See pte_modify(); shorter, of an entry that is present and stays so: its frame is not inverted.
  */
 static inline pte_t present_pte_modify(pte_t pte, pgprot_t prot)
 {

@@ -15,7 +15,7 @@ static struct reserve {
 	unsigned nr;
 } reserves[5] __guarded_by(reserve_lock); /* by level */
 
-/* For each level; all of them together hold back two hundredths of memory at most. */
+/* For each level; all of them together hold back 0.4 % of memory at most. */
 static unsigned reserve_max(void)
 {
 	return min(max(max_pfn / 1024, 4UL), (u64)pv_table_costs.reserve_max);

@@ -49,7 +49,8 @@ void table_free(struct page *page);
  */
 bool tables_prepare(struct mm *mm, struct table_changes *tc, unsigned long start,
 		    unsigned long end);
-/* The same above the PTE page of @addr alone: where that is, or will be, linked. NULL: no memory.
+/*
+ * The same above the PTE page of @addr alone: where that is, or will be, linked. NULL: no memory.
  */
 pmd_t *tables_prepare_upper(struct mm *mm, struct table_changes *tc, unsigned long addr);
 /* The same, with the commit. Takes page_table_lock. */

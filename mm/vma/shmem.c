@@ -155,7 +155,8 @@ void shmem_audit_begin(void) __no_thread_safety
 	spin_unlock(&objects_lock);
 }
 
-/* Of @held, which may be gone, only the address counts. Under the list of those that may hold it.
+/*
+ * Of @held, which may be gone, only the address counts. Under the list of those that may hold it.
  */
 bool shmem_audit_holder(const struct shmem *held) __no_thread_safety
 {

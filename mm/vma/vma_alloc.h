@@ -3,7 +3,8 @@
 
 #include "mm/vma/vma.h"
 
-/* A new private VMA of @mm over @start..@end, with one reference; not in any set. NULL: no memory.
+/*
+ * A new private VMA of @mm over @start..@end, with one reference; not in any set. NULL: no memory.
  */
 struct vma *vma_alloc(struct mm *mm, unsigned long start, unsigned long end, unsigned long flags);
 /* Give back a VMA that was detached, or never was in the layout. */

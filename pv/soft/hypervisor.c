@@ -15,6 +15,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/debug/printk.h"
 #include "kernel/debug/trace.h"
+#include "kernel/lib/errno.h"
 #include "mm/lazy/batch.h"
 #include "mm/lazy/lazy_mmu.h"
 #include "mm/mm.h"
@@ -23,7 +24,6 @@
 #define STOP_ONE_IN 8 /* calls */
 #define MAX_DELAY 400 /* turns of a loop */
 #define MMU_UPDATE 1  /* the call's number, as Xen's */
-#define EPERM 1
 
 /*
  * Where this call of @n entries, made with @flags, stops to let an event in; @n: nowhere. One that

@@ -34,7 +34,8 @@ static size_t fill_ring(const char *s, size_t n)
 	size_t i;
 
 	smp_mb(); /* what the daemon has read may be overwritten */
-	/* A panic goes without the lock: a vCPU that it overtook here may have set out_prod back.
+	/*
+	 * A panic goes without the lock: a vCPU that it overtook here may have set out_prod back.
 	 */
 	if (prod - cons > sizeof(ring->out))
 		prod = cons;

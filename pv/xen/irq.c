@@ -52,7 +52,8 @@ static __noinline void deliver_pending(void)
 
 __callee_save static void xen_irq_enable(void)
 {
-	/* With the mask off a task may migrate at any moment; what was pending here has come then.
+	/*
+	 * With the mask off a task may migrate at any moment; what was pending here has come then.
 	 */
 	this_cpu_write(vcpu.evtchn_upcall_mask, 0);
 	if (this_cpu_read(vcpu.evtchn_upcall_pending))

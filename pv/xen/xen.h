@@ -64,7 +64,8 @@ void xen_tables_setup(void);
 void xen_direct_map_init(void);
 /* The machine address of the entry that maps frame @p in the direct map. */
 u64 xen_direct_map_entry(u64 p);
-/* The first page frame behind what Xen's builder put in place: image, module, p2m, tables, stack.
+/*
+ * The first page frame behind what Xen's builder put in place: image, module, p2m, tables, stack.
  */
 u64 xen_first_free_pfn(void);
 /* W^X for the image; and nothing else stays in the initial mapping. */

@@ -1,5 +1,5 @@
 /* expect: cannot call function 'pte_unmap_unlock' while role 'lazy_mmu_role' is held */
-/* Seeded bug 6: the batch is issued after others can lock the PTE page. */
+/* The batch is issued after others can lock the PTE page. */
 #include "mm/lazy/lazy_mmu.h"
 #include "mm/table/pgtable.h"
 

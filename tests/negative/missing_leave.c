@@ -1,5 +1,5 @@
 /* expect: 'lazy_mmu_role' is not held on every path through here */
-/* Seeded bug 15: an early return without leave. */
+/* An early return without leave. */
 #include "mm/lazy/lazy_mmu.h"
 #include "mm/table/pgtable.h"
 

@@ -117,7 +117,8 @@ static void op_protect(struct arena *a, unsigned first, unsigned n)
 
 	if (!all_mapped(first, n)) {
 		CHECK(ret == -ENOMEM, "mprotect over a hole answers %ld", ret);
-		/* Linux changes what lies before the hole; ask for the same on all the pages again.
+		/*
+		 * Linux changes what lies before the hole; ask for the same on all the pages again.
 		 */
 		for (unsigned p = first; p < first + n; p++)
 			if (model[p].rights != HOLE)
@@ -172,7 +173,8 @@ static void op_move(struct arena *a __unused, unsigned first, unsigned n)
 	CHECK(ret == (long)page_at(first), "mremap back answers %ld", ret);
 }
 
-/* Fixed frames, in this range's place in the scratch area; where there is no such device, nothing.
+/*
+ * Fixed frames, in this range's place in the scratch area; where there is no such device, nothing.
  */
 static void op_device(struct arena *a, unsigned first, unsigned n)
 {

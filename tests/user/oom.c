@@ -85,7 +85,8 @@ static void run_hogs(unsigned n)
 	}
 }
 
-/* A process of the bomb: it forks, and writes, until there are enough; then it waits for its own.
+/*
+ * A process of the bomb: it forks, and writes, until there are enough; then it waits for its own.
  */
 static void __noreturn explode(void)
 {

@@ -111,7 +111,8 @@ static void registers(struct ktest *t)
 	on_each_cpu(t, check_registers);
 }
 
-/* Selector 4 is the first of an LDT: with none, the CPU finds nothing, whatever lies at address 0.
+/*
+ * Selector 4 is the first of an LDT: with none, the CPU finds nothing, whatever lies at address 0.
  */
 static bool has_ldt(void)
 {

@@ -19,7 +19,8 @@ static void capture(const char *s, size_t n)
 	got_len += n;
 }
 
-/* Take the marks off what was captured, into @text; its length, or SIZE_MAX where a line has none.
+/*
+ * Take the marks off what was captured, into @text; its length, or SIZE_MAX where a line has none.
  */
 static size_t without_marks(char *text)
 {

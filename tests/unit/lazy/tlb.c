@@ -187,7 +187,8 @@ static void two_are_owed(struct ktest *t) __no_thread_safety
 	mm_put(other);
 }
 
-/* One update and one page to invalidate: where a backend has one call for both, of one page only.
+/*
+ * One update and one page to invalidate: where a backend has one call for both, of one page only.
  */
 static void the_update_is_of_another_page(struct ktest *t) __no_thread_safety
 {

@@ -424,7 +424,8 @@ static unsigned meet_everywhere(struct ktest *t)
 	return n;
 }
 
-/* A boundary of part @i of @parts of a way of @length boundaries; false if a pass has none there.
+/*
+ * A boundary of part @i of @parts of a way of @length boundaries; false if a pass has none there.
  */
 static bool meet_in_part(struct ktest *t, unsigned i, unsigned parts, unsigned length)
 {

@@ -37,7 +37,8 @@ struct encounter {
 
 	void (*check)(struct ktest *t); /* after both, by the case's task */
 
-	/* Makes a side's task, which runs @fn; NULL: a kernel thread. A user task ends at the end.
+	/*
+	 * Makes a side's task, which runs @fn; NULL: a kernel thread. A user task ends at the end.
 	 */
 	struct task *(*make_stepped)(void (*fn)(void *arg));
 	struct task *(*make_other)(void (*fn)(void *arg));

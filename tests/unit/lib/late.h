@@ -7,7 +7,8 @@
 #include "kernel/sync/spinlock.h"
 #include "tests/ktest.h"
 
-/* Prepare the task; it acts when late_go() says so. False: there is one CPU, the case is skipped.
+/*
+ * Prepare the task; it acts when late_go() says so. False: there is one CPU, the case is skipped.
  */
 bool late_begin(struct ktest *t, void (*act)(void));
 void late_go(void);

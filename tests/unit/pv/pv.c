@@ -100,7 +100,8 @@ static void patched_ops_work(struct ktest *t)
 	KEXPECT_EQ(t, READ_ONCE(pte.v), 0x5678);
 }
 
-/* Called as they are called before the sites are patched: not the inline code that replaces them.
+/*
+ * Called as they are called before the sites are patched: not the inline code that replaces them.
  */
 static void bodies_do_what_is_inlined(struct ktest *t)
 {

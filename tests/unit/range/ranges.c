@@ -171,7 +171,8 @@ static void sections_owe_their_invalidation(struct ktest *t)
 	sched_tune(tuning);
 }
 
-/* What was mapped is dropped, and each of @advice taken; then all entries must be as @rights say.
+/*
+ * What was mapped is dropped, and each of @advice taken; then all entries must be as @rights say.
  */
 static void populate(struct ktest *t, unsigned long flags, const int *advice, unsigned n,
 		     u64 rights)

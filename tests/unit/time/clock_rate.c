@@ -74,7 +74,8 @@ static void hypervisors_tell(struct ktest *t)
 		  .features = {.eax = BIT(3)}},
 		 3000000000UL,
 		 0x4b564d01},
-		/* QEMU without vmware-cpuid-freq: the leaf that it does not have reads as another.
+		/*
+		 * QEMU without vmware-cpuid-freq: the leaf that it does not have reads as another.
 		 */
 		{{"KVMKVMKVM\0\0\0", 0x40000000, 0x40000001, 0xd, .timing = {.eax = 7},
 		  .features = {.eax = BIT(3)}},

@@ -119,7 +119,8 @@ void futex_wait(uint32_t *word, uint32_t expected);
 void futex_wake(uint32_t *word);
 /* A child that exits at once. */
 void fork_child(void);
-/* When a fork, which began and ended at these times for the parent, was over for either of the two.
+/*
+ * When a fork, which began and ended at these times for the parent, was over for either of the two.
  */
 uint64_t fork_end(uint64_t start, uint64_t end);
 void wait_child(void);

@@ -37,7 +37,8 @@ static bool choose(const char *name)
 	return false;
 }
 
-/* Linux hands its init the words of its own command line, too: there, what is unknown is not ours.
+/*
+ * Linux hands its init the words of its own command line, too: there, what is unknown is not ours.
  */
 static void parse(int argc, char **argv)
 {

@@ -52,7 +52,8 @@ static __thread unsigned long seed;
 static __thread char line[256];
 static __thread unsigned used; /* of the line */
 
-/* Whole lines go by one call each, without stdio, whose locks a thread may hold when another forks.
+/*
+ * Whole lines go by one call each, without stdio, whose locks a thread may hold when another forks.
  */
 static void say(const char *format, ...)
 {

@@ -191,7 +191,8 @@ static void futexes_at(_Atomic unsigned *a, _Atomic unsigned *b)
 	requeue();
 }
 
-/* Private ones and shared ones. Who waits holds the object that they lie in, which is used after.
+/*
+ * Private ones and shared ones. Who waits holds the object that they lie in, which is used after.
  */
 static void futexes(void)
 {
