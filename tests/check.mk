@@ -7,7 +7,7 @@ CLANG_FORMAT ?= clang-format
 TSA_FLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mgeneral-regs-only -I. $(XEN_API) -DCONFIG_DEBUG \
 	-fsyntax-only -Werror
 
-check: check-thread-safety check-negative check-rooms check-bugs check-words check-format check-shell ## every static check
+check: check-thread-safety check-negative check-rooms check-bugs check-links check-words check-format check-shell ## every static check
 
 # The rules of lazy sections and locks, at compile time; and no variable is read before it has a
 # value, which gcc does not always see.
@@ -26,6 +26,10 @@ check-rooms:
 # Each seeded bug of tests/bugs fits the tree.
 check-bugs:
 	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.bug_files
+
+# Each link of the documents leads somewhere.
+check-links:
+	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.links
 
 # No message of the kernel begins with a string, which could be a name that a program chose: that of a task.
 check-words:
@@ -55,4 +59,4 @@ build/host/unit: $(HOST_SRC) $(wildcard boot/*.h kernel/*/*.h mm/*.h mm/*/*.h te
 host-test: build/host/unit ## unit tests of the pure parts, under ASan and UBSan
 	$(Q)./build/host/unit
 
-.PHONY: check check-thread-safety check-negative check-rooms check-bugs check-words check-format check-shell format host-test
+.PHONY: check check-thread-safety check-negative check-rooms check-bugs check-links check-words check-format check-shell format host-test

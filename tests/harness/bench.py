@@ -21,7 +21,7 @@ WAYS = {
              "deferred": {"backend": "deferred", "tables": "off"}},
 }
 # Linux 6.1 (Debian), instructions per page for the same work: PV dom0 on this Xen, and native. From
-# user mode, in a static program around the system call; see README, "Against Linux".
+# user mode, in a static program around the system call; see docs/benchmarks.md.
 LINUX = {
     "xen": {"mprotect_rw_r": 1210, "mprotect_r_rw": 1335, "munmap": 2983, "dontneed": 2861,
             "mremap": 2930, "fork": 3958, "populate": 6782, "touch": 6126, "read_touch": 4206,

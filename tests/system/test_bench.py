@@ -49,7 +49,7 @@ def test_less_than_linux(on_xen, name):
     assert c["instructions"] / c["pages"] < bench.LINUX["xen"][name]
 
 
-# Instructions a page, Xen's included, and hypercalls in all: what the README's table promises.
+# Instructions a page, Xen's included, and hypercalls in all: what the tables of docs/benchmarks.md promise.
 @pytest.mark.parametrize("name, most, calls", [
     ("mprotect_rw_r", 30, 2), ("mprotect_r_rw", 30, 1), ("munmap", 350, 3), ("dontneed", 350, 3),
     ("mremap", 30, 5), ("fork", 250, 5), ("exit_of_child", 250, 2), ("populate", 1000, 3), ("cow_reuse", 100, 1),

@@ -1,7 +1,7 @@
 """The short form of ./pteron mutants: each seeded bug once, where it is cheapest to see; and controls. A detection is
 replayed where that is cheap: not on Xen, and not by suites that step through everything before they meet it.
 
-The whole table, 20 seeds on every backend, stands in the README."""
+The whole table, 20 seeds on every backend, stands in docs/proof.md."""
 
 from typing import NamedTuple
 

@@ -1,9 +1,11 @@
-"""The rule of the rooms (tests/rooms.txt) is enforced by tests/harness/rooms.py; each way to break it is seen."""
+"""The rule of the rooms (tests/rooms.txt) is enforced by tests/harness/rooms.py; each way to break it is seen. So are links that lead
+nowhere."""
 
 from pathlib import Path
 
 import pytest
 
+from harness.links import broken
 from harness.rooms import Rooms, check
 
 ORDER = """
@@ -40,3 +42,10 @@ def test_the_house_is_in_order(tmp_path):
 ])
 def test_what_is_refused(tmp_path, changed, order, said):
     assert any(said in line for line in check(house(tmp_path, **changed), Rooms(order)))
+
+
+def test_links(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "README.md").write_text("[a](docs/a.md) [b](docs/a.md#part) [c](https://example.org/x) [d](gone.md)\n")
+    (tmp_path / "docs/a.md").write_text("[up](../README.md)\n[down](sub/a.md)\n")
+    assert broken(tmp_path) == ["README.md:1: there is no gone.md", "docs/a.md:2: there is no sub/a.md"]
