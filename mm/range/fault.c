@@ -253,7 +253,7 @@ enum fault_result handle_mm_fault(struct vma *vma, unsigned long addr, unsigned 
 			return FAULT_RETRY;
 		pmd_push_down(vma->mm, f.pmd, addr);
 	}
-	f.orig = ptep_get(pte_offset(*(volatile pmd_t *)f.pmd, addr));
+	f.orig = ptep_get(pte_offset(pmdp_get(f.pmd), addr));
 	if (pte_none(f.orig))
 		return vma->shmem ? shared_fault(&f) : anonymous_fault(&f);
 	if (access_permitted(&f, f.orig)) {

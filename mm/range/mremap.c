@@ -102,7 +102,7 @@ static bool move_by_link(struct mm *mm, pmd_t *pmd, unsigned long addr, pmd_t *n
 
 	addr = ALIGN_DOWN(addr, PMD_SIZE);
 	spin_lock(&mm->page_table_lock);
-	free = pmd_none(*(volatile pmd_t *)new_pmd);
+	free = pmd_none(pmdp_get(new_pmd));
 	if (free) {
 		trace(TRACE_TABLE, mm_context(mm), addr, 0);
 		trace(TRACE_TABLE, mm_context(mm), ALIGN_DOWN(new_addr, PMD_SIZE), pmd->v);
@@ -173,7 +173,7 @@ static void move_part(struct mm *mm, struct move *m, pmd_t *pmd, unsigned long a
 	if (keeps_indices(m) && moves_whole(m, addr) &&
 	    move_by_link(mm, pmd, addr, new_pmd, new_addr))
 		return;
-	if (!pmd_none(*(volatile pmd_t *)new_pmd))
+	if (!pmd_none(pmdp_get(new_pmd)))
 		lock_and_move(mm, pmd, addr, end, new_pmd, new_addr);
 }
 

@@ -111,7 +111,7 @@ static int populate_table(struct vma *vma, unsigned long addr, unsigned long end
 
 		if (!pmd)
 			return -ENOMEM;
-		if (pmd_none(*(volatile pmd_t *)pmd))
+		if (pmd_none(pmdp_get(pmd)))
 			err = populate_new_table(vma, addr, end);
 		if (err != -EAGAIN)
 			return err;

@@ -147,7 +147,7 @@ void pmd_push_down(struct mm *mm, pmd_t *pmd, unsigned long addr)
 
 	mmap_assert_locked(mm); /* it looks at all VMAs below the table */
 	table = pte_offset_map_lock(pmd, start, &ptl);
-	if (!pmd_write(*(volatile pmd_t *)pmd)) {
+	if (!pmd_write(pmdp_get(pmd))) {
 		count(CNT_TABLES_PUSHED_DOWN);
 		push_down_entries(mm, table, start);
 		pmd_mkwrite(mm, pmd, start);
@@ -179,7 +179,7 @@ bool plain_table_link(struct mm *mm, unsigned long addr, struct page *table)
 	mmap_assert_locked(mm);
 	plain_table_adopt(mm, table);
 	spin_lock(&mm->page_table_lock);
-	free = pmd_none(*(volatile pmd_t *)pmd);
+	free = pmd_none(pmdp_get(pmd));
 	if (free)
 		set_pmd(mm, pmd, addr, link);
 	spin_unlock(&mm->page_table_lock);

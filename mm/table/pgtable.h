@@ -169,6 +169,11 @@ static inline bool pte_narrows(pte_t old, pte_t new)
 /* --- upper levels: L4 pgd, L3 pud, L2 pmd --- */
 
 #define DEFINE_TABLE_LEVEL(lvl, LVL)                                                               \
+	/* Read an entry once. Without page_table_lock it may be old already. */                   \
+	static inline lvl##_t lvl##p_get(const lvl##_t *entry)                                     \
+	{                                                                                          \
+		return (lvl##_t){READ_ONCE(entry->v)};                                             \
+	}                                                                                          \
 	static inline bool lvl##_none(lvl##_t e)                                                   \
 	{                                                                                          \
 		return !e.v;                                                                       \
@@ -273,7 +278,7 @@ static inline pte_t pte_narrow(pte_t pte, pmd_t pmd)
 static inline pte_t *pte_offset_map_lock(pmd_t *pmd, unsigned long addr, struct spinlock **ptlp)
 	__acquires(ptl_role) __excludes(lazy_mmu_role) __no_thread_safety
 {
-	pmd_t e = *(volatile pmd_t *)pmd;
+	pmd_t e = pmdp_get(pmd);
 
 	*ptlp = pte_lockptr(e);
 	spin_lock_preemptible(*ptlp, 0);
@@ -290,7 +295,7 @@ static inline pte_t *pte_offset_map_lock_nested(pmd_t *pmd, unsigned long addr,
 						struct spinlock **ptlp) __must_hold(ptl_role)
 	__acquires(ptl_nested_role) __excludes(lazy_mmu_role) __no_thread_safety
 {
-	pmd_t e = *(volatile pmd_t *)pmd;
+	pmd_t e = pmdp_get(pmd);
 
 	*ptlp = pte_lockptr(e);
 	spin_lock_preemptible(*ptlp, 1);

@@ -273,12 +273,12 @@ bool tables_alloc(struct mm *mm, unsigned long start, unsigned long end)
 
 pmd_t *pmd_find(const struct mm *mm, unsigned long addr)
 {
-	pgd_t pgd = *(volatile pgd_t *)pgd_offset(mm, addr);
+	pgd_t pgd = pgdp_get(pgd_offset(mm, addr));
 	pud_t pud;
 
 	if (pgd_none(pgd))
 		return NULL;
-	pud = *(volatile pud_t *)pud_offset(pgd, addr);
+	pud = pudp_get(pud_offset(pgd, addr));
 	if (pud_none(pud))
 		return NULL;
 	return pmd_offset(pud, addr);
@@ -288,7 +288,7 @@ pmd_t *pmd_alloc(struct mm *mm, unsigned long addr)
 {
 	pmd_t *pmd = pmd_find(mm, addr);
 
-	if (likely(pmd && !pmd_none(*(volatile pmd_t *)pmd)))
+	if (likely(pmd && !pmd_none(pmdp_get(pmd))))
 		return pmd;
 	if (!tables_alloc(mm, addr & PAGE_MASK, (addr & PAGE_MASK) + PAGE_SIZE))
 		return NULL;

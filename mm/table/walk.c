@@ -18,7 +18,7 @@ static unsigned long skip_empty(const pmd_t *pmd, unsigned long addr, unsigned l
 	end = pud_addr_end(addr, end);
 	do
 		addr = pmd_addr_end(addr, end);
-	while (addr != end && pmd_none(*(const volatile pmd_t *)++pmd));
+	while (addr != end && pmd_none(pmdp_get(++pmd)));
 	return addr;
 }
 
@@ -30,10 +30,10 @@ static unsigned long skip_hole(const struct mm *mm, const pmd_t *pmd, unsigned l
 
 	if (pmd)
 		return skip_empty(pmd, addr, end);
-	pgd = *(volatile pgd_t *)pgd_offset(mm, addr);
+	pgd = pgdp_get(pgd_offset(mm, addr));
 	if (pgd_none(pgd))
 		return pgd_addr_end(addr, end);
-	if (pud_none(*(volatile pud_t *)pud_offset(pgd, addr)))
+	if (pud_none(pudp_get(pud_offset(pgd, addr))))
 		return pud_addr_end(addr, end);
 	return pmd_addr_end(addr, end);
 }
@@ -48,7 +48,7 @@ int walk_pte_ranges(struct vma *vma, unsigned long addr, unsigned long end, pte_
 		pmd_t *pmd = pmd_find(vma->mm, addr);
 		unsigned long next = pmd_addr_end(addr, end);
 
-		if (!pmd || pmd_none(*(volatile pmd_t *)pmd))
+		if (!pmd || pmd_none(pmdp_get(pmd)))
 			next = skip_hole(vma->mm, pmd, addr, end);
 		else
 			err = fn(vma, pmd, addr, next, arg);

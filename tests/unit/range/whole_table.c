@@ -259,8 +259,7 @@ static void look_at_both_levels(struct pt_regs *regs __unused)
 	if (current != watched.by)
 		return;
 	watched.steps++;
-	if (pmd_write(*(const volatile pmd_t *)watched.pmd) &&
-	    (READ_ONCE(watched.entry->v) & _PAGE_RW))
+	if (pmd_write(pmdp_get(watched.pmd)) && (READ_ONCE(watched.entry->v) & _PAGE_RW))
 		watched.wrong = true;
 }
 

@@ -103,7 +103,7 @@ static void look_at_the_link(struct pt_regs *regs __unused)
 		return;
 	if (watched.was_locked && !locked) {
 		watched.seen = true;
-		watched.wrong = pmd_none(*(const volatile pmd_t *)watched.pmd);
+		watched.wrong = pmd_none(pmdp_get(watched.pmd));
 	}
 	watched.was_locked = locked;
 }

@@ -63,7 +63,7 @@ static void racer(void *arg)
 
 			BUG_ON(!pmd);
 			race.found[self][i] = pmd;
-			race.table[self][i] = pmd_pfn(*(volatile pmd_t *)pmd);
+			race.table[self][i] = pmd_pfn(pmdp_get(pmd));
 		}
 		arrive();
 	}
