@@ -45,7 +45,7 @@ def test_cross_compile(tmp_path):
     cross = ["CROSS_COMPILE=x86_64-linux-gnu-", f"BUILD={tmp_path}"]
     tools = re.findall(r"(?:^|[|&;] *)(\S*(?:gcc|cc|ld|nm|ar|objcopy)) ", make("-n", *cross, "all"), re.M)
     assert {"x86_64-linux-gnu-gcc", "x86_64-linux-gnu-ld", "x86_64-linux-gnu-nm"} == set(tools)
-    make(*cross, f"{tmp_path}/kernel/counters.c.o")
+    make(*cross, f"{tmp_path}/kernel/debug/counters.c.o")
     assert (tmp_path / "kernel/debug/counters.c.o").exists()
 
 
