@@ -75,6 +75,7 @@ SHADOW = [Stage("unit on shadow", "shadow", 2, "unit"), Stage("stress on shadow"
 XEN = [Stage("unit on Xen", "xen", 2, "unit", on="xen"), Stage("stress on Xen", "xen", 4, "stress", ROUNDS, on="xen")]
 PTWR = [Stage("unit on ptwr", "ptwr", 2, "unit", on="xen"), Stage("stress on ptwr", "ptwr", 4, "stress", ROUNDS, on="xen")]
 GRUB = Stage("unit by GRUB", "native", 2, "unit", boot="bios")
+UEFI = Stage("unit by UEFI", "native", 2, "unit", boot="uefi")
 OLD_CPU = Stage("stress on an old CPU", "native", 4, "stress", ROUNDS, append="disable=fsgsbase,smap,pcid")
 ANSWERS = [Answers(f"answers of {calls}", "deferred", 2, f"answers_{calls}") for calls in ("mm", "process")]
 
@@ -86,7 +87,7 @@ PLANS = [("pv/xen/ptwr", PTWR),
          ("pv/soft/", [UNIT, STRESS, *SHADOW]),
          ("pv/native", [*NATIVE, OLD_CPU]),
          ("kernel/param/", [NATIVE[0], GRUB]),
-         ("boot/multiboot2", [GRUB]),
+         ("boot/multiboot2", [GRUB, UEFI]),
          ("boot/pvh", [NATIVE[0]]),
          ("boot/xen", XEN),
          ("", [UNIT, STRESS, *ANSWERS, *NATIVE, SHADOW[0], XEN[0]])]

@@ -8,6 +8,7 @@
  */
 #include "kernel/lib/layout.h"
 #include "kernel/sched/freezer.h"
+#include "kernel/lib/string.h"
 #include "mm/table/pgtable.h"
 #include "mm/table/tables.h"
 #include "pv/soft/soft.h"
@@ -164,10 +165,31 @@ static void a_refused_table_is_plain_again(struct ktest *t)
 	free_page(other);
 }
 
+/* The first frame that is none, too. */
+static void no_table_lies_beyond_memory(struct ktest *t)
+{
+	unsigned long flags;
+	const char *why;
+
+	if (!soft_max_pfn) {
+		ktest_skip(t, "the software hypervisor does not run");
+		return;
+	}
+	for (u64 frame = soft_max_pfn; frame < soft_max_pfn + 2; frame++) {
+		struct soft_change c = {.maddr = frame << PAGE_SHIFT};
+
+		flags = spin_lock_irqsave_unfair(&soft_lock);
+		why = soft_change_entry(&c);
+		spin_unlock_irqrestore(&soft_lock, flags);
+		KEXPECT(t, why && !strcmp(why, "its table lies beyond memory"));
+	}
+}
+
 static const struct ktest_case cases[] = {
 	{"maps_are_inverse", maps_are_inverse},
 	{"machine_frames_are_distinct", machine_frames_are_distinct},
 	{"tables_alone_are_read_only", tables_alone_are_read_only},
 	{"a_refused_table_is_plain_again", a_refused_table_is_plain_again},
+	{"no_table_lies_beyond_memory", no_table_lies_beyond_memory},
 };
 KTEST_SUITE(p2m_suite, "p2m", "machine frames, and who may write page tables", true, cases);
