@@ -36,7 +36,8 @@
 #define SWITCH_FRAME_IP 6
 #define OPCODE_IRETQ 0xcf48
 #define PASSES_TO_FILL 2
-#define TRIES 20 /* of a pass whose steps an interrupt has ended */
+#define TRIES 20     /* of a pass whose steps an interrupt has ended */
+#define MISSES_MAX 4 /* passes in a row that end ahead of their boundary */
 
 struct encounter_pass pass;
 
@@ -437,12 +438,14 @@ static bool meet_in_part(struct ktest *t, unsigned i, unsigned parts, unsigned l
 	return pass.reached;
 }
 
-/* One boundary of each of @stretches parts of the way. The way of a pass may be shorter than the
+/*
+ * One boundary of each of @stretches parts of the way. The way of a pass may be shorter than the
  * one that was noted: what it takes from a cache was there, or nobody else was to be switched to.
- * Then the boundary is one of the way that it had. */
+ * Then the boundary is one of the way that it had; and if ways stay short, the way is noted again.
+ */
 static unsigned meet_at_some(struct ktest *t, unsigned stretches)
 {
-	unsigned n = 0;
+	unsigned n = 0, missed = 0;
 
 	for (unsigned i = 0; i < stretches && !t->failures; i++) {
 		bool reached = meet_in_part(t, i, stretches, way_length());
@@ -450,6 +453,11 @@ static unsigned meet_at_some(struct ktest *t, unsigned stretches)
 		if (!reached && !t->failures && pass.boundary > pass.first)
 			reached = meet_in_part(t, i, stretches, pass.boundary);
 		n += reached;
+		missed = reached ? 0 : missed + 1;
+		if (missed == MISSES_MAX) {
+			note_the_way(t);
+			missed = 0;
+		}
 	}
 	KEXPECT(t, t->failures || n >= stretches - stretches / 4);
 	return n;
