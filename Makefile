@@ -118,11 +118,19 @@ bench-program: $(BENCH) ## build the benchmark that runs on Pteron and on Linux 
 
 include tests/check.mk
 
+compile_commands.json: Makefile ## for editors and clang's tools: how each source is compiled
+	$(Q)python3 -c 'import json, os, sys; flags = sys.argv[1].split(); print(json.dumps([{"directory": os.getcwd(), "file": f, \
+	"arguments": [*flags, "-c", f]} for f in sys.argv[2:]], indent=1))' "$(CC) $(CFLAGS)" $(SRC) > $@
+
+hooks: ## before each commit: format, rooms, links, seeded bugs that fit
+	$(Q)printf '%s\n' '#!/bin/sh' 'exec make check-format check-rooms check-links check-bugs' > "$$(git rev-parse --git-path hooks)/pre-commit"
+	$(Q)chmod +x "$$(git rev-parse --git-path hooks)/pre-commit"
+
 clean: ## remove everything that was built
 	rm -rf build
 
 help: ## this text
 	@echo "make [TARGET] [CC=clang] [CROSS_COMPILE=prefix-] [DEBUG=0]"
-	@awk -F': .*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F': .*## ' '/^[a-z_.-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all musl bench-program clean help
+.PHONY: all musl bench-program hooks clean help
