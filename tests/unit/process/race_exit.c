@@ -20,6 +20,7 @@
 #include "mm/space/mmap.h"
 #include "tests/ktest.h"
 #include "tests/unit/lib/encounter.h"
+#include "tests/unit/lib/met.h"
 
 #define ADDR 0x40000000UL
 #define BAD 0x50000000UL /* nothing is mapped there */
@@ -31,9 +32,6 @@
 #define USER_LOOP 0xfceb90f3u
 
 static struct {
-	int pid;
-	unsigned users; /* user tasks before the pass */
-	s64 free;	/* frames after the first pass */
 	long (*act)(void);
 	bool acted;
 	long result;
@@ -46,25 +44,10 @@ static struct {
 
 static void prepare(void)
 {
-	scene.users = user_task_count();
+	met_prepare();
 	scene.acted = scene.child_may_end = false;
 	scene.result = 1;
 	scene.child = 0;
-}
-
-static struct task *new_process(void (*fn)(void *arg))
-{
-	struct task *t = user_process_create("victim", fn, NULL, NULL);
-
-	BUG_ON(!t);
-	scene.pid = t->tid;
-	return t;
-}
-
-static void sleep_until_killed(void *arg __unused)
-{
-	sleep_until(FOREVER);
-	do_exit_thread(0);
 }
 
 static void start_child(void (*fn)(void *arg), const cpumask_t *where)
@@ -79,9 +62,9 @@ static void start_child(void (*fn)(void *arg), const cpumask_t *where)
 
 static void map_page(void)
 {
-	BUG_ON(do_mmap(ADDR, PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0) != ADDR);
-	BUG_ON(put_user32(ADDR, USER_LOOP));
+	const u32 code = USER_LOOP;
+
+	met_map_code(ADDR, ADDR, &code, sizeof(code));
 }
 
 static void map_page_and_start_child(void)
@@ -89,7 +72,7 @@ static void map_page_and_start_child(void)
 	const cpumask_t there = cpumask_of(1);
 
 	map_page();
-	start_child(sleep_until_killed, &there);
+	start_child(met_sleep_until_killed, &there);
 }
 
 /* --- what a thread does that the end of its process meets --- */
@@ -112,14 +95,9 @@ static long wait_child(void)
 /* The new thread has the third CPU for itself, and runs there until it is told to end. */
 static long clone_thread(void)
 {
-	const cpumask_t here = current->cpus_allowed;
-	struct pt_regs regs = {.ip = ADDR, .cs = USER_CS, .ss = USER_DS, .flags = FLAGS_IF};
-	long ret;
+	const cpumask_t there = cpumask_of(2);
 
-	current->cpus_allowed = cpumask_of(2);
-	ret = do_clone(&regs, &(struct clone_args){.flags = CLONE_VM | SIGHAND_AND_THREAD});
-	current->cpus_allowed = here;
-	return ret;
+	return met_clone(ADDR, &there, CLONE_VM | SIGHAND_AND_THREAD);
 }
 
 static void act(void)
@@ -132,7 +110,7 @@ static void act(void)
 
 static void kill_victim(void)
 {
-	process_kill(scene.pid, SIGKILL);
+	process_kill(met.pid, SIGKILL);
 }
 
 static void kill_all(void)
@@ -144,20 +122,10 @@ static void kill_all(void)
 
 /* --- what is left --- */
 
-static void expect_nothing_left(struct ktest *t)
-{
-	s64 free = page_kind_count(PAGE_FREE);
-
-	KEXPECT_EQ(t, user_task_count(), scene.users);
-	if (!scene.free)
-		scene.free = free;
-	KEXPECT_EQ(t, free, scene.free);
-}
-
 static void expect_killed(struct ktest *t)
 {
-	KEXPECT_EQ(t, STATUS_SIGNAL(process_wait(scene.pid)), SIGKILL);
-	expect_nothing_left(t);
+	KEXPECT_EQ(t, STATUS_SIGNAL(process_wait(met.pid)), SIGKILL);
+	met_expect_nothing_left(t);
 }
 
 static void expect_interrupted(struct ktest *t)
@@ -168,11 +136,8 @@ static void expect_interrupted(struct ktest *t)
 
 static void run(struct ktest *t, long (*what)(void), struct encounter e)
 {
-	if (cpumask_weight(&cpu_online_mask) < 3) {
-		ktest_skip(t, "a new thread needs a CPU of its own");
+	if (!met_begin(t))
 		return;
-	}
-	scene.free = 0;
 	scene.act = what;
 	e.prepare = prepare;
 	encounter_run(t, &e);
@@ -184,7 +149,7 @@ static void meet_end(struct ktest *t, const char *name, long (*what)(void),
 {
 	run(t, what,
 	    (struct encounter){.name = name,
-			       .make_stepped = new_process,
+			       .make_stepped = met_new,
 			       .before = before,
 			       .stepped = act,
 			       .other = kill_victim,
@@ -197,7 +162,7 @@ static void meet_begin(struct ktest *t, const char *name, long (*what)(void),
 {
 	run(t, what,
 	    (struct encounter){.name = name,
-			       .make_other = new_process,
+			       .make_other = met_new,
 			       .stepped = kill_victim,
 			       .other_before = before,
 			       .other = act,
@@ -251,7 +216,7 @@ static long wait_for_status(void)
 static void let_child_end(void)
 {
 	smp_store_release(&scene.child_may_end, true);
-	while (user_task_count() > scene.users + 1)
+	while (user_task_count() > met.users + 1)
 		let_others_run();
 }
 
@@ -269,8 +234,8 @@ static void expect_answer(struct ktest *t)
 {
 	KEXPECT_EQ(t, scene.result,
 		   scene.status == BAD || scene.rusage == BAD ? -EFAULT : scene.child);
-	KEXPECT_EQ(t, process_wait(scene.pid), 0);
-	expect_nothing_left(t);
+	KEXPECT_EQ(t, process_wait(met.pid), 0);
+	met_expect_nothing_left(t);
 }
 
 static void report(struct ktest *t, const char *name, unsigned long status, unsigned long rusage)
@@ -279,7 +244,7 @@ static void report(struct ktest *t, const char *name, unsigned long status, unsi
 	scene.rusage = rusage;
 	run(t, wait_for_status,
 	    (struct encounter){.name = name,
-			       .make_stepped = new_process,
+			       .make_stepped = met_new,
 			       .before = map_page_and_start_child_that_ends,
 			       .stepped = act,
 			       .after = expect_no_child,

@@ -20,6 +20,7 @@
 #include "mm/space/mmap.h"
 #include "tests/ktest.h"
 #include "tests/unit/lib/encounter.h"
+#include "tests/unit/lib/met.h"
 
 #define ADDR 0x40000000UL
 #define CODE (ADDR + 64)
@@ -39,9 +40,7 @@ static const u8 exiting[] = {0x83, 0x3c, 0x25, 0xc0, 0x00, 0x00,      0x40, 0x00
 			     0,	   0xb8, 231,  0,    0,	   0,	      0x0f, 0x05};
 
 static struct {
-	unsigned users; /* user tasks before the pass */
-	s64 free;	/* frames after the first pass */
-	int pid, child;
+	int child;
 	struct mm *mm;	/* of the parent in vfork, with a reference */
 	unsigned looks; /* at the child that ends */
 	struct task *parent;
@@ -50,28 +49,15 @@ static struct {
 
 static void prepare(void)
 {
-	scene.users = user_task_count();
+	met_prepare();
 	scene.child = 0;
 	scene.result = 1;
 }
 
-static void expect_nothing_left(struct ktest *t)
-{
-	s64 free = page_kind_count(PAGE_FREE);
-
-	KEXPECT_EQ(t, user_task_count(), scene.users);
-	if (!scene.free)
-		scene.free = free;
-	KEXPECT_EQ(t, free, scene.free);
-}
-
 static void run(struct ktest *t, struct encounter e)
 {
-	if (cpumask_weight(&cpu_online_mask) < 3) {
-		ktest_skip(t, "a new thread needs a CPU of its own");
+	if (!met_begin(t))
 		return;
-	}
-	scene.free = 0;
 	if (!e.prepare)
 		e.prepare = prepare;
 	e.sample = SAMPLE;
@@ -80,20 +66,10 @@ static void run(struct ktest *t, struct encounter e)
 
 /* --- a process, and threads in user mode on the third CPU --- */
 
-static struct task *new_process(void (*fn)(void *arg))
-{
-	struct task *t = user_process_create("process", fn, NULL, NULL);
-
-	BUG_ON(!t);
-	scene.pid = t->tid;
-	return t;
-}
-
 static void map_code(const u8 *code, size_t len)
 {
-	BUG_ON(do_mmap(ADDR, PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0) != ADDR);
-	BUG_ON(copy_to_user(CODE, code, len) || put_user32(STATUS, 0));
+	met_map_code(ADDR, CODE, code, len);
+	BUG_ON(put_user32(STATUS, 0));
 }
 
 static void map_spinning(void)
@@ -101,23 +77,11 @@ static void map_spinning(void)
 	map_code(spinning, sizeof(spinning));
 }
 
-static long clone_there(const cpumask_t *there, unsigned long flags)
-{
-	const cpumask_t here = current->cpus_allowed;
-	struct pt_regs regs = {.ip = CODE, .cs = USER_CS, .ss = USER_DS, .flags = FLAGS_IF};
-	long ret;
-
-	current->cpus_allowed = *there;
-	ret = do_clone(&regs, &(struct clone_args){.flags = flags});
-	current->cpus_allowed = here;
-	return ret;
-}
-
 static void clone_thread(void)
 {
 	const cpumask_t there = cpumask_of(2);
 
-	scene.result = clone_there(&there, CLONE_VM | THREAD_FLAGS);
+	scene.result = met_clone(CODE, &there, CLONE_VM | THREAD_FLAGS);
 }
 
 static void map_and_clone_thread(void)
@@ -134,28 +98,28 @@ static void end_thread(void)
 
 static void kill_process(void)
 {
-	process_kill(scene.pid, SIGKILL);
+	process_kill(met.pid, SIGKILL);
 }
 
 static void expect_killed(struct ktest *t)
 {
-	KEXPECT_EQ(t, process_wait(scene.pid), STATUS_SIGNALLED(SIGKILL));
-	expect_nothing_left(t);
+	KEXPECT_EQ(t, process_wait(met.pid), STATUS_SIGNALLED(SIGKILL));
+	met_expect_nothing_left(t);
 }
 
 /* The kill may come too late for the last thread. */
 static void expect_killed_or_exited(struct ktest *t)
 {
-	int status = process_wait(scene.pid);
+	int status = process_wait(met.pid);
 
 	KEXPECT(t, status == STATUS_SIGNALLED(SIGKILL) || status == STATUS_EXITED(EXIT_CODE));
-	expect_nothing_left(t);
+	met_expect_nothing_left(t);
 }
 
 static void thread_ends(struct ktest *t)
 {
 	run(t, (struct encounter){.name = "a thread ends, its process is killed",
-				  .make_stepped = new_process,
+				  .make_stepped = met_new,
 				  .before = map_and_clone_thread,
 				  .stepped = end_thread,
 				  .stepped_ends = true,
@@ -167,7 +131,7 @@ static void thread_ends(struct ktest *t)
 static void last_thread_ends(struct ktest *t)
 {
 	run(t, (struct encounter){.name = "the last thread ends, its process is killed",
-				  .make_stepped = new_process,
+				  .make_stepped = met_new,
 				  .before = map_spinning,
 				  .stepped = end_thread,
 				  .stepped_ends = true,
@@ -178,7 +142,7 @@ static void last_thread_ends(struct ktest *t)
 static void clone_and_kill(struct ktest *t)
 {
 	run(t, (struct encounter){.name = "a clone, its process is killed",
-				  .make_stepped = new_process,
+				  .make_stepped = met_new,
 				  .before = map_spinning,
 				  .stepped = clone_thread,
 				  .other = kill_process,
@@ -192,12 +156,6 @@ static void wait_for_child(void)
 {
 	if (scene.result == 1)
 		scene.result = do_wait4(scene.child, STATUS, 0, 0);
-}
-
-static void sleep_until_killed(void *arg __unused)
-{
-	sleep_until(FOREVER);
-	do_exit_thread(0);
 }
 
 static struct task *new_child(void (*fn)(void *arg))
@@ -220,7 +178,7 @@ static struct task *take_parent(void (*fn)(void *arg))
 static void make_parent(void)
 {
 	prepare();
-	scene.parent = new_process(sleep_until_killed);
+	scene.parent = met_new(met_sleep_until_killed);
 }
 
 static void start_parent(void)
@@ -234,7 +192,7 @@ static void start_parent(void)
 static void kill_parent(void)
 {
 	kill_process();
-	while (user_task_count() > scene.users + 1)
+	while (user_task_count() > met.users + 1)
 		let_others_run();
 }
 
@@ -257,8 +215,8 @@ static void wait_and_expect_status(void)
 static void expect_child_reported(struct ktest *t)
 {
 	KEXPECT_EQ(t, scene.result, scene.child);
-	KEXPECT_EQ(t, process_wait(scene.pid), 0);
-	expect_nothing_left(t);
+	KEXPECT_EQ(t, process_wait(met.pid), 0);
+	met_expect_nothing_left(t);
 }
 
 static void child_and_parent_end(struct ktest *t)
@@ -302,7 +260,7 @@ static void vfork(void)
 	cpumask_t there = cpumask_of(0);
 
 	cpumask_set(&there, 2);
-	scene.result = clone_there(&there, CLONE_VM | CLONE_VFORK | SIGCHLD);
+	scene.result = met_clone(CODE, &there, CLONE_VM | CLONE_VFORK | SIGCHLD);
 }
 
 static void tell_child(void)
@@ -342,7 +300,7 @@ static void let_child_end(void)
 		let_others_run();
 	stay();
 	tell_child();
-	while (user_task_count() > scene.users + 1)
+	while (user_task_count() > met.users + 1)
 		let_others_run();
 }
 
@@ -379,7 +337,7 @@ static void kill_vforking(void)
 static void vfork_child_ends(struct ktest *t)
 {
 	run(t, (struct encounter){.name = "a vfork, its child ends",
-				  .make_stepped = new_process,
+				  .make_stepped = met_new,
 				  .before = map_and_keep_mm,
 				  .stepped = vfork,
 				  .after = reap_child,
@@ -393,7 +351,7 @@ static void vfork_child_ends(struct ktest *t)
 static void vfork_and_kill(struct ktest *t)
 {
 	run(t, (struct encounter){.name = "a vfork, its parent is killed",
-				  .make_stepped = new_process,
+				  .make_stepped = met_new,
 				  .before = map_and_keep_mm,
 				  .stepped = vfork,
 				  .other = kill_vforking,

@@ -24,6 +24,7 @@
 #include "pv/pv_ops.h"
 #include "tests/ktest.h"
 #include "tests/unit/lib/encounter.h"
+#include "tests/unit/lib/met.h"
 
 #define ADDR 0x40000000UL
 #define WORD ADDR
@@ -47,10 +48,7 @@ static const u8 counting[] = {0xb9, 0x80, 0x00, 0x00, 0x40, 0xf0,
 			      0xff, 0x01, 0xf3, 0x90, 0xeb, 0xf9};
 
 static struct {
-	int pid;
 	struct mm *mm;	     /* of the user task, with a reference; NULL: none is needed */
-	unsigned users;	     /* user tasks before the pass */
-	s64 free;	     /* frames after the first pass */
 	bool is_freezing;    /* the freezer is at work */
 	bool may_freeze;     /* the stepped side is ready for it */
 	unsigned looks;	     /* at it, meanwhile */
@@ -59,7 +57,7 @@ static struct {
 
 static void prepare(void)
 {
-	scene.users = user_task_count();
+	met_prepare();
 	scene.mm = NULL;
 	scene.is_freezing = scene.may_freeze = false;
 	scene.violations = 0;
@@ -67,20 +65,9 @@ static void prepare(void)
 
 /* --- the user task --- */
 
-static struct task *new_process(void (*fn)(void *arg))
-{
-	struct task *t = user_process_create("user", fn, NULL, NULL);
-
-	BUG_ON(!t);
-	scene.pid = t->tid;
-	return t;
-}
-
 static void map_page(void)
 {
-	BUG_ON(do_mmap(ADDR, PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0) != ADDR);
-	BUG_ON(copy_to_user(CODE, counting, sizeof(counting)));
+	met_map_code(ADDR, CODE, counting, sizeof(counting));
 	BUG_ON(put_user32(WORD, 0) || put_user32(COUNT, 0));
 }
 
@@ -146,12 +133,9 @@ static void end(void)
 /* The new thread has the third CPU for itself. */
 static void clone_thread(void)
 {
-	const cpumask_t here = current->cpus_allowed;
-	struct pt_regs regs = counting_regs();
+	const cpumask_t there = cpumask_of(2);
 
-	current->cpus_allowed = cpumask_of(2);
-	do_clone(&regs, &(struct clone_args){.flags = CLONE_VM | THREAD_FLAGS});
-	current->cpus_allowed = here;
+	met_clone(CODE, &there, CLONE_VM | THREAD_FLAGS);
 }
 
 /* --- the freezer's side --- */
@@ -259,7 +243,7 @@ static void unmap_freeze_and_kill(void)
 	scene.violations += audit_shared_objects();
 	look();
 	end_freeze();
-	process_kill(scene.pid, SIGKILL);
+	process_kill(met.pid, SIGKILL);
 }
 
 /* After the thaw it counts again. */
@@ -271,18 +255,18 @@ static void freeze_and_kill(void)
 	count = read_count();
 	while (read_count() == count)
 		let_others_run();
-	process_kill(scene.pid, SIGKILL);
+	process_kill(met.pid, SIGKILL);
 }
 
 static void freeze_until_end(void)
 {
 	freeze_look_and_thaw();
-	scene.violations += user_task_count() != scene.users;
+	scene.violations += user_task_count() != met.users;
 }
 
 static void kill_and_drop_page(void)
 {
-	process_kill(scene.pid, SIGKILL);
+	process_kill(met.pid, SIGKILL);
 	drop_page();
 }
 
@@ -290,15 +274,9 @@ static void kill_and_drop_page(void)
 
 static void expect_order(struct ktest *t, int status)
 {
-	s64 free;
-
-	KEXPECT_EQ(t, process_wait(scene.pid), status);
+	KEXPECT_EQ(t, process_wait(met.pid), status);
 	KEXPECT_EQ(t, scene.violations, 0);
-	KEXPECT_EQ(t, user_task_count(), scene.users);
-	free = page_kind_count(PAGE_FREE);
-	if (!scene.free)
-		scene.free = free;
-	KEXPECT_EQ(t, free, scene.free);
+	met_expect_nothing_left(t);
 }
 
 static void expect_end(struct ktest *t)
@@ -318,11 +296,8 @@ static void expect_exited(struct ktest *t)
 
 static void run(struct ktest *t, struct encounter e)
 {
-	if (cpumask_weight(&cpu_online_mask) < 3) {
-		ktest_skip(t, "a new thread needs a CPU of its own");
+	if (!met_begin(t))
 		return;
-	}
-	scene.free = 0;
 	e.prepare = prepare;
 	e.case_sleeps = true;
 	encounter_run(t, &e);
@@ -331,7 +306,7 @@ static void run(struct ktest *t, struct encounter e)
 static void freeze_sleeper(struct ktest *t)
 {
 	run(t, (struct encounter){.name = "a futex wait, frozen",
-				  .make_stepped = new_process,
+				  .make_stepped = met_new,
 				  .before = map_page_and_keep_it,
 				  .stepped = wait_and_count,
 				  .sample = SAMPLE,
@@ -344,7 +319,7 @@ static void freeze_sleeper(struct ktest *t)
 static void freeze_last_holder(struct ktest *t)
 {
 	run(t, (struct encounter){.name = "the last holder of shared memory, frozen",
-				  .make_stepped = new_process,
+				  .make_stepped = met_new,
 				  .before = map_shared_page_and_keep_it,
 				  .stepped = wait_in_shared_object,
 				  .sample = SAMPLE / 4,
@@ -357,7 +332,7 @@ static void freeze_last_holder(struct ktest *t)
 static void freeze_on_way_to_user(struct ktest *t)
 {
 	run(t, (struct encounter){.name = "the way to user mode, frozen",
-				  .make_stepped = new_process,
+				  .make_stepped = met_new,
 				  .before = map_page_and_keep_it,
 				  .stepped = go_to_user_mode,
 				  .stepped_ends = true,
@@ -370,7 +345,7 @@ static void freeze_on_way_to_user(struct ktest *t)
 static void freeze_at_end(struct ktest *t)
 {
 	run(t, (struct encounter){.name = "the end of a process, frozen",
-				  .make_stepped = new_process,
+				  .make_stepped = met_new,
 				  .before = map_page,
 				  .stepped = end,
 				  .stepped_ends = true,
@@ -384,7 +359,7 @@ static void freeze_at_end(struct ktest *t)
 static void freeze_clone(struct ktest *t)
 {
 	run(t, (struct encounter){.name = "a clone, frozen",
-				  .make_stepped = new_process,
+				  .make_stepped = met_new,
 				  .before = map_page_and_keep_it,
 				  .stepped = clone_thread,
 				  .sample = SAMPLE / 4,
@@ -432,7 +407,7 @@ static void freeze_and_look(void)
 static void freeze_stepped(struct ktest *t)
 {
 	run(t, (struct encounter){.name = "the freezer, a task goes from one sleep to another",
-				  .make_other = new_process,
+				  .make_other = met_new,
 				  .stepped = begin_freeze,
 				  .sample = SAMPLE,
 				  .after = look_and_thaw,
@@ -456,7 +431,7 @@ static bool waits_for_its_cpu(void)
 static void thaw_stepped(struct ktest *t)
 {
 	run(t, (struct encounter){.name = "the thaw, a task goes on",
-				  .make_other = new_process,
+				  .make_other = met_new,
 				  .before = freeze_and_look,
 				  .stepped = end_freeze,
 				  .sample = SAMPLE,
@@ -500,7 +475,7 @@ static void freeze_and_wake_once(void)
 static void park_stepped(struct ktest *t)
 {
 	run(t, (struct encounter){.name = "a parked task, woken and thawed",
-				  .make_stepped = new_process,
+				  .make_stepped = met_new,
 				  .before = map_page_and_be_frozen,
 				  .stepped = return_and_count,
 				  .sample = SAMPLE,
