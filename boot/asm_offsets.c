@@ -1,8 +1,8 @@
 /*
  * What the sources in assembly have to know of C: values and offsets, taken from the headers, so
  * that neither can change without the other. This file is compiled to assembly and never assembled;
- * the Makefile makes asm-offsets.inc of its lines `.ascii "NAME=VALUE"`. As in Linux (kernel/bounds.c,
- * arch/x86/kernel/asm-offsets.c) and Xen.
+ * the Makefile makes asm-offsets.inc of its lines `.ascii "NAME=VALUE"`. As in Linux
+ * (arch/x86/kernel/asm-offsets.c) and Xen.
  */
 #include "kernel/arch/ptregs.h"
 #include "kernel/cpu/cpu.h"

@@ -53,8 +53,8 @@ static inline void preempt_enable(void)
 }
 
 #ifdef CONFIG_DEBUG
-extern bool
-	preempt_points; /* something happens at them: kernel/sched/sched.h, struct sched_tuning */
+/* Something happens at them: kernel/sched/sched.h, struct sched_tuning. */
+extern bool preempt_points;
 void preempt_point_hit(void);
 
 /*

@@ -18,8 +18,6 @@
 	 FLAGS_AC | FLAGS_ID)
 #define ARCH_CAP_RDCL_NO BIT(0)
 
-/* entry.asm has the offset of sp[0]. */
-
 struct cpu_features cpu_features;
 DEFINE_PER_CPU(struct tss, cpu_tss);
 DEFINE_PER_CPU(u64, syscall_user_sp);

@@ -55,7 +55,6 @@ static void stop_other_cpus(const struct panic_context *unused __unused)
 			printk("# cpu %u: does not answer\n", cpu);
 	}
 }
-
 PANIC_REPORT(50, stop_other_cpus);
 
 static void print_regs(const struct pt_regs *r)

@@ -24,7 +24,8 @@ struct panic_context {
  * A part of each panic's report. The parts register themselves, so that panic.c knows none of what
  * they tell; they are printed by ascending @order, of two digits:
  *   1x this task's address space   3x its locks   4x its lazy state and its CPU's queue
- *   50 the other CPUs stop, and report   6x tasks that are on no CPU   7x the trace   9x the replay
+ *   50 the other CPUs stop, and report   6x tasks that are on no CPU   7x the trace
+ *   8x counters   9x the replay
  * @fn is void (const struct panic_context *). It takes no lock, has interrupts off, and whatever it
  * finds it must not panic.
  */

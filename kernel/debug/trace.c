@@ -17,7 +17,6 @@ bool trace_prints_all;
 #ifdef CONFIG_DEBUG
 
 #define RING_SIZE 1024 /* a power of two */
-#define SHOWN 24
 
 struct trace_ring {
 	u32 taken; /* slots, ever */
@@ -152,8 +151,8 @@ static bool is_any(const struct trace_event *e __unused, const void *arg __unuse
 
 static void report_recent(const struct panic_context *unused __unused)
 {
-	struct trace_event e[SHOWN];
-	unsigned n = trace_collect(is_any, NULL, e, SHOWN);
+	struct trace_event e[TRACE_SHOWN];
+	unsigned n = trace_collect(is_any, NULL, e, TRACE_SHOWN);
 
 	printk("    # the last %u events, with TSC ticks before the last:\n", n);
 	trace_print(e, n);

@@ -56,6 +56,8 @@ extern bool trace_prints_all;
 
 #ifdef CONFIG_DEBUG
 
+#define TRACE_SHOWN 24 /* events of one printed history, the newest */
+
 /* Record an event; any context. @context: mm_context(), 0: of no address space. */
 void trace(enum trace_kind kind, u64 context, u64 addr, u64 value);
 /* @next, whose address space has @context, runs on this CPU from now on. */

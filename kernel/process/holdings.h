@@ -6,9 +6,9 @@
 #include "kernel/lib/types.h"
 
 struct holdings {
-	s64 user, tables,
-		kernel; /* frames, by kind (mm/frame/page.h); those kept for later use apart */
-	s64 objects;	/* of all caches of the slab allocator */
+	/* Frames, by kind (mm/frame/page.h); those kept for later use apart. */
+	s64 user, tables, kernel;
+	s64 objects; /* of all caches of the slab allocator */
 };
 
 /* No lock: of others that take and give back meanwhile, some of it. */

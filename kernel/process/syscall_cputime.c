@@ -16,16 +16,6 @@
 #include "kernel/sched/timeout.h"
 #include "kernel/time/clock.h"
 
-struct cputime_ns process_cputime(struct process *p)
-{
-	struct cputime sum = p->ended_threads;
-	struct task *t;
-
-	list_for_each_entry(t, &p->threads, thread_node)
-		cputime_add(&sum, sched_cputime(t));
-	return cputime_part(sum, &p->cputime_said);
-}
-
 #define NS_PER_US 1000UL
 #define NS_PER_TICK 4000000UL	  /* HZ is 250 */
 #define NS_PER_CLOCK_T 10000000UL /* USER_HZ is 100 */
@@ -54,6 +44,16 @@ static struct clock_id decode(int clock)
 static u64 part_of(struct cputime_ns t, enum cpu_clock what)
 {
 	return what == CPUCLOCK_VIRT ? t.user : t.user + t.system;
+}
+
+struct cputime_ns process_cputime(struct process *p)
+{
+	struct cputime sum = p->ended_threads;
+	struct task *t;
+
+	list_for_each_entry(t, &p->threads, thread_node)
+		cputime_add(&sum, sched_cputime(t));
+	return cputime_part(sum, &p->cputime_said);
 }
 
 static long read_thread(struct clock_id c, u64 *ns) __must_hold(process_lock)

@@ -15,14 +15,11 @@
  */
 #pragma once
 
+#include "kernel/arch/current.h"
 #include "kernel/arch/irqflags.h"
-#include "kernel/arch/percpu.h"
 #include "kernel/arch/preempt.h"
 #include "kernel/sync/lock_order.h"
 #include "kernel/sync/thread_safety.h"
-
-struct task;
-DECLARE_PER_CPU(struct task *, current_task);
 
 struct __capability("spinlock") spinlock
 {

@@ -8,9 +8,9 @@
  *	pte_unmap_unlock(pte, ptl);
  *
  * The one rule, from the patch that brought the mode to Linux in 2007: a section is entered and
- * left under the lock of the page tables that it changes. Then no other CPU can act on entries whose
- * update is still queued, and a fault that another CPU takes meanwhile re-checks the PTE under the
- * same lock and finds the result.
+ * left under the lock of the page tables that it changes. Then no other CPU can act on entries
+ * whose update is still queued, and a fault that another CPU takes meanwhile re-checks the PTE under
+ * the same lock and finds the result.
  *
  *  - The outermost enter starts batching; a nested one keeps it.
  *  - After any leave everything set before is effective. Leaving a nested section stays lazy.

@@ -1,5 +1,4 @@
-/* What the parts of the audit share: mm/space/audit.c walks address spaces, mm/space/audit_frames.c
- * memory. */
+/* What the parts of the audit share: audit.c walks address spaces, audit_frames.c memory. */
 #pragma once
 
 #include "mm/frame/page.h"

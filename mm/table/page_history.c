@@ -12,8 +12,6 @@
 
 #ifdef CONFIG_DEBUG
 
-#define SHOWN 24
-
 /* Which events are asked for. */
 struct selection {
 	u64 context, page, frame; /* frame: an entry's address bits; 0: none */
@@ -53,8 +51,8 @@ unsigned page_history_collect(const struct mm *mm, unsigned long addr, struct tr
 
 void page_history_print(const struct mm *mm, unsigned long addr)
 {
-	struct trace_event e[SHOWN];
-	unsigned n = page_history_collect(mm, addr, e, SHOWN);
+	struct trace_event e[TRACE_SHOWN];
+	unsigned n = page_history_collect(mm, addr, e, TRACE_SHOWN);
 
 	printk("    # history of the page at %#lx in mm %lu, and of its frame; TSC ticks before "
 	       "the last:\n",

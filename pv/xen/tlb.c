@@ -57,7 +57,7 @@ bool xen_flush_prepare(struct xen_flush *x, struct tlb_flush *f)
 
 bool xen_flush_is_here(const struct xen_flush *x)
 {
-	return x->op.cmd == MMUEXT_INVLPG_LOCAL && cpumask_test(&x->cpus, smp_processor_id());
+	return x->op.cmd == MMUEXT_INVLPG_LOCAL;
 }
 
 /*

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
 from queue import SimpleQueue
 
 from . import catalogue
@@ -57,14 +59,20 @@ class Stage:
                       rounds=self.rounds, icount=SHIFT, boot=self.boot, append=self.append)
 
 
+@cache
+def _programs() -> Path:
+    """The archive of the programs that need a C library, of this tree: no mutant changes them."""
+    build = Build()
+    build.make("musl")
+    return build.musl.with_name("musl.cpio")
+
+
 @dataclass(frozen=True)
 class Answers(Stage):
     """A program that compares each answer of a call with Linux's, and ends with status 0 if all are the same."""
 
     def config(self, build: Build) -> Config:
-        programs = Build()
-        programs.make("musl")
-        return Config(build=build, backend=self.backend, cpus=self.cpus, icount=SHIFT, initrd=programs.musl.with_name("musl.cpio"),
+        return Config(build=build, backend=self.backend, cpus=self.cpus, icount=SHIFT, initrd=_programs(),
                       program=(f"/bin/{self.folder}",))
 
 

@@ -21,7 +21,7 @@ from .machine import Config, drop_scratch, make_scratch, qemu_command
 # which the host had no CPU for QEMU does not count.
 NMI_PATIENCE = 10
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-# What the kernel leaves in the exit device (drivers/shutdown.c), as QEMU's status.
+# What the kernel leaves in the exit device (drivers/debug_exit.c), as QEMU's status.
 STATUS = {"passed": 33, "failed": 35}
 # The same by way of dom0_init.sh, from the reason of the domain's shutdown.
 DOMU_STATUS = {"passed": 33, "failed": 33, "crashed": 37}
