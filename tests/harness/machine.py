@@ -223,10 +223,12 @@ def _stopped_clock(config: Config) -> list[str]:
 
 
 def qemu_command(config: Config, scratch: Path, extra: list[str] | None = None) -> list[str]:
-    """QEMU, with the console on its standard output and a QMP socket in @scratch."""
+    """QEMU, with the console on its standard output and a QMP socket in @scratch. It has no devices but those named
+    here: its default network is served in host time, which under -icount changes the turns of the vCPUs."""
     return [*_stopped_clock(config), "qemu-system-x86_64", *_accel(config), "-cpu", _cpu_model(config),
-            "-smp", str(_cpus(config)), "-m", str(_memory(config)), "-display", "none", "-serial", "stdio",
-            "-no-reboot", "-qmp", f"unix:{scratch}/qmp,server=on,wait=off",
+            "-smp", str(_cpus(config)), "-m", str(_memory(config)),
+            "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
+            "-qmp", f"unix:{scratch}/qmp,server=on,wait=off",
             "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
             *_media(config, scratch), *(extra or [])]
 
