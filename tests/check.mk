@@ -7,7 +7,7 @@ CLANG_FORMAT ?= clang-format
 TSA_FLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mgeneral-regs-only -I. $(XEN_API) -DCONFIG_DEBUG \
 	-fsyntax-only -Werror
 
-check: check-thread-safety check-negative check-rooms check-bugs check-links check-words check-format check-shell ## every static check
+check: check-thread-safety check-negative check-rooms check-bugs check-links check-syscalls check-words check-format check-shell ## every static check
 
 # The rules of lazy sections and locks, at compile time; and no variable is read before it has a
 # value, which gcc does not always see.
@@ -31,6 +31,10 @@ check-bugs:
 check-links:
 	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.links
 
+# The document on the system calls says what the code does.
+check-syscalls:
+	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.syscalls --check
+
 # No message of the kernel begins with a string, which could be a name that a program chose: that of a task.
 check-words:
 	$(Q)! grep -nE '(pr_info|printk)\("(# ?)?%[-.*0-9]*[sc]' $(filter-out tests/%,$(SRC))
@@ -43,6 +47,9 @@ check-format:
 check-shell:
 	$(Q)shellcheck pteron .ci/run tests/*.sh
 	@echo "shell: clean"
+
+docs: ## write the documents that are made from the code
+	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.syscalls
 
 format: ## format all C files
 	$(Q)$(CLANG_FORMAT) -i $(FORMATTED)
@@ -59,4 +66,4 @@ build/host/unit: $(HOST_SRC) $(wildcard boot/*.h kernel/*/*.h mm/*.h mm/*/*.h te
 host-test: build/host/unit ## unit tests of the pure parts, under ASan and UBSan
 	$(Q)./build/host/unit
 
-.PHONY: check check-thread-safety check-negative check-rooms check-bugs check-links check-words check-format check-shell format host-test
+.PHONY: check check-thread-safety check-negative check-rooms check-bugs check-links check-syscalls check-words check-format check-shell docs format host-test
