@@ -2,6 +2,9 @@
 #
 # DEBUG=1 (the default) builds the assertions and checks in, DEBUG=0 leaves them out.
 
+# The boot line says it, and ./pteron --version. The changelog's first section has it too: make check compares.
+VERSION := 6.0
+
 CROSS_COMPILE ?=
 ifeq ($(origin CC),default)
 CC := $(CROSS_COMPILE)gcc
@@ -19,13 +22,13 @@ IMAGE := $(BUILD)/pteron.elf
 INITRD := $(BUILD)/initrd.cpio
 
 # The interface of Xen 4.13: that of every Xen since.
-XEN_API := -D__XEN_INTERFACE_VERSION__=0x00040d00
+DEFINES := -D__XEN_INTERFACE_VERSION__=0x00040d00 -DPTERON_VERSION=$(VERSION)
 WARNINGS := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes \
 	-Wvla -Wundef
 CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone \
 	-mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing \
 	-fno-asynchronous-unwind-tables -fno-common -fcf-protection=none \
-	-fno-optimize-sibling-calls -I. $(XEN_API) $(WARNINGS) $(if $(filter 1,$(DEBUG)),-DCONFIG_DEBUG)
+	-fno-optimize-sibling-calls -I. $(DEFINES) $(WARNINGS) $(if $(filter 1,$(DEBUG)),-DCONFIG_DEBUG)
 NASMFLAGS := -f elf64 -g -F dwarf -I$(BUILD)/
 LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments
 

@@ -47,6 +47,9 @@
 #else
 #define BUILD "release"
 #endif
+#define TEXT(x) #x
+#define TEXT_OF(x) TEXT(x)
+#define VERSION TEXT_OF(PTERON_VERSION) /* the Makefile's */
 
 DEFINE_PER_CPU(struct rng, cpu_rng);
 u64 boot_seed;
@@ -116,8 +119,8 @@ void boot_report(void)
 
 	for (unsigned i = 0; i < boot_info.nr_ram; i++)
 		bytes += boot_info.ram[i].end - boot_info.ram[i].start;
-	pr_info("pteron (%s build) booted by %s, %lu MiB of RAM\n", BUILD, boot_info.protocol,
-		bytes >> 20);
+	pr_info("pteron %s (%s build) booted by %s, %lu MiB of RAM\n", VERSION, BUILD,
+		boot_info.protocol, bytes >> 20);
 }
 
 static void report_replay(const struct panic_context *unused __unused)

@@ -4,10 +4,10 @@ FORMATTED := $(wildcard boot/*.[ch] kernel/*/*.[ch] mm/*.h mm/*/*.[ch] pv/*.h pv
 	tests/*/*.[ch] tests/unit/*/*.[ch] tests/user/*/*.[ch])
 CLANG ?= clang
 CLANG_FORMAT ?= clang-format
-TSA_FLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mgeneral-regs-only -I. $(XEN_API) -DCONFIG_DEBUG \
+TSA_FLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mgeneral-regs-only -I. $(DEFINES) -DCONFIG_DEBUG \
 	-fsyntax-only -Werror
 
-check: check-thread-safety check-negative check-rooms check-bugs check-links check-syscalls check-words check-format check-shell ## every static check
+check: check-thread-safety check-negative check-rooms check-bugs check-links check-version check-syscalls check-words check-format check-shell ## every static check
 
 # The rules of lazy sections and locks, at compile time; and no variable is read before it has a
 # value, which gcc does not always see.
@@ -30,6 +30,12 @@ check-bugs:
 # Each link of the documents leads somewhere.
 check-links:
 	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.links
+
+# The changelog begins with the version that the Makefile has.
+check-version:
+	$(Q)[ "$$(sed -n 's/^## \([^ ]*\).*/\1/p' CHANGELOG.md | head -n 1)" = "$(VERSION)" ] || \
+		{ echo "CHANGELOG.md: the first section is not that of version $(VERSION), the Makefile's" >&2; exit 1; }
+	@echo "version: $(VERSION)"
 
 # The document on the system calls says what the code does.
 check-syscalls:
@@ -66,4 +72,4 @@ build/host/unit: $(HOST_SRC) $(wildcard boot/*.h kernel/*/*.h mm/*.h mm/*/*.h te
 host-test: build/host/unit ## unit tests of the pure parts, under ASan and UBSan
 	$(Q)./build/host/unit
 
-.PHONY: check check-thread-safety check-negative check-rooms check-bugs check-links check-syscalls check-words check-format check-shell docs format host-test
+.PHONY: check check-thread-safety check-negative check-rooms check-bugs check-links check-version check-syscalls check-words check-format check-shell docs format host-test

@@ -26,6 +26,11 @@ BACKENDS = {
 XEN_BACKENDS = {"xen", "ptwr"}
 
 
+def version() -> str:
+    """What the kernel's boot line says, too: the Makefile has it."""
+    return re.search(r"^VERSION := (\S+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)[1]
+
+
 class Suite(NamedTuple):
     name: str
     what: str

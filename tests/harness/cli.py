@@ -408,6 +408,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="./pteron", epilog=EPILOG,
         description="Pteron: an SMP kernel that changes page tables in batches, and proves that "
                     "nothing stale was ever seen.")
+    parser.add_argument("--version", action="version", version=f"pteron {catalogue.version()}")
     commands = parser.add_subparsers(title="commands", required=True)
 
     def command(name: str, function) -> argparse.ArgumentParser:

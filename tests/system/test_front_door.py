@@ -21,6 +21,14 @@ def test_help(args):
     assert done.returncode == 0 and "usage: ./pteron" in done.stdout
 
 
+def test_version(boot):
+    """The tool and the kernel say the same, in the first line of a boot."""
+    done = pteron("--version")
+    assert done.returncode == 0 and done.stdout == f"pteron {catalogue.version()}\n"
+    lines = boot(cpus=1, mem=128, suite="vma").output.lines
+    assert any(line.startswith(f"# pteron {catalogue.version()} (debug build) booted by ") for line in lines)
+
+
 @pytest.mark.parametrize("args, names", [
     (["frobnicate"], ["run", "list"]),
     (["run", "--frobnicate"], ["--suite", "--backend", "--json"]),

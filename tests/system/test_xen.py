@@ -107,6 +107,6 @@ def test_console_keeps_everything(boot):
     """A ring of 2 KiB, and far more output: nothing is lost, from the first line on."""
     lines = boot(on="xl", backend="xen", cpus=1, suite="audit,batch,lazy_mmu,locks,pin,p2m").output.lines
     first = next(i for i, line in enumerate(lines) if line.startswith("# "))
-    assert lines[first].startswith("# pteron (debug build) booted by xen (domU)")
+    assert lines[first].startswith(f"# pteron {catalogue.version()} (debug build) booted by xen (domU)")
     assert sum(len(line) for line in lines[first:]) > 2 * 2048
     assert lines[-1].startswith("dom0: run-000001 ended for reason 0")
