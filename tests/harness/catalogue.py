@@ -42,12 +42,12 @@ _SUITE = re.compile(
     r'KTEST_SUITE\(\s*\w+,\s*"([\w-]+)",\s*"((?:[^"]|"\s*")*)",\s*(true|false),', re.S)
 
 
-def suites() -> list[Suite]:
+def suites(root: Path = ROOT) -> list[Suite]:
     """Every suite that registers itself with the kernel, by name."""
     found = []
-    for path in sorted([*ROOT.glob("tests/unit/*/*.c"), *ROOT.glob("tests/stress/*.c"), *ROOT.glob("tests/bench/*.c")]):
+    for path in sorted([*root.glob("tests/unit/*/*.c"), *root.glob("tests/stress/*.c"), *root.glob("tests/bench/*.c")]):
         for name, what, default in _SUITE.findall(path.read_text()):
-            found.append(Suite(name, re.sub(r'"\s*"', "", what), default == "true", path.relative_to(ROOT).parts[1]))
+            found.append(Suite(name, re.sub(r'"\s*"', "", what), default == "true", path.relative_to(root).parts[1]))
     return sorted(found)
 
 

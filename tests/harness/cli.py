@@ -11,7 +11,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from . import against, bench, bench_report, catalogue, contention, model, mutants, operator_runs, operators, program, replay, trace
+from . import against, bench, bench_report, catalogue, contention, model, mutants, operator_runs, operators, program, replay, \
+    scaffold, trace
 from .bug_files import BugFileError
 from .build import Build, BuildError, make_iso
 from .kvm import choose_accel
@@ -392,6 +393,13 @@ def command_test(args: argparse.Namespace) -> int:
     return {0: 0, 1: 1, 4: 2}.get(status, 3)  # pytest: 1 is a failed test, 4 bad usage
 
 
+def command_new(args: argparse.Namespace) -> int:
+    """Write the start of a suite, which builds, runs and fails until it is filled in."""
+    path = scaffold.new_suite(args.name, args.room)
+    print(f"{path.relative_to(catalogue.ROOT)}: fill it in; ./pteron run --suite {args.name} runs it, and fails until then")
+    return 0
+
+
 def command_clean(_: argparse.Namespace) -> int:
     """Remove everything that was built."""
     shutil.rmtree(catalogue.ROOT / "build", ignore_errors=True)
@@ -484,6 +492,11 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--output", metavar="FILE", help="where to leave it (default: build/pteron.iso)")
     p.add_argument("--append", default="", metavar='"WORDS"', help="the kernel's command line")
     p.add_argument("--release", action="store_true", help="a build without assertions")
+    p = command("new", command_new)
+    p.add_argument("kind", choices=["suite"], help="what to write")
+    p.add_argument("name", metavar="NAME", help="of the suite")
+    p.add_argument("--room", choices=scaffold.rooms(), required=True, metavar="ROOM",
+                   help="the room of tests/rooms.txt that it tests, such as mm/range")
     command("clean", command_clean)
     return parser
 
@@ -520,7 +533,7 @@ def main(argv: list[str] | None = None) -> int:
     except (bench.BenchError, model.ModelError, operator_runs.OperatorsError, trace.TraceError) as error:
         print(f"pteron: {error}", file=sys.stderr)
         return 3
-    except (UsageError, program.ProgramError, replay.NoReplay) as error:
+    except (UsageError, program.ProgramError, replay.NoReplay, scaffold.ScaffoldError) as error:
         print(f"pteron: {error}", file=sys.stderr)
         return 2
     except BuildError as error:
