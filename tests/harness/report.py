@@ -110,6 +110,7 @@ def advice(result: Result) -> str:
     replay = result.config.replay()
     if result.verdict == "hung":
         return (f"pteron: hung: no output for too long. The machine's state:\n{result.state}\n"
+                f"hung: {result.where or 'QEMU does not say where'}\n"
                 f"replay: {replay}\nor look inside: ./pteron gdb {replay.split(' ', 2)[2]}")
     if result.verdict == "crashed":
         return f"pteron: the kernel crashed; the report above says where.\nreplay: {replay}"

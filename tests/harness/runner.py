@@ -1,5 +1,6 @@
 """Running a machine: output line by line, a watchdog on progress, a verdict."""
 
+import bisect
 import ctypes
 import json
 import os
@@ -10,7 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .ktap import Output, decode
@@ -33,10 +34,11 @@ EXIT_CODE = {"passed": 0, "failed": 1, "usage": 2}
 class Result:
     """What became of a run."""
     config: Config
-    output: Output
+    output: Output = field(repr=False)
     verdict: str  # passed, failed, usage, crashed, hung, none
     status: int
-    state: str = ""  # of a machine that hung
+    state: str = field(default="", repr=False)  # of a machine that hung
+    where: str = ""  # its CPUs were then
 
     @property
     def exit_code(self) -> int:
@@ -140,6 +142,25 @@ def _examine(scratch: Path, lines: _Lines, take: Callable[[str], None]) -> str:
     return state
 
 
+def _symbols(image: Path) -> list[tuple[int, str]]:
+    """The functions of @image by address; none if it cannot be read."""
+    done = subprocess.run(["nm", "-n", image], capture_output=True, text=True, check=False)
+    words = (line.split() for line in done.stdout.splitlines())
+    return [(int(w[0], 16), w[2]) for w in words if len(w) == 3 and w[1] in "tT"]
+
+
+def _where(state: str, image: Path) -> str:
+    """What each CPU of a machine in @state was about: one line."""
+    symbols = _symbols(image)
+    places = []
+    for cpu, ip in re.findall(r"^CPU#(\d+).*?^RIP=([0-9a-f]+)", state, re.MULTILINE | re.DOTALL):
+        at = bisect.bisect(symbols, (int(ip, 16), "~")) - 1
+        known = 0 <= at < len(symbols) - 1  # behind the last symbol it is nobody's
+        places.append(f"CPU {cpu} in {symbols[at][1]}+{int(ip, 16) - symbols[at][0]:#x}" if known else
+                      f"CPU {cpu} at {ip}, outside the kernel")
+    return ", ".join(places)
+
+
 def _follow(lines: _Lines, take: Callable[[str], None], patience: float) -> bool:
     """Until the end of the output; False if it stalls."""
     try:
@@ -219,6 +240,7 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
                     except subprocess.TimeoutExpired:
                         qemu.kill()
                 status = qemu.wait()
-        return Result(config, output, _judge(config, output, status, not ended), status, state)
+        where = _where(state, config.build.image) if state else ""
+        return Result(config, output, _judge(config, output, status, not ended), status, state, where)
     finally:
         drop_scratch(scratch)

@@ -120,7 +120,7 @@ def test_hang_is_a_clear_failure(boot):
     assert result.verdict == "hung" and result.exit_code == 3
     text = "\n".join(result.output.lines)
     assert "# hang: NMI" in text and "# verdict hung" in text and re.search(r"\] hang\+0x|hang\+0x", text)
-    assert "RIP=" in result.state
+    assert "RIP=" in result.state and re.search(r"CPU \d in hang\+0x", result.where)
 
 
 def test_reset_is_no_verdict(boot):
