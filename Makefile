@@ -125,6 +125,13 @@ compile_commands.json: Makefile ## for editors and clang's tools: how each sourc
 	$(Q)python3 -c 'import json, os, sys; flags = sys.argv[1].split(); print(json.dumps([{"directory": os.getcwd(), "file": f, \
 	"arguments": [*flags, "-c", f]} for f in sys.argv[2:]], indent=1))' "$(CC) $(CFLAGS)" $(SRC) > $@
 
+# The harness says what --help says, of each command too; help2man makes troff of it.
+man: ## the manual page, build/pteron.1, from --help (Debian's help2man)
+	@mkdir -p build
+	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 help2man --no-info --section=1 --manual=Pteron \
+		--name="page tables changed in batches, and a kernel that tests it" --output=build/pteron.1 "python3 -m harness.man"
+	@echo build/pteron.1
+
 hooks: ## before each commit: format, rooms, links, seeded bugs that fit
 	$(Q)printf '%s\n' '#!/bin/sh' 'exec make check-format check-rooms check-links check-bugs' > "$$(git rev-parse --git-path hooks)/pre-commit"
 	$(Q)chmod +x "$$(git rev-parse --git-path hooks)/pre-commit"
@@ -136,4 +143,4 @@ help: ## this text
 	@echo "make [TARGET] [CC=clang] [CROSS_COMPILE=prefix-] [DEBUG=0]"
 	@awk -F': .*## ' '/^[a-z_.-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all musl bench-program hooks clean help
+.PHONY: all musl bench-program man hooks clean help

@@ -414,7 +414,7 @@ def _gdb_argument(parser: argparse.ArgumentParser) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="./pteron", epilog=EPILOG,
-        description="Pteron: an SMP kernel that changes page tables in batches, and proves that "
+        description="Pteron: an SMP kernel that changes page tables in batches, and tests that "
                     "nothing stale was ever seen.")
     parser.add_argument("--version", action="version", version=f"pteron {catalogue.version()}")
     commands = parser.add_subparsers(title="commands", required=True)

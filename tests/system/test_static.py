@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from harness import cli, man
 from harness.build import Build, BuildError
 from harness.catalogue import ROOT
 
@@ -61,6 +62,18 @@ def test_check():
 def test_host_units():
     out = make("host-test")
     assert "not ok" not in out and out.count("\nok ") + out.startswith("ok ") >= 13
+
+
+def test_manual_page():
+    """Each command has its section, with each of its options."""
+    make("man")
+    page = re.sub(r"\\f[BIR]", "", (ROOT / "build/pteron.1").read_text(encoding="utf-8")).replace("\\-", "-")
+    sections = dict(zip(*[iter(re.split(r'^\.SS "(?:\\&)?\./pteron (\w+):"$', page, flags=re.M)[1:])] * 2))
+    parsers = man.commands(cli._parser())
+    assert set(sections) == set(parsers) and {"run", "test", "new"} <= set(parsers)
+    for name, parser in parsers.items():
+        for option in (o for action in parser._actions for o in action.option_strings if o not in ("-h", "--help")):
+            assert re.search(rf"^{option}\b", sections[name], re.M), f"{name} {option}"
 
 
 def test_help_names_the_targets():
