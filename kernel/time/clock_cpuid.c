@@ -89,3 +89,11 @@ u64 pvclock_hz(u32 mul, s8 shift)
 
 	return shift < 0 ? hz << -shift : hz >> shift;
 }
+
+u64 pvclock_ticks_to_ns(s64 ticks, u32 mul, s8 shift)
+{
+	u64 n = max(ticks, 0L);
+
+	n = shift < 0 ? n >> -shift : n << shift;
+	return (unsigned __int128)n * mul >> 32;
+}

@@ -32,3 +32,8 @@ struct pvclock_time_info {
 
 /* The Hz in which ((ticks << shift) * mul) >> 32 gives nanoseconds; 0 if @mul is 0. */
 u64 pvclock_hz(u32 mul, s8 shift);
+/*
+ * ((@ticks << @shift) * @mul) >> 32, in ns. 0 if @ticks is negative: a TSC may be a little behind
+ * the stamp that it is compared with (get_s_time_fixed() in Xen's arch/x86/time.c expects it).
+ */
+u64 pvclock_ticks_to_ns(s64 ticks, u32 mul, s8 shift);

@@ -146,13 +146,10 @@ static u64 read_time_page(void)
 	preempt_disable();
 	t = &this_cpu_ptr(vcpu)->time;
 	do {
-		u64 delta;
-
 		version = t->version;
 		barrier();
-		delta = rdtsc() - t->tsc_timestamp;
-		delta = t->tsc_shift < 0 ? delta >> -t->tsc_shift : delta << t->tsc_shift;
-		ns = t->system_time + ((unsigned __int128)delta * t->tsc_to_system_mul >> 32);
+		ns = t->system_time + pvclock_ticks_to_ns(rdtsc() - t->tsc_timestamp,
+							  t->tsc_to_system_mul, t->tsc_shift);
 		barrier();
 	} while (is_torn(version, &t->version, &looks));
 	preempt_enable();
@@ -162,13 +159,19 @@ static u64 read_time_page(void)
 /*
  * Xen calibrates each physical CPU by itself, so the pages of two vCPUs may differ by a little.
  * Time goes on for all: who reads less than another has read is told what that one was (as Linux's
- * pvclock_clocksource_read() does where the host does not vouch for its TSCs).
+ * pvclock_clocksource_read() does where the host does not vouch for its TSCs). A page that is far
+ * behind would stop all clocks, and whoever waits by them; it is read last, so it is no older.
  */
+#define CLOCKS_DIFFER_MAX (10 * NS_PER_S)
+
 u64 xen_clock_ns(void)
 {
 	static u64 latest;
-	u64 now = read_time_page(), seen = READ_ONCE(latest);
+	u64 seen = READ_ONCE(latest), now = read_time_page();
 
+	if (seen > now + CLOCKS_DIFFER_MAX)
+		panic("xen: the clock of CPU %u is at %lu ns, another CPU's was at %lu",
+		      smp_processor_id(), now, seen);
 	while (now > seen)
 		if (try_cmpxchg(&latest, &seen, now))
 			return now;

@@ -125,6 +125,10 @@ static void time_pages_tell(struct ktest *t)
 	KEXPECT_EQ(t, pvclock_hz(0x80000000, 0), 2 * NS_PER_S);
 	KEXPECT_EQ(t, pvclock_hz(0x80000000, -1), 4 * NS_PER_S);
 	KEXPECT_EQ(t, pvclock_hz(3496153613U, -1) / 1000000, 2456);
+	KEXPECT_EQ(t, pvclock_ticks_to_ns(1000, 0x80000000, 1), 1000);
+	KEXPECT_EQ(t, pvclock_ticks_to_ns(1000, 0x80000000, -1), 250);
+	KEXPECT_EQ(t, pvclock_ticks_to_ns(-1, 0x80000000, 1), 0);
+	KEXPECT_EQ(t, pvclock_ticks_to_ns(-1, 0x80000000, -1), 0);
 }
 
 /* --- a host that stops the CPU --- */
