@@ -39,7 +39,7 @@ class Suite(NamedTuple):
 
 
 _SUITE = re.compile(
-    r'KTEST_SUITE\(\s*\w+,\s*"([\w-]+)",\s*"((?:[^"]|"\s*")*)",\s*(true|false),', re.S)
+    r'^(?:KTEST|STRESS)_SUITE\(\s*\w+,\s*"([\w-]+)",\s*"((?:[^"]|"\s*")*)",\s*(true|false|\.|MUST_COUNT)', re.S | re.M)
 
 
 def suites(root: Path = ROOT) -> list[Suite]:
@@ -47,7 +47,7 @@ def suites(root: Path = ROOT) -> list[Suite]:
     found = []
     for path in sorted([*root.glob("tests/unit/*/*.c"), *root.glob("tests/stress/*.c"), *root.glob("tests/bench/*.c")]):
         for name, what, default in _SUITE.findall(path.read_text()):
-            found.append(Suite(name, re.sub(r'"\s*"', "", what), default == "true", path.relative_to(root).parts[1]))
+            found.append(Suite(name, re.sub(r'"\s*"', "", what), default != "false", path.relative_to(root).parts[1]))
     return sorted(found)
 
 

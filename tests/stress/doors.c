@@ -14,8 +14,7 @@ static void run(struct ktest *t)
 		.processes = 2,
 		.rounds = 4,
 		.tuning = {.quantum_us = 150, .migrate_permille = 200},
-		.must_count = {CNT_FORKS, CNT_KILLED_TASKS},
-		.nr_must_count = 2,
+		MUST_COUNT(CNT_FORKS, CNT_KILLED_TASKS),
 	};
 
 	stress_run(t, &s);

@@ -13,8 +13,7 @@ static void run(struct ktest *t)
 		.processes = 2,
 		.pages = 256,
 		.rounds = 12,
-		.must_count = {CNT_PAGE_FAULTS},
-		.nr_must_count = 1,
+		MUST_COUNT(CNT_PAGE_FAULTS),
 	};
 	u64 fills = counter_sum(CNT_SHADOW_FILLS), reclaims = counter_sum(CNT_SHADOW_RECLAIMS);
 

@@ -25,3 +25,22 @@ struct stress {
  * user pages, page tables and kernel objects in use are as many after as before.
  */
 void stress_run(struct ktest *t, const struct stress *s);
+
+/* Fields of struct stress: which counters must have moved. */
+#define MUST_COUNT(...)                                                                            \
+	.must_count = {__VA_ARGS__},                                                               \
+	.nr_must_count = sizeof((enum counter[]){__VA_ARGS__}) / sizeof(enum counter)
+
+/*
+ * The suite @suite_name of one case, which runs the program tests/user/@id.c; what follows the
+ * description are fields of struct stress.
+ */
+#define STRESS_SUITE(id, suite_name, description, ...)                                             \
+	static void run_##id(struct ktest *t)                                                      \
+	{                                                                                          \
+		static const struct stress s = {.program = #id, __VA_ARGS__};                      \
+                                                                                                   \
+		stress_run(t, &s);                                                                 \
+	}                                                                                          \
+	static const struct ktest_case cases_of_##id[] = {{#id, run_##id}};                        \
+	KTEST_SUITE(suite_##id, suite_name, description, true, cases_of_##id)

@@ -24,8 +24,7 @@ static void run_mix(struct ktest *t)
 		.pages = 2600,
 		.rounds = 250,
 		.tuning = TUNING,
-		.must_count = {CNT_SECTION_PREEMPTED, CNT_MIGRATIONS},
-		.nr_must_count = 2,
+		MUST_COUNT(CNT_SECTION_PREEMPTED, CNT_MIGRATIONS),
 	};
 
 	stress_run(t, &s);
@@ -39,8 +38,7 @@ static void run_zap(struct ktest *t)
 		.pages = 1200,
 		.rounds = 25,
 		.tuning = TUNING,
-		.must_count = {CNT_SECTION_PREEMPTED, CNT_MIGRATIONS},
-		.nr_must_count = 2,
+		MUST_COUNT(CNT_SECTION_PREEMPTED, CNT_MIGRATIONS),
 	};
 
 	stress_run(t, &s);
