@@ -16,5 +16,9 @@ struct acpi_info {
 };
 extern struct acpi_info acpi_info;
 
-/* Before the final direct map: the tables lie in memory that is not RAM. Panics on a bad table. */
-void acpi_init(u64 rsdp);
+/*
+ * Read the tables that a root pointer leads to: that at physical address @hint, which a loader
+ * handed over; 0: the one that the BIOS area has. Before the final direct map: the tables lie
+ * in memory that is not RAM. Panics on a bad table.
+ */
+void acpi_init(u64 hint);

@@ -4,6 +4,7 @@ FORMATTED := $(wildcard boot/*.[ch] kernel/*/*.[ch] mm/*.h mm/*/*.[ch] pv/*.h pv
 	tests/*/*.[ch] tests/unit/*/*.[ch] tests/user/*/*.[ch])
 CLANG ?= clang
 CLANG_FORMAT ?= clang-format
+CLANG_TIDY ?= clang-tidy
 TSA_FLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mgeneral-regs-only -I. $(DEFINES) -DCONFIG_DEBUG \
 	-fsyntax-only -Werror
 
@@ -54,6 +55,10 @@ check-shell:
 	$(Q)shellcheck pteron .ci/run tests/*.sh
 	@echo "shell: clean"
 
+tidy: ## what clang-tidy finds (.clang-tidy says what it looks for)
+	$(Q)printf '%s\n' $(SRC) | xargs -P "$$(nproc)" -n 8 sh -c '$(CLANG_TIDY) --config-file=.clang-tidy --quiet "$$@" -- $(filter-out -fsyntax-only -Werror,$(TSA_FLAGS)) 2> /dev/null' sh
+	@echo "tidy: $(words $(SRC)) files"
+
 docs: ## write the documents that are made from the code
 	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.syscalls
 
@@ -72,4 +77,4 @@ build/host/unit: $(HOST_SRC) $(wildcard boot/*.h kernel/*/*.h mm/*.h mm/*/*.h te
 host-test: build/host/unit ## unit tests of the pure parts, under ASan and UBSan
 	$(Q)./build/host/unit
 
-.PHONY: check check-thread-safety check-negative check-rooms check-bugs check-links check-version check-syscalls check-words check-format check-shell docs format host-test
+.PHONY: check check-thread-safety check-negative check-rooms check-bugs check-links check-version check-syscalls check-words check-format check-shell tidy docs format host-test

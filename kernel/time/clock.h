@@ -8,10 +8,10 @@
 struct clock_counter;
 
 /*
- * Find how fast the TSC is; if nobody tells, by the @n counters, the best of which comes first.
+ * Find how fast the TSC is; if nobody tells, by the @n timers, the best of which comes first.
  * Boot CPU, before anything asks for the time.
  */
-void clock_init(const struct clock_counter *counters, unsigned n);
+void clock_init(const struct clock_counter *timers, unsigned n);
 /* The same where a hypervisor gives the time, too: the TSC makes @hz, as @says says. */
 void clock_set_tsc_hz(u64 hz, const char *says);
 u64 clock_tsc_hz(void);

@@ -59,6 +59,10 @@ def test_check():
     assert "negative samples: 4 refused" in out
 
 
+def test_tidy():
+    assert re.fullmatch(r"tidy: \d+ files\n", make("tidy"))
+
+
 def test_host_units():
     out = make("host-test")
     assert "not ok" not in out and out.count("\nok ") + out.startswith("ok ") >= 13
