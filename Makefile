@@ -17,7 +17,7 @@ DEBUG ?= 1
 # V=1 shows every command.
 Q := $(if $(V),,@)
 
-BUILD ?= build/$(notdir $(CC))-$(if $(filter 1,$(DEBUG)),debug,release)
+BUILD ?= build/$(notdir $(firstword $(CC)))-$(if $(filter 1,$(DEBUG)),debug,release)
 IMAGE := $(BUILD)/pteron.elf
 INITRD := $(BUILD)/initrd.cpio
 
@@ -87,9 +87,18 @@ $(BUILD)/user/%.o: tests/user/%.c Makefile
 $(BUILD)/user/%: $(BUILD)/user/%.o $(USER_LIB)
 	$(Q)$(LD) -nostdlib -static -z max-page-size=4096 -z noexecstack $^ -o $@
 
+# What is made of a list of files depends on the list: one that is deleted is in it no more. Written only if it changes.
+$(BUILD)/%.list: FORCE
+	@mkdir -p $(@D)
+	@echo '$(LIST_$*)' | cmp -s - $@ || echo '$(LIST_$*)' > $@
+
+LIST_objects := $(OBJ)
+LIST_programs := $(USER_PROGS)
+LIST_musl := $(MUSL_PROGS)
+
 # The symbol table for backtraces is made from a first link without one. Only .text is in it, which
 # comes first in the image, so the addresses hold in the second link; the last command checks that.
-$(IMAGE): $(OBJ) linker.ld kernel/debug/ksyms.awk Makefile
+$(IMAGE): $(OBJ) $(BUILD)/objects.list linker.ld kernel/debug/ksyms.awk Makefile
 	$(Q)awk -f kernel/debug/ksyms.awk < /dev/null > $(BUILD)/ksyms0.c
 	$(Q)$(CC) $(CFLAGS) -c $(BUILD)/ksyms0.c -o $(BUILD)/ksyms0.o
 	$(Q)$(LD) $(LDFLAGS) -T linker.ld $(OBJ) $(BUILD)/ksyms0.o -o $(BUILD)/pass1.elf
@@ -99,15 +108,15 @@ $(IMAGE): $(OBJ) linker.ld kernel/debug/ksyms.awk Makefile
 	$(Q)$(NM) -n $@.tmp | awk -f kernel/debug/ksyms.awk | cmp -s - $(BUILD)/ksyms.c
 	$(Q)mv $@.tmp $@
 
-$(INITRD): $(USER_PROGS)
+$(INITRD): $(USER_PROGS) $(BUILD)/programs.list
 	$(Q)cd $(BUILD)/user && printf '%s\n' $(notdir $(USER_PROGS)) | cpio --quiet -o -H newc > ../initrd.cpio
 
 $(BUILD)/musl/bin/%: tests/user/musl/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(MUSL_CC) $(MUSL_CFLAGS) $< -o $@
 
-$(BUILD)/musl.cpio: $(MUSL_PROGS)
-	$(Q)cd $(BUILD)/musl && find . | LC_ALL=C sort | cpio --quiet -o -H newc > ../musl.cpio
+$(BUILD)/musl.cpio: $(MUSL_PROGS) $(BUILD)/musl.list
+	$(Q)cd $(BUILD)/musl && printf '%s\n' . bin $(MUSL_PROGS:$(BUILD)/musl/%=%) | cpio --quiet -o -H newc > ../musl.cpio
 
 musl: $(BUILD)/musl.cpio ## programs that need a C library, with musl (for tests)
 
@@ -143,4 +152,6 @@ help: ## this text
 	@echo "make [TARGET] [CC=clang] [CROSS_COMPILE=prefix-] [DEBUG=0]"
 	@awk -F': .*## ' '/^[a-z_.-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all musl bench-program man hooks clean help
+FORCE:
+
+.PHONY: all musl bench-program man hooks clean help FORCE

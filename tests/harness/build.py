@@ -2,9 +2,11 @@
 
 import fcntl
 import os
+import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,11 +30,30 @@ def run_checked(*command: str, cwd: Path | None = None) -> str:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file @path, against other processes and threads; not twice in one thread."""
+    """Hold the lock file @path, against other processes and threads; not twice in one thread. Who has to wait says
+    for whom: the file holds the holder's process."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with path.open("a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            print(f"pteron: waiting for process {file.read().strip() or 'unknown'}, which builds here too ({path.name})",
+                  file=sys.stderr, flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
         yield
+
+
+def check_compiler(cc: str) -> str:
+    """@cc, a compiler by name or path and options for it, if there is one of that name; else BuildError says it."""
+    words = shlex.split(cc)
+    if not words or not shutil.which(words[0]):
+        raise BuildError(f"there is no compiler {words[0] if words else cc!r}; "
+                         f"there are: {' '.join(c for c in ('gcc', 'clang') if shutil.which(c)) or 'none'}")
+    return cc
 
 
 @dataclass(frozen=True)
@@ -48,7 +69,8 @@ class Build:
 
     @property
     def directory(self) -> Path:
-        return self.root / "build" / f"{self.cc}-{self.kind}"
+        """One for each compiler, path and options included."""
+        return self.root / "build" / f"{re.sub(r'[^A-Za-z0-9.+-]+', '_', self.cc).strip('_')}-{self.kind}"
 
     @property
     def image(self) -> Path:
@@ -78,7 +100,8 @@ class Build:
         env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "CC")}
         with locked(self.lock):
             done = subprocess.run(
-                ["make", f"-j{os.cpu_count()}", f"CC={self.cc}", f"DEBUG={int(self.debug)}", target],
+                ["make", f"-j{os.cpu_count()}", f"CC={self.cc}", f"DEBUG={int(self.debug)}",
+                 f"BUILD={self.directory.relative_to(self.root)}", target],
                 cwd=self.root, env=env, capture_output=True, text=True, check=False)
             if done.returncode == 0:
                 self._keep(done.stdout + done.stderr)

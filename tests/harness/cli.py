@@ -1,8 +1,10 @@
 """The commands of ./pteron."""
 
 import argparse
+import difflib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,28 +16,48 @@ from pathlib import Path
 from . import against, bench, bench_report, catalogue, contention, model, mutants, operator_runs, operators, program, replay, \
     scaffold, trace
 from .bug_files import BugFileError
-from .build import Build, BuildError, make_iso
+from .build import Build, BuildError, check_compiler, make_iso
 from .kvm import choose_accel
 from .machine import PATIENCE, TURNS, Config, drop_scratch, make_scratch, qemu_command
 from .report import Printer, advice, summary
-from .runner import run
+from .report_file import ReportError, callers_path, report_file
+from .runner import TROUBLE, run
 from .tree import build_of
 
 MIN_MEM, MAX_MEM = 48, 1 << 20
 MAX_TCG_CPUS, MAX_XEN_CPUS, MAX_CPUS = 64, 32, 255
 MAX_JOBS = 64
+NAMED_MAX = 100  # names that a refusal lists
 JOB_MEMORY = 3 << 30  # what a test may need: the search of a model, 2 GB, or a guest and its QEMU
 
-EPILOG = """exit status: 0 passed, 1 a test failed, 2 usage, 3 the kernel crashed, hung or gave no verdict"""
+EPILOG = ("exit status: 0 passed, 1 a test failed, 2 usage, 3 the kernel crashed, hung or gave no verdict, "
+          "125 the tool had trouble of its own: a build failed, QEMU did not start, it was interrupted, a disk is full")
+# The words of the kernel's command line that options own.
+OWNED_WORDS = {"backend": "--backend", "suite": "--suite", "seed": "--seed", "lazy": "--lazy", "tables": "--tables",
+               "turns": "--deterministic", "shuffle": "--shuffle", "rounds": "--rounds", "replay": "./pteron replay"}
 
 
 class UsageError(Exception):
     """Something that the caller asked for cannot be; the text says what can."""
 
 
-def _callers_path(text: str) -> Path:
-    """A path as the caller meant it: ./pteron changes to its own folder."""
-    return Path(os.environ.get("PTERON_CALLER", ".")) / text
+def _unknown(kind: str, name: str, known: list[str]) -> str:
+    """What to say of a @name that is not @known: those like it, or all."""
+    close = difflib.get_close_matches(name, known, 3)
+    if close:
+        return f"there is no {kind} {name!r}; did you mean {' or '.join(close)}?"
+    return f"there is no {kind} {name!r}; " + (f"there are: {', '.join(known)}" if len(known) <= NAMED_MAX else
+                                              "./pteron list names them all")
+
+
+class _Arguments(argparse.ArgumentParser):
+    """Says what is wrong in one line, and where all options are explained."""
+
+    def error(self, message: str):
+        if m := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            close = difflib.get_close_matches(m[1], re.findall(r"'(.*?)'", m[2]), 3)
+            message += f"; did you mean {' or '.join(close)}?" if close else ""
+        self.exit(2, f"{self.prog}: error: {message}\n{self.prog} --help explains all options\n")
 
 
 def _number(low: int, high: int):
@@ -57,11 +79,25 @@ def _targets_of(text: str) -> list[str]:
     return files
 
 
+def _compiler(text: str) -> str:
+    try:
+        return check_compiler(text)
+    except (BuildError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _suites(text: str) -> str:
     known = [s.name for s in catalogue.suites()] + ["default", "all"]
     for name in text.split(","):
         if name not in known:
-            raise argparse.ArgumentTypeError(f"there is no suite {name!r}; there are: {', '.join(known)}")
+            raise argparse.ArgumentTypeError(_unknown("suite", name, known))
+    return text
+
+
+def _bug(text: str) -> str:
+    known = [b.name for b in catalogue.bugs()]
+    if text not in known:
+        raise argparse.ArgumentTypeError(_unknown("seeded bug", text, known))
     return text
 
 
@@ -73,7 +109,7 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     add("--backend", choices=catalogue.BACKENDS,
         help="who changes the page tables (default: native, and xen on Xen)")
     add("--cpus", type=_number(1, MAX_CPUS), default=2, metavar="N",
-        help="virtual CPUs, 1 to 64 under TCG (default: %(default)s)")
+        help="virtual CPUs, 1 to 64; up to 255 with --accel kvm (default: %(default)s)")
     add("--mem", type=_number(MIN_MEM, MAX_MEM), default=256, metavar="MIB",
         help="memory in MiB (default: %(default)s)")
     add("--boot", choices=catalogue.BOOT_PATHS, default="pvh", help="boot path (default: %(default)s)")
@@ -97,13 +133,14 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     add("--patience", type=_number(1, 1 << 20), default=PATIENCE, metavar="SECONDS",
         help="without a line of output until a run counts as hung (default: %(default)s)")
     add("--release", action="store_true", help="a build without assertions")
-    add("--bug", choices=[b.name for b in catalogue.bugs()], default="", metavar="NAME",
+    add("--bug", type=_bug, metavar="NAME",
         help="break the kernel in one place; `./pteron list` names the seeded bugs")
     add("--deterministic", action="store_true",
         help="instructions are the clock: the same image and seed give the same output, byte for byte")
     add("--icount", type=_number(0, 10), metavar="SHIFT",
         help="the clock counts instructions, 2^SHIFT ns each; implies TCG, one CPU at a time")
-    add("--cc", default="gcc", metavar="CC", help="the compiler (default: %(default)s)")
+    add("--cc", type=_compiler, default="gcc", metavar="CC",
+        help="the compiler: a name or a path, and options if need be, as in 'clang -O1' (default: %(default)s)")
 
 
 def _check_program(args: argparse.Namespace) -> None:
@@ -130,8 +167,24 @@ def _check_xen(args: argparse.Namespace) -> None:
                              "under TCG, on a CPU without SMAP")
 
 
+def _check_words(append: str) -> None:
+    """What an option owns is asked for by that option: the run is labelled, and replayed, by it."""
+    for word in append.split():
+        if option := OWNED_WORDS.get(word.partition("=")[0]):
+            raise UsageError(f"--append {word}: use {option}")
+
+
+def _check_accel(args: argparse.Namespace) -> None:
+    """KVM counts no instructions; and who wants more CPUs than TCG takes says so, whatever this machine has."""
+    if args.icount is not None and args.accel == "kvm":
+        raise UsageError("--accel kvm does not go with --deterministic and --icount: only TCG counts instructions")
+    if args.accel != "kvm" and args.cpus > MAX_TCG_CPUS:
+        raise UsageError(f"--cpus {args.cpus}: TCG takes 1 to {MAX_TCG_CPUS}, --accel kvm up to {MAX_CPUS}")
+
+
 def _config(args: argparse.Namespace, say=print) -> Config:
-    args.initrd = _callers_path(args.initrd).resolve() if args.initrd else None
+    _check_words(args.append)
+    args.initrd = callers_path(args.initrd).resolve() if args.initrd else None
     _check_program(args)
     on_xen = args.on != "qemu"
     if args.deterministic and args.icount is None:
@@ -142,10 +195,11 @@ def _config(args: argparse.Namespace, say=print) -> Config:
                          "xen and ptwr, on qemu there are native, deferred and shadow")
     if on_xen:
         _check_xen(args)
+    _check_accel(args)
     if on_xen or args.icount is not None:
         args.accel = "tcg"
     config = Config(
-        build=build_of(catalogue.bug(args.bug), args.cc, not args.release), on=args.on, bug=args.bug, backend=backend,
+        build=build_of(catalogue.bug(args.bug or ""), args.cc, not args.release), on=args.on, bug=args.bug or "", backend=backend,
         cpus=args.cpus, mem=args.mem, boot=args.boot, cpu=args.cpu, suite=args.suite, seed=args.seed,
         rounds=args.rounds, lazy=args.lazy, tables=args.tables, shuffle=args.shuffle,
         append=args.append, icount=args.icount,
@@ -153,19 +207,10 @@ def _config(args: argparse.Namespace, say=print) -> Config:
     if len(config.cmdline()) > config.cmdline_max:
         raise UsageError(f"the kernel's command line is too long: {len(config.cmdline())} characters; on "
                          f"{config.on} there is room for {config.cmdline_max}:\n{config.cmdline()}")
-    if args.accel == "tcg":
-        _check_tcg_cpus(config)
     say(f"pteron: building {config.build.directory.relative_to(catalogue.ROOT)}")
     config.build.make()
     config.accel = choose_accel(config, args.accel, say)
-    if config.accel == "tcg":
-        _check_tcg_cpus(config)
     return config
-
-
-def _check_tcg_cpus(config: Config) -> None:
-    if config.cpus > MAX_TCG_CPUS:
-        raise UsageError(f"--cpus {config.cpus}: TCG takes 1 to {MAX_TCG_CPUS}")
 
 
 def _to_stderr(text: str) -> None:
@@ -176,7 +221,7 @@ def command_run(args: argparse.Namespace) -> int:
     """Build, boot, run suites, print KTAP and a summary."""
     if args.seeds > 1:
         return _run_seeds(args)
-    report = _open_report(args.json) if args.json else None
+    report = report_file("--json", args.json)
     config = _config(args, _to_stderr)
     printer = Printer(suites=not config.program)
     result = run(config, printer.line)
@@ -185,8 +230,7 @@ def command_run(args: argparse.Namespace) -> int:
     if result.verdict != "passed":
         print("\n" + advice(result))
     if report:
-        with report:
-            report.write(json.dumps(result.as_json(), indent=2) + "\n")
+        report.write(json.dumps(result.as_json(), indent=2) + "\n")
     return result.exit_code
 
 
@@ -198,6 +242,8 @@ def _run_seeds(args: argparse.Namespace) -> int:
     orders, worst = set(), 0
     for seed in range(args.seed, args.seed + args.seeds):
         result = run(replace(config, seed=seed))
+        if result.verdict == "interrupted":
+            raise KeyboardInterrupt
         orders.add(result.output.lock_order)
         worst = max(worst, result.exit_code)
         print(f"seed {seed}: {result.verdict}, lock order {result.output.lock_order or 'not recorded'}, "
@@ -210,37 +256,30 @@ def _run_seeds(args: argparse.Namespace) -> int:
 
 def command_trace(args: argparse.Namespace) -> int:
     """Run with the trace on and write it for Perfetto or Chrome, a track for each CPU."""
-    report = _open_report(args.output)
+    if args.release:
+        raise UsageError("trace --release: only debug builds record events")
+    report = report_file("--output", args.output or str(catalogue.ROOT / "build/trace.json"))
     args.append = f"{args.append} trace=on".strip()
     config = _config(args, _to_stderr)
     result = run(config, (printer := Printer(suites=not config.program)).line)
     printer.close()
-    with report:
-        report.write(trace.as_json(result.output.kernel_lines))
+    report.write(trace.as_json(result.output.kernel_lines))
     events = len(trace.parse(result.output.kernel_lines))
     if not events:
         raise trace.TraceError(f"the run ({result.verdict}) recorded no events: only debug builds do")
-    print(f"\n{events:,} events are in {args.output}: open it in https://ui.perfetto.dev or chrome://tracing")
+    print(f"\n{events:,} events are in {args.output or 'build/trace.json'}: open it in https://ui.perfetto.dev or chrome://tracing")
     return result.exit_code
 
 
 def command_replay(args: argparse.Namespace) -> int:
     """Run a failure again, from its replay line or from a file that holds it."""
-    line = replay.find(args.line, _callers_path(args.line))
+    line = replay.find(args.line, callers_path(args.line))
     _to_stderr(f"pteron: {line}")
     again = _parse(replay.arguments(line))
     if not args.gdb:
         return command_run(again)
     again.gdb_args, again.gdb_commands = args.gdb_args, replay.GDB_COMMANDS
     return command_gdb(again)
-
-
-def _open_report(name: str):
-    """Before the run, so that a bad path costs no time, and no old report is taken for this run's."""
-    try:
-        return _callers_path(name).open("w", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"--json {name}: {error.strerror}") from error
 
 
 def command_list(_: argparse.Namespace) -> int:
@@ -259,8 +298,7 @@ def command_list(_: argparse.Namespace) -> int:
 
 def _gdb(config: Config, args: argparse.Namespace, sock: Path) -> list[str]:
     commands = [f"target remote {sock}", *args.gdb_commands]
-    return ["gdb", "-q", *args.gdb_args, *(word for c in commands for word in ("-ex", c)),
-            str(config.build.image)]
+    return ["gdb", "-q", str(config.build.image), *(word for c in commands for word in ("-ex", c)), *args.gdb_args]
 
 
 def command_gdb(args: argparse.Namespace) -> int:
@@ -292,7 +330,7 @@ def command_bench(args: argparse.Namespace) -> int:
     """Count the instructions and hypercalls of the range functions, with Linux's figures beside."""
     if not args.against and (args.side or args.group):
         raise UsageError("--side and --group choose runs of --against linux")
-    report = _open_report(args.json) if args.json else None
+    report = report_file("--json", args.json)
     on = args.on or "qemu"
     if args.against:
         text, figures = _bench_against(args)
@@ -304,8 +342,7 @@ def command_bench(args: argparse.Namespace) -> int:
         text, figures = bench.table(on, measured) + "\n\n" + bench.curve(measured), bench.as_json(on, measured)
     print(text)
     if report:
-        with report:
-            report.write(figures)
+        report.write(figures)
     return 0
 
 
@@ -320,13 +357,12 @@ def _bench_against(args: argparse.Namespace) -> tuple[str, str]:
 
 def command_mutants(args: argparse.Namespace) -> int:
     """Seed each bug into the kernel and see whether the suites catch it."""
-    report = _open_report(args.json) if args.json else None
+    report = report_file("--json", args.json)
     print(mutants.heading())
     rows = mutants.table(list(range(1, args.seeds + 1)), args.bug, args.replays,
                          lambda text: print(text, flush=True))
     if report:
-        with report:
-            report.write(mutants.as_json(rows))
+        report.write(mutants.as_json(rows))
     for row in rows:
         if row.replay:
             _to_stderr(f"replay {row.bug or 'none'} on {row.backend}: {row.replay}")
@@ -346,13 +382,12 @@ def command_model(args: argparse.Namespace) -> int:
 
 def command_operators(args: argparse.Namespace) -> int:
     """Change the core in one small way after the other and see whether the suites notice."""
-    report = _open_report(args.json) if args.json else None
+    report = report_file("--json", args.json)
     rows = operator_runs.table([file for files in args.file for file in files], args.only, args.sample, args.seed, args.jobs,
                                lambda text: print(text, flush=True), args.per_folder)
     print("\n" + operator_runs.summary(rows))
     if report:
-        with report:
-            report.write(operator_runs.as_json(rows))
+        report.write(operator_runs.as_json(rows))
     return 1 if any(row.outcome == "survived" for row in rows) else 0
 
 
@@ -360,7 +395,7 @@ def command_iso(args: argparse.Namespace) -> int:
     """Leave one hybrid GRUB image, for BIOS and UEFI."""
     build = Build(debug=not args.release)
     build.make()
-    target = _callers_path(args.output) if args.output else catalogue.ROOT / "build/pteron.iso"
+    target = callers_path(args.output) if args.output else catalogue.ROOT / "build/pteron.iso"
     target.parent.mkdir(parents=True, exist_ok=True)
     make_iso(build, target, args.append)
     print(target)
@@ -390,7 +425,7 @@ def command_test(args: argparse.Namespace) -> int:
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", "tests/pytest.ini",
          f"--junitxml={report}/junit.xml", *jobs, *args.pytest_args],
         cwd=catalogue.ROOT, env=environment, check=False).returncode
-    return {0: 0, 1: 1, 4: 2}.get(status, 3)  # pytest: 1 is a failed test, 4 bad usage
+    return {0: 0, 1: 1, 4: 2}.get(status, TROUBLE)  # pytest: 1 is a failed test, 4 bad usage
 
 
 def command_new(args: argparse.Namespace) -> int:
@@ -402,7 +437,8 @@ def command_new(args: argparse.Namespace) -> int:
 
 def command_clean(_: argparse.Namespace) -> int:
     """Remove everything that was built."""
-    shutil.rmtree(catalogue.ROOT / "build", ignore_errors=True)
+    if (catalogue.ROOT / "build").exists():
+        shutil.rmtree(catalogue.ROOT / "build")
     return 0
 
 
@@ -412,7 +448,7 @@ def _gdb_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Arguments(
         prog="./pteron", epilog=EPILOG,
         description="Pteron: an SMP kernel that changes page tables in batches, and tests that "
                     "nothing stale was ever seen.")
@@ -427,7 +463,7 @@ def _parser() -> argparse.ArgumentParser:
 
     p = command("run", command_run)
     _run_options(p)
-    p.add_argument("--json", metavar="FILE", help="write the result as one JSON object")
+    p.add_argument("--json", metavar="FILE", help="write the result as one JSON object; - is standard output, all else then goes to standard error")
     p.add_argument("--seeds", type=_number(1, 1 << 20), default=1, metavar="N",
                    help="run N seeds, from --seed on, and say how many ways they went (default: %(default)s)")
     p = command("replay", command_replay)
@@ -436,8 +472,7 @@ def _parser() -> argparse.ArgumentParser:
     _gdb_argument(p)
     p = command("trace", command_trace)
     _run_options(p)
-    p.add_argument("--output", default="build/trace.json", metavar="FILE",
-                   help="where to leave it (default: %(default)s)")
+    p.add_argument("--output", metavar="FILE", help="where to leave it (default: build/trace.json)")
     p = command("test", command_test)
     p.add_argument("--jobs", type=_number(1, MAX_JOBS), default=_default_jobs(), metavar="N",
                    help="so many tests side by side (default: one for each core that has 3 GiB of memory: %(default)s)")
@@ -464,8 +499,8 @@ def _parser() -> argparse.ArgumentParser:
                    help="how many seeds for each bug (default: %(default)s)")
     p.add_argument("--replays", type=_number(0, 1000), default=10, metavar="N",
                    help="how often to repeat each bug's first detection (default: %(default)s)")
-    p.add_argument("--bug", action="append", default=[], metavar="NAME",
-                   choices=[b.name for b in catalogue.bugs()], help="only this one; may be repeated")
+    p.add_argument("--bug", action="append", default=[], metavar="NAME", type=_bug,
+                   help="only this one; may be repeated")
     p.add_argument("--json", metavar="FILE", help="write the table as JSON")
     p = command("model", command_model)
     p.add_argument("--bug", action="append", default=[], metavar="NAME", choices=list(model.bugs()),
@@ -519,32 +554,52 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 def _refuse(parser: argparse.ArgumentParser, unknown: list[str]) -> None:
     options = [o for action in parser._actions for o in action.option_strings if o.startswith("--")]
-    parser.error(f"unrecognized arguments: {' '.join(unknown)}; the options are: {' '.join(options)}")
+    close = difflib.get_close_matches(unknown[0].partition("=")[0], options, 3)
+    parser.error(f"unrecognized arguments: {' '.join(unknown)}; " +
+                 (f"did you mean {' or '.join(close)}?" if close else f"the options are: {' '.join(options)}"))
+
+
+# What ends a command, and its exit status.
+_ENDS = {
+    TROUBLE: (BuildError, BugFileError, bench.BenchError, model.ModelError, operator_runs.OperatorsError, trace.TraceError,
+              OSError),
+    2: (UsageError, ReportError, program.ProgramError, replay.NoReplay, scaffold.ScaffoldError),
+}
+
+
+def _say_last(text: str) -> None:
+    """Even if nobody reads."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except (OSError, ValueError, AttributeError):
+        pass
+
+
+def _run_command(argv: list[str]) -> int:
+    args = _parse(argv)
+    status = args.function(args)
+    sys.stdout.flush()
+    return status
 
 
 def main(argv: list[str] | None = None) -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+    for ends in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ends, signal.default_int_handler)
+    if sys.stdout is None:
+        _say_last("pteron: standard output is closed")
+        return TROUBLE
     try:
-        args = _parse(sys.argv[1:] if argv is None else argv)
-        return args.function(args)
-    except BugFileError as error:
-        print(f"pteron: {error}", file=sys.stderr)
-        return 3
-    except (bench.BenchError, model.ModelError, operator_runs.OperatorsError, trace.TraceError) as error:
-        print(f"pteron: {error}", file=sys.stderr)
-        return 3
-    except (UsageError, program.ProgramError, replay.NoReplay, scaffold.ScaffoldError) as error:
-        print(f"pteron: {error}", file=sys.stderr)
-        return 2
-    except BuildError as error:
-        print(f"{error}\npteron: the build failed; see above", file=sys.stderr)
-        return 3
+        return _run_command(sys.argv[1:] if argv is None else argv)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains at its end
+        return TROUBLE
     except KeyboardInterrupt:
-        print("\npteron: interrupted", file=sys.stderr)
-        return 3
-    except OSError as error:
-        print(f"pteron: {error}", file=sys.stderr)
-        return 3
+        _say_last("\npteron: interrupted")
+        return TROUBLE
+    except tuple(e for errors in _ENDS.values() for e in errors) as error:
+        failed = "; the build failed" if isinstance(error, BuildError) else ""
+        _say_last(f"pteron: {error}{failed}")
+        return next(status for status, errors in reversed(_ENDS.items()) if isinstance(error, errors))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,11 @@ def choose_accel(config: Config, wish: str, say) -> str:
         return wish
     if kvm_works(config):
         return "kvm"
-    why = "KVM does not run Pteron here" if os.path.exists("/dev/kvm") else "there is no /dev/kvm"
+    if not os.path.exists("/dev/kvm"):
+        why = "there is no /dev/kvm"
+    elif not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        why = "/dev/kvm is not yours to use (it belongs to the group kvm)"
+    else:
+        why = "KVM does not run Pteron here"
     say(f"pteron: {why}: using TCG")
     return "tcg"

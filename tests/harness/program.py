@@ -1,6 +1,7 @@
 """A program that runs instead of the suites: what it is taken from, and its arguments on the kernel's line."""
 
 import re
+import struct
 from pathlib import Path
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ NAMES_SHOWN = 20
 _HEADER = 110  # cpio(5), newc: the magic number and 13 fields of 8 hex digits
 _MODE, _FILE_SIZE, _NAME_SIZE = 1, 6, 11
 _REGULAR = 0o100000
+_ET_EXEC, _X86_64, _PT_INTERP = 2, 62, 3
 
 
 class ProgramError(Exception):
@@ -66,8 +68,25 @@ def _files(data: bytes) -> list[str]:
         pos = (start + field[_FILE_SIZE] + 3) & ~3
 
 
+def _check_static(data: bytes) -> None:
+    """Of an ELF file (elf(5), 64 bit): the kernel has no dynamic linker, and loads a program where it was linked."""
+    if len(data) < 64 or data[4:6] != b"\x02\x01":
+        raise ProgramError("is no 64-bit little-endian ELF program")
+    kind, machine = struct.unpack_from("<HH", data, 16)
+    start, size, count = struct.unpack_from("<Q", data, 32)[0], *struct.unpack_from("<HH", data, 54)
+    if machine != _X86_64:
+        raise ProgramError(f"is an ELF program for another machine ({machine}, not x86-64)")
+    if kind != _ET_EXEC:
+        raise ProgramError("is position-independent or no program: link it with -static -no-pie")
+    if start + size * count > len(data):
+        raise ProgramError("is cut off: its program headers are beyond its end")
+    if any(struct.unpack_from("<I", data, start + i * size)[0] == _PT_INTERP for i in range(count)):
+        raise ProgramError("is dynamically linked: link it with -static")
+
+
 def _check_contents(data: bytes, program: str) -> None:
     if data.startswith(b"\x7fELF"):
+        _check_static(data)
         return  # it answers to any name
     if not data.startswith(b"070701"):
         compressed = data.startswith((b"\x1f\x8b", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"BZh", b"\x04\x22\x4d\x18"))

@@ -1,5 +1,6 @@
 """./pteron replay: finding the command that repeats a run."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -17,12 +18,20 @@ class NoReplay(Exception):
     """What was given holds no replay line, or several; the text says so."""
 
 
+def _text_of(text: str) -> str:
+    """Of a log, itself; of what --json has written, its replay line."""
+    try:
+        return f"replay: {json.loads(text)['replay']}"
+    except (ValueError, KeyError, TypeError):
+        return text
+
+
 def find(text: str, path: Path) -> str:
     """The replay line in @text or, if @path is a file, in that file, as `./pteron run ...`. The front door says
     it last, when no program can say anything more; else there must be just one, that no program printed."""
     where = "the text"
     if path.is_file():
-        text, where = path.read_text(encoding="utf-8", errors="replace"), str(path)
+        text, where = _text_of(path.read_text(encoding="utf-8", errors="replace")), str(path)
     if last := _FRONT_DOORS.findall(text):
         return f"./pteron {last[-1]}"
     text = "\n".join(line for line in text.split("\n") if not line.startswith((LINE_MARK, PART_MARK)))

@@ -11,9 +11,9 @@ class Printer:
     """Prints the kernel's lines, and those of programs without their marks. The progress that the programs
     of suites report goes to one line of its own where there is a terminal."""
 
-    def __init__(self, suites: bool = True, stream=sys.stdout):
-        self.stream = stream
-        self.status = suites and stream.isatty()
+    def __init__(self, suites: bool = True, stream=None):
+        self.stream = stream or sys.stdout
+        self.status = suites and self.stream.isatty()
         self.shown = False
         self.program = ProgramText()
         self.open = False  # the last line printed is a part of a program's
@@ -108,6 +108,10 @@ def _batches(histogram: dict[str, int]) -> str:
 def advice(result: Result) -> str:
     """After a run that did not pass: what happened, and what to do next."""
     replay = result.config.replay()
+    if result.verdict == "interrupted":
+        return f"pteron: interrupted; the table has what ran so far.\nreplay: {replay}"
+    if result.verdict == "unstarted":
+        return "pteron: QEMU does not start; it says why above"
     if result.verdict == "hung":
         return (f"pteron: hung: no output for too long. The machine's state:\n{result.state}\n"
                 f"hung: {result.where or 'QEMU does not say where'}\n"

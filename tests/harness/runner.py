@@ -27,7 +27,9 @@ STATUS = {"passed": 33, "failed": 35}
 # The same by way of dom0_init.sh, from the reason of the domain's shutdown.
 DOMU_STATUS = {"passed": 33, "failed": 33, "crashed": 37}
 SHUTDOWN_CRASH = 3  # public/sched.h
-EXIT_CODE = {"passed": 0, "failed": 1, "usage": 2}
+TROUBLE = 125  # the exit status where the tool had trouble of its own: what `git bisect run` skips
+EXIT_CODE = {"passed": 0, "failed": 1, "usage": 2, "interrupted": TROUBLE, "unstarted": TROUBLE}
+QEMUS_WORD = "qemu-system-x86_64: "  # begins what QEMU says itself
 
 
 @dataclass
@@ -35,7 +37,7 @@ class Result:
     """What became of a run."""
     config: Config
     output: Output = field(repr=False)
-    verdict: str  # passed, failed, usage, crashed, hung, none
+    verdict: str  # passed, failed, usage, crashed, hung, none; interrupted; unstarted: QEMU refused
     status: int
     state: str = field(default="", repr=False)  # of a machine that hung
     where: str = ""  # its CPUs were then
@@ -48,7 +50,7 @@ class Result:
         """The object that --json writes."""
         c = self.config
         return {
-            "verdict": self.verdict, "seed": c.seed, "on": c.on, "backend": c.backend,
+            "verdict": self.verdict, "replay": c.replay(), "seed": c.seed, "on": c.on, "backend": c.backend,
             "cpus": c.cpus, "mem_mib": c.mem, "build": c.build.kind, **({"bug": c.bug} if c.bug else {}),
             "suites": [{"name": s.name, "verdict": s.verdict, "pass": s.passed, "fail": s.failed,
                         "skip": s.skipped} for s in self.output.suites],
@@ -175,6 +177,8 @@ def _follow(lines: _Lines, take: Callable[[str], None], patience: float) -> bool
 def _judge(config: Config, output: Output, status: int, hung: bool) -> str:
     if hung:
         return "hung"
+    if output.raw and all(line.startswith(QEMUS_WORD) for line in output.raw):
+        return "unstarted"
     verdict = output.verdict(suites_expected=not config.program and "init=" not in config.append)
     confirmed = DOMU_STATUS if config.on == "xl" else STATUS
     if verdict in confirmed and status != confirmed[verdict]:
@@ -213,9 +217,10 @@ def run_seeds(config: Config, seeds: list[int]) -> list[Result]:
 def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
         patience: float | None = None) -> Result:
     """Boot what @config says and follow it to its end. @on_line sees each line as it comes, marks and all; @patience:
-    instead of the configuration's."""
+    instead of the configuration's. An interrupt ends the machine at once, and the result is what ran so far."""
     output = Output()
     scratch = make_scratch()
+    interrupted = False
 
     def take(line: str) -> None:
         output.feed(line)
@@ -225,7 +230,7 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
     try:
         with subprocess.Popen(qemu_command(config, scratch), stdout=subprocess.PIPE,
                               stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
-                              preexec_fn=_die_with_parent) as qemu:
+                              start_new_session=True, preexec_fn=_die_with_parent) as qemu:
             returns = 3 if config.on == "xl" else 1  # there Linux's terminal adds some
             lines = _Lines(qemu.stdout, returns, lambda: _starved(qemu.pid))
             state = ""
@@ -233,6 +238,9 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
                 ended = _follow(lines, take, patience or config.patience)
                 if not ended:
                     state = _examine(scratch, lines, take)
+            except KeyboardInterrupt:
+                interrupted, ended = True, True
+                qemu.kill()
             finally:
                 if qemu.poll() is None:
                     try:
@@ -241,6 +249,7 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
                         qemu.kill()
                 status = qemu.wait()
         where = _where(state, config.build.image) if state else ""
-        return Result(config, output, _judge(config, output, status, not ended), status, state, where)
+        verdict = "interrupted" if interrupted else _judge(config, output, status, not ended)
+        return Result(config, output, verdict, status, state, where)
     finally:
         drop_scratch(scratch)
