@@ -8,7 +8,7 @@ CLANG_TIDY ?= clang-tidy
 TSA_FLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mgeneral-regs-only -I. $(DEFINES) -DCONFIG_DEBUG \
 	-fsyntax-only -Werror
 
-check: check-thread-safety check-negative check-rooms check-bugs check-links check-version check-syscalls check-words check-format check-shell ## every static check
+check: check-thread-safety check-negative check-rooms check-bugs check-links check-version check-syscalls check-figures check-words check-format check-shell ## every static check
 
 # The rules of lazy sections and locks, at compile time; and no variable is read before it has a
 # value, which gcc does not always see.
@@ -42,6 +42,11 @@ check-version:
 check-syscalls:
 	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.syscalls --check
 
+# The figures of the documents are those that commands have left in docs/figures; no running text names a commit.
+check-figures:
+	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.figures --check
+	$(Q)! grep -nE '(commit|at) `?[0-9a-f]{7,40}\b' README.md CONTRIBUTING.md CHANGELOG.md docs/*.md
+
 # No message of the kernel begins with a string, which could be a name that a program chose: that of a task.
 check-words:
 	$(Q)! grep -nE '(pr_info|printk)\("(# ?)?%[-.*0-9]*[sc]' $(filter-out tests/%,$(SRC))
@@ -59,8 +64,9 @@ tidy: ## what clang-tidy finds (.clang-tidy says what it looks for)
 	$(Q)printf '%s\n' $(SRC) | xargs -P "$$(nproc)" -n 8 sh -c '$(CLANG_TIDY) --config-file=.clang-tidy --quiet "$$@" -- $(filter-out -fsyntax-only -Werror,$(TSA_FLAGS)) 2> /dev/null' sh
 	@echo "tidy: $(words $(SRC)) files"
 
-docs: ## write the documents that are made from the code
+docs: ## write what the documents have of code and figures
 	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.syscalls
+	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.figures
 
 format: ## format all C files
 	$(Q)$(CLANG_FORMAT) -i $(FORMATTED)
@@ -77,4 +83,4 @@ build/host/unit: $(HOST_SRC) $(wildcard boot/*.h kernel/*/*.h mm/*.h mm/*/*.h te
 host-test: build/host/unit ## unit tests of the pure parts, under ASan and UBSan
 	$(Q)./build/host/unit
 
-.PHONY: check check-thread-safety check-negative check-rooms check-bugs check-links check-version check-syscalls check-words check-format check-shell tidy docs format host-test
+.PHONY: check check-thread-safety check-negative check-rooms check-bugs check-links check-version check-syscalls check-figures check-words check-format check-shell tidy docs format host-test

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from harness import syscalls
+from harness import figures, syscalls
 from harness.catalogue import ROOT
 
 
@@ -40,3 +40,47 @@ def test_syscalls_that_differ_are_refused(tree, file, old, new, said):
     with pytest.raises(syscalls.SyscallsError) as error:
         syscalls.document(tree)
     assert said in str(error.value)
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch):
+    """The figures' files and the documents, as copies."""
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copy(ROOT / "README.md", tmp_path)
+    monkeypatch.setattr(figures, "FOLDER", tmp_path / "docs/figures")
+    monkeypatch.setattr(figures, "TOP", tmp_path)
+    return tmp_path
+
+
+def test_figures_are_those_of_the_files(recorded):
+    assert all(old == new for old, new in figures.documents().values())
+
+
+@pytest.mark.parametrize("file, old, new, stale", [
+    ("docs/figures/run.json", '"page faults', '"page faults 1', "README.md"),
+    ("docs/figures/against.json", '"6.1.0-', '"6.2.0-', "docs/benchmarks.md"),
+    ("README.md", "Seeded into the kernel, 1", "Seeded into the kernel, 9", "README.md"),
+    ("README.md", "in all rows but one", "in all rows but none", "README.md"),
+    ("docs/proof.md", "    all                          170", "    all                          171", "docs/proof.md"),
+])
+def test_figures_that_differ_are_refused_and_written_anew(recorded, file, old, new, stale):
+    edit(recorded / file, old, new)
+    assert [name for name, (was, now) in figures.documents().items() if was != now] == [stale]
+    assert figures.main(["--check"]) == 1
+    assert figures.main([]) == 0 and figures.main(["--check"]) == 0
+
+
+def test_a_sentence_without_its_number_is_an_error(recorded):
+    edit(recorded / "README.md", "Seeded into the kernel,", "Put into the kernel,")
+    assert figures.main([]) == 1
+
+
+def test_mutants_are_merged(recorded):
+    """What was run again is replaced, by backend; all else stays."""
+    before = figures.read("mutants")["bugs"]
+    row = {"bug": "no-recheck", "backend": "xen", "suites": "fault", "caught": 19, "seeds": 20, "oracle": "a case", "page_faults": 5,
+           "replay": "", "replays": 3, "identical": 3}
+    figures.merge_mutants([row, {**row, "bug": "", "caught": 0}])
+    after = figures.read("mutants")["bugs"]
+    assert after["no-recheck"]["caught"] == {**before["no-recheck"]["caught"], "xen": 19}
+    assert {name for name in after if after[name] != before[name]} == {"no-recheck"}
