@@ -33,7 +33,12 @@
 #include "kernel/sync/thread_safety.h"
 #include "mm/types/lazy_mmu_types.h"
 
+/*
+ * The mode was off before enter; a leave with it ends the mode at any depth. Linux 7 has no such
+ * value: who needs the mode off inside a section calls lazy_mmu_mode_pause(), as here.
+ */
 #define LAZY_MMU_DEFAULT ((lazy_mmu_state_t){0})
+/* The mode was on before enter. Linux 7 asks its enable_count at lazy_mmu_mode_disable() instead. */
 #define LAZY_MMU_NESTED ((lazy_mmu_state_t){1})
 
 #define LAZY_DEPTH_ONE 0x000001u
@@ -53,20 +58,34 @@ static inline bool lazy_mmu_word_active(lazy_mmu_word_t w)
 	return (u16)(w - LAZY_DEPTH_ONE) < LAZY_DEPTH_MASK;
 }
 
-/* True if updates of the calling context are queued. */
+/* True if updates of the calling context are queued. Linux 7 has it by this name. */
 static inline bool is_lazy_mmu_mode_active(void)
 {
 	return lazy_mmu_word_active(current->lazy_mmu) && !in_interrupt() && lazy_mmu_enabled;
 }
 
-/* Begin a section; the lock of every PTE page it will change is held. */
+/*
+ * Begin a section; the lock of every PTE page it will change is held. Linux 7:
+ * lazy_mmu_mode_enable(); arch_enter_lazy_mmu_mode() is there what the outermost one calls.
+ */
 lazy_mmu_state_t arch_enter_lazy_mmu_mode(void) __must_hold(ptl_role) __acquires(lazy_mmu_role);
-/* End the section that returned @state; the same locks are still held. */
+/*
+ * End the section that returned @state; the same locks are still held. Linux 7:
+ * lazy_mmu_mode_disable(); arch_leave_lazy_mmu_mode() is there what the outermost one calls.
+ */
 void arch_leave_lazy_mmu_mode(lazy_mmu_state_t state) __must_hold(ptl_role)
 	__releases(lazy_mmu_role);
-/* Make what is queued effective, and stay lazy. */
+/*
+ * Make what is queued effective, and stay lazy. Linux 7 calls its own at the end of an inner
+ * section.
+ */
 void arch_flush_lazy_mmu_mode(void);
+/*
+ * Issue the queue and leave the mode, at whatever depth, until the lazy_mmu_mode_resume() that
+ * matches; pauses nest. Linux 7 has both by these names.
+ */
 void lazy_mmu_mode_pause(void);
+/* End the pause that lazy_mmu_mode_pause() began: the mode is again what it was then. */
 void lazy_mmu_mode_resume(void);
 
 /* By the scheduler, before each switch. Preemption off, interrupts on. */
