@@ -7,7 +7,7 @@
  *	arch_leave_lazy_mmu_mode(state);
  *	pte_unmap_unlock(pte, ptl);
  *
- * The one rule, from the patch that brought the mode to Linux in 2007: a section is entered and
+ * The one rule, from the patch that brought the mode to Linux in 2006: a section is entered and
  * left under the lock of the page tables that it changes. Then no other CPU can act on entries
  * whose update is still queued, and a fault that another CPU takes meanwhile re-checks the PTE under
  * the same lock and finds the result.

@@ -1,7 +1,7 @@
 /*
  * Shadow page tables: for user mode the CPU walks tables of the hypervisor's own, one for each of
  * the guest's that was used, which the guest never sees. This is VMI's model, the second case of
- * the patch of 2007. The kernel's half is the guest's own, read-only in the direct map.
+ * the patch of 2006. The kernel's half is the guest's own, read-only in the direct map.
  *
  *  - A shadow table follows one guest table entry by entry: entry i of the one is derived from
  * entry i of the other, or it is empty. It is linked by what shadows the tables above, with their

@@ -3,7 +3,7 @@
     backends = "native deferred shadow xen"     # where it can be seen; also xl
     suites = "zap,mix"                          # one run of them must notice it
     provenance = "whose mistake it was, in a line"
-    link = "https://..."                        # optional
+    link = "https://..."                        # to the public report or commit, where there is one
     [[edit]]
     file = "mm/range/zap.c"
     old = '''text that occurs once in the file'''
@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_LINK = re.compile(r"https://[a-z0-9-]+(\.[a-z0-9-]+)+/\S+")
+_PUBLIC = re.compile(r"CVE-\d{4}-\d{4,}")
 _REQUIRED, _OPTIONAL = ("backends", "suites", "provenance", "edit"), ("link",)
 
 
@@ -65,6 +67,13 @@ def _edit(path: Path, number: int, table: object) -> Edit:
     return edit
 
 
+def _check_provenance(path: Path, provenance: str, link: str | None) -> None:
+    """A part of a sentence; where it names what is public, a link leads there."""
+    _need(provenance == provenance.strip() and not provenance.endswith("."), path, "provenance ends without blank and full stop")
+    _need(link is None or _LINK.fullmatch(link), path, f"link is no https://host/path: {link!r}")
+    _need(link or not _PUBLIC.search(provenance), path, "provenance names a CVE, and there is no link")
+
+
 def read(path: Path) -> BugFile:
     """The file at @path, checked for itself; fits() asks the tree."""
     try:
@@ -76,6 +85,7 @@ def read(path: Path) -> BugFile:
     texts = [table[key] for key in ("backends", "suites", "provenance")] + [table.get("link", "")]
     _need(all(isinstance(text, str) and "\n" not in text for text in texts), path,
           "backends, suites, provenance and link are strings of one line")
+    _check_provenance(path, table["provenance"], table.get("link"))
     _need(isinstance(table["edit"], list), path, "edit is not a list: write [[edit]]")
     edits = tuple(_edit(path, number, edit) for number, edit in enumerate(table["edit"], 1))
     return BugFile(path.stem, tuple(texts[0].split()), texts[1], texts[2], texts[3], edits)

@@ -1,5 +1,5 @@
 /* expect: 'arch_enter_lazy_mmu_mode' requires holding role 'ptl_role' exclusively */
-/* The one rule of 2007: a section is entered under the lock of the tables that it changes. */
+/* The one rule of 2006: a section is entered under the lock of the tables that it changes. */
 #include "mm/lazy/lazy_mmu.h"
 
 void enter_without_lock(void);
