@@ -3,6 +3,7 @@
 
 #include "kernel/lib/types.h"
 
+/* Boot CPU, once: 115200 baud, 8N1, without interrupts. */
 void serial_init(void);
 /* Busy-waits for room; '\n' is sent as CR LF. The caller holds the console lock. */
 void serial_write(const char *s, size_t n);

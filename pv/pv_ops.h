@@ -282,8 +282,9 @@ static inline pfn_t mfn_to_pfn(mfn_t m)
  * @keeps_ad: A and D bits that are set stay.
  */
 void owed_ptes(const pte_t *ptep, const pte_t *new, unsigned n, bool keeps_ad);
-/* The same, of links: before and after. */
+/* The same, of links. */
 void owed_tables_begin(const struct table_change *change, unsigned n);
+/* And after it, with the same arguments. */
 void owed_tables_end(const struct table_change *change, unsigned n);
 #else
 static inline void owed_ptes(const pte_t *ptep __unused, const pte_t *new __unused,

@@ -8,7 +8,7 @@ CLANG_TIDY ?= clang-tidy
 TSA_FLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mgeneral-regs-only -I. $(DEFINES) -DCONFIG_DEBUG \
 	-fsyntax-only -Werror
 
-check: check-thread-safety check-negative check-rooms check-bugs check-links check-version check-syscalls check-figures check-words check-format check-shell ## every static check
+check: check-thread-safety check-negative check-rooms check-bugs check-links check-version check-contracts check-syscalls check-figures check-words check-format check-shell ## every static check
 
 # The rules of lazy sections and locks, at compile time; and no variable is read before it has a
 # value, which gcc does not always see.
@@ -37,6 +37,10 @@ check-version:
 	$(Q)[ "$$(sed -n 's/^## \([^ ]*\).*/\1/p' CHANGELOG.md | head -n 1)" = "$(VERSION)" ] || \
 		{ echo "CHANGELOG.md: the first section is not that of version $(VERSION), the Makefile's" >&2; exit 1; }
 	@echo "version: $(VERSION)"
+
+# Each function of a header has a contract.
+check-contracts:
+	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.contracts
 
 # The document on the system calls says what the code does.
 check-syscalls:
@@ -83,4 +87,4 @@ build/host/unit: $(HOST_SRC) $(wildcard boot/*.h kernel/*/*.h mm/*.h mm/*/*.h te
 host-test: build/host/unit ## unit tests of the pure parts, under ASan and UBSan
 	$(Q)./build/host/unit
 
-.PHONY: check check-thread-safety check-negative check-rooms check-bugs check-links check-version check-syscalls check-figures check-words check-format check-shell tidy docs format host-test
+.PHONY: check check-thread-safety check-negative check-rooms check-bugs check-links check-version check-contracts check-syscalls check-figures check-words check-format check-shell tidy docs format host-test

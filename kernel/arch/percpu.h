@@ -45,5 +45,13 @@ static inline u32 smp_processor_id(void)
 	return this_cpu_read(cpu_number);
 }
 
+/*
+ * First of all on the boot CPU, whose copy is the section in the image: @boot_task is its current
+ * task, preemption is off, and it is online.
+ */
 void percpu_init_boot_cpu(struct task *boot_task);
+/*
+ * Boot memory for the copy of @cpu, which is another than the boot CPU and not started yet; panics
+ * when there is none. The copy is cleared but for its preemption count.
+ */
 void percpu_alloc(unsigned cpu);

@@ -55,6 +55,10 @@ static inline void preempt_enable(void)
 #ifdef CONFIG_DEBUG
 /* Something happens at them: kernel/sched/sched.h, struct sched_tuning. */
 extern bool preempt_points;
+/*
+ * What a preemption point does while they are on: nothing where preemption or interrupts are off;
+ * else it yields, pauses, or goes on, as sched_tuning and this CPU's random numbers say.
+ */
 void preempt_point_hit(void);
 
 /*

@@ -16,6 +16,7 @@
  * preemption off; not from an interrupt. @fn runs there with interrupts off.
  */
 void smp_call_mask(const cpumask_t *mask, void (*fn)(void *arg), void *arg);
+/* VECTOR_CALL: run what other CPUs have asked of this one, and answer each. Interrupts off. */
 void smp_call_interrupt(void);
 /* @cpu calls, has halted, and is not answered yet: for tests. */
 bool smp_call_is_halted(unsigned cpu);

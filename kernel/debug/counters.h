@@ -73,6 +73,7 @@ static inline void count(enum counter c)
 	this_cpu_inc64(cpu_counters[c]);
 }
 
+/* As in the machine-readable line; @c is a counter. */
 const char *counter_name(enum counter c);
 /* The sum over all CPUs; exact only while nothing runs that counts. */
 u64 counter_sum(enum counter c);

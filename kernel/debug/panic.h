@@ -33,6 +33,10 @@ struct panic_context {
 	static void (*const panic_report_##fn)(const struct panic_context *)                       \
 		__used __section(".panic_reports." #order) = fn
 
+/*
+ * Report why, with a backtrace of the caller and all that PANIC_REPORT has registered, and end the
+ * machine. Any context.
+ */
 void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
 /* The same, for a trap at @regs; @addr is the faulting address, or 0. */
 void panic_regs(const struct pt_regs *regs, unsigned long addr, const char *fmt, ...) __printf(3, 4)

@@ -6,13 +6,19 @@
 
 #include "kernel/lib/format.h"
 
+/* As printk(), of @args. What is longer than 511 characters ends in dots. */
 void vprintk(const char *fmt, va_list args);
+/*
+ * Print in one piece; format as in kernel/lib/format.h, where control characters in arguments
+ * become question marks. Waits for the console lock, with interrupts off.
+ */
 void printk(const char *fmt, ...) __printf(1, 2);
 /* @n bytes of ring 3, marked as such, in one piece. */
 void console_write_user(const char *s, size_t n);
 
-/* From now on @out gets the bytes; first what was printed before there was a console. */
+/* Takes @n bytes; under the console lock, with interrupts off. */
 typedef void (*console_out_t)(const char *s, size_t n);
+/* From now on @out gets the bytes; first what was printed before there was a console. */
 void console_open(console_out_t out);
 /* For tests, while nobody else prints: @out gets the bytes; who got them before is returned. */
 console_out_t console_redirect(console_out_t out);

@@ -79,10 +79,21 @@ void exit_to_user_mode(struct pt_regs *regs);
 
 /* One interrupt, with interrupts off; then, after the last, perhaps another task. */
 void handle_vector(const struct pt_regs *regs, unsigned vector);
+/*
+ * At the end of an interrupt that came at @regs, with interrupts off: in the kernel another task
+ * may run first, if preemption and interrupts were on there.
+ */
 void interrupt_return(const struct pt_regs *regs);
+/*
+ * A page fault at @addr, with its error code in regs->orig_ax; interrupts are off, and may be on
+ * when it returns. Resolves it, lets a copy from or to user memory fail, ends the process, or
+ * panics.
+ */
 void do_page_fault(struct pt_regs *regs, unsigned long addr);
 
+/* Boot CPU, once: fill the table that all CPUs share. */
 void idt_init(void);
+/* On each CPU: use that table. */
 void idt_load(void);
 
 /* If the instruction at @regs->ip may fault, go on at its fixup and return true. */

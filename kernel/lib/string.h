@@ -5,6 +5,7 @@
 
 #include "kernel/lib/types.h"
 
+/* Each as the C library has it (C11 7.24; strnlen: POSIX). */
 void *memset(void *dst, int c, size_t n);
 void *memcpy(void *restrict dst, const void *restrict src, size_t n);
 void *memmove(void *dst, const void *src, size_t n);

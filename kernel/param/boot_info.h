@@ -29,6 +29,7 @@ extern struct boot_info boot_info;
 
 /* Fills boot_info from the loader's structure at @info; panics if it is not what it should be. */
 void boot_parse_pvh(paddr_t info);
+/* The same of a Multiboot2 information structure. */
 void boot_parse_multiboot2(paddr_t info);
 
 /*
@@ -38,5 +39,10 @@ void boot_parse_multiboot2(paddr_t info);
  * of it.
  */
 void boot_add_ram(paddr_t start, u64 len);
+/*
+ * [@start, @start + @len) is no RAM, nor is the rest of its first and last page. After all of
+ * boot_add_ram().
+ */
 void boot_cut_ram(paddr_t start, u64 len);
+/* Copy the command line @s, or as much of it as there is room for: cmdline_truncated. */
 void boot_set_cmdline(const char *s);

@@ -26,6 +26,7 @@ struct futex {
 struct shmem;
 struct task;
 
+/* At boot, before the first process. */
 void futex_init(void);
 /*
  * Sleep while the word of @f is @val, until @deadline (kernel/sched/timeout.h) at most: 0 after a

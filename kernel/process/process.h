@@ -96,12 +96,33 @@ void task_work_run(struct pt_regs *regs);
 struct clone_args {
 	unsigned long flags, stack, parent_tid, child_tid, tls;
 };
+/*
+ * clone(2) with @args; the child begins with @regs, its result being 0. The tid of the new task;
+ * -EINVAL, -EPERM, -ENOMEM; -EAGAIN: there are as many tasks as there may be.
+ */
 long do_clone(const struct pt_regs *regs, const struct clone_args *args);
+/*
+ * End the calling thread. If it is the last one, and nobody has said otherwise by then, the process
+ * exits with @code, of which 8 bits count.
+ */
 void do_exit_thread(int code) __noreturn;
+/*
+ * End the calling process with @status, as wait4 gives it; if it is ending already, with what was
+ * said first.
+ */
 void do_exit_group(int status) __noreturn;
+/*
+ * wait4(2): the pid of a child that has ended, whose status and usage go to user addresses @status
+ * and @rusage, unless 0; 0 with WNOHANG and no such child. -ECHILD, -EINVAL, -ESRCH, -EFAULT;
+ * -EINTR: the caller is to end.
+ */
 long do_wait4(int pid, unsigned long status, int options, unsigned long rusage);
 /* A struct rusage that tells @time, for user mode: 0, -EFAULT. */
 long put_rusage(unsigned long addr, struct cputime_ns time);
 /* @tid: a user task, 0: the caller. -ESRCH, -EINVAL, -EFAULT. */
 long do_sched_setaffinity(int tid, size_t len, unsigned long mask);
+/*
+ * How many bytes of the mask were written, @len at most; -EINVAL if @len is too small or no
+ * multiple of 8.
+ */
 long do_sched_getaffinity(int tid, size_t len, unsigned long mask);

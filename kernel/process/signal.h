@@ -14,4 +14,8 @@ long do_rt_sigaction(int sig, unsigned long action, unsigned long old, size_t si
 long do_rt_sigpending(unsigned long set, size_t size);
 /* @pid: of the process that the thread must belong to; 0: any. -EINVAL, -ESRCH. */
 long do_tkill(int pid, int tid, int sig);
+/*
+ * kill(2): @pid is a process, 0 the caller's group, below -1 a group, -1 all but the caller and the
+ * first. -ESRCH, -EINVAL; -ENOSYS for a signal that stops.
+ */
 long do_kill(int pid, int sig);

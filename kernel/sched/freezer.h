@@ -10,6 +10,7 @@
  * a kernel thread. Until the thaw no other task runs.
  */
 void freezer_freeze(void);
+/* By whoever froze: all go on. */
 void freezer_thaw(void);
 /* By a user task with TASK_WORK_FREEZE, on its way to user mode. */
 void freezer_park(void);

@@ -23,11 +23,13 @@ void schedule(void);
 void sched_yield(void);
 /* The same where preemptible locks may be held. */
 void sched_yield_in_lock(void);
+/* True if tasks wait for this CPU, beside the one that runs. A hint: it may change at once. */
 bool sched_has_runnable(void);
 /* At the end of an interrupt that may preempt: interrupts are off. */
 void preempt_schedule_irq(void);
 /* The timer interrupt; @user: it interrupted user mode. */
 void sched_tick(bool user);
+/* VECTOR_RESCHED: this CPU shall choose its task anew, at the end of the interrupt. */
 void sched_ipi(void);
 
 /* First start of @t, on the least loaded CPU it may use. */
@@ -62,5 +64,9 @@ struct sched_tuning {
 	unsigned point_permille, pause_permille;
 };
 extern struct sched_tuning sched_tuning;
+/*
+ * From now on @tuning holds; CPUs that had no timer interrupts get them. Interrupts on, preemption
+ * may be on.
+ */
 void sched_tune(struct sched_tuning tuning);
 #define SCHED_TUNING_DEFAULT ((struct sched_tuning){.quantum_us = 4000, .migrate_permille = 0})

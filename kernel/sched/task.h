@@ -147,4 +147,5 @@ unsigned task_count(void);
 unsigned for_each_task(void (*fn)(struct task *t, void *arg), void *arg);
 /* The same in a panic, without the lock, while @fn wants more; false if it did not. */
 bool for_each_task_unlocked(bool (*fn)(struct task *t));
+/* @name is copied, cut to TASK_NAME_LEN - 1 bytes; @t is the caller's, or not started yet. */
 void set_task_name(struct task *t, const char *name);

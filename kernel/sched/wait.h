@@ -17,8 +17,14 @@ struct waiter {
 	struct list_head node;
 };
 
+/* Nobody else knows @wq yet. */
 void wait_queue_init(struct wait_queue *wq);
+/*
+ * The caller waits in @wq, at its end, and is in @state: a wake-up from now on ends the schedule()
+ * that follows its look at the condition. Takes the lock of @wq. @w stays until wait_dequeue().
+ */
 void wait_enqueue(struct wait_queue *wq, struct waiter *w, enum task_state state);
+/* The caller runs again, and waits in @wq no more. */
 void wait_dequeue(struct wait_queue *wq, struct waiter *w);
 /* Wake every waiter; the condition they wait for must be visible already. */
 void wake_up_all(struct wait_queue *wq);
@@ -65,8 +71,17 @@ struct __capability("rwsem") rwsem
 #define RWSEM_WAITERS 2UL
 #define RWSEM_READER 0x100UL
 
+/* Nobody else knows @s yet, and nobody holds it. */
 void rwsem_init(struct rwsem *s);
+/*
+ * The contended path of down_read and, with @write, of down_write: sleeps until it is granted.
+ * Preemption on.
+ */
 void rwsem_wait(struct rwsem *s, bool write);
+/*
+ * After a release that left RWSEM_WAITERS: grant @s to those who wait and can have it, in their
+ * order.
+ */
 void rwsem_wake(struct rwsem *s);
 
 static inline void down_read(struct rwsem *s) __acquires_shared(s) __no_thread_safety

@@ -19,11 +19,13 @@ struct held_locks {
 	struct held_lock lock[MAX_HELD_LOCKS];
 };
 
+/* For reports; "?" if there is no such class. */
 const char *lock_class_name(enum lock_class class);
 
 #ifdef CONFIG_DEBUG
 /* For locks that are no spinlocks (mmap_lock). */
 void lockdep_push(const void *lock, enum lock_class class, unsigned subclass);
+/* This task gives @lock back; panics if it does not hold it. */
 void lockdep_pop(const void *lock, enum lock_class class);
 /* True if this task holds @lock. */
 bool lockdep_is_held(const void *lock);

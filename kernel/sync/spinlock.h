@@ -60,10 +60,19 @@ u64 contended_acquisitions(enum lock_class class);
 
 /* The contended path; @preemptible: the caller may sleep, if it is not inside of something. */
 void spin_wait(struct spinlock *l, u16 ticket, bool preemptible);
+/*
+ * After a release that found sleepers: wake whoever has the ticket that is served now, be it a CPU
+ * or a task.
+ */
 void spin_kick_next(struct spinlock *l);
 
 #ifdef CONFIG_DEBUG
+/*
+ * Before @l is taken: panics if this task holds it, or a lock of its order or one behind
+ * (lock_order.h).
+ */
 void lockdep_acquire(struct spinlock *l, unsigned subclass);
+/* Before @l is given back: panics unless this task holds it. */
 void lockdep_release(struct spinlock *l);
 #else
 static inline void lockdep_acquire(struct spinlock *l __unused, unsigned subclass __unused) {}

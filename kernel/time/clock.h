@@ -14,6 +14,7 @@ struct clock_counter;
 void clock_init(const struct clock_counter *timers, unsigned n);
 /* The same where a hypervisor gives the time, too: the TSC makes @hz, as @says says. */
 void clock_set_tsc_hz(u64 hz, const char *says);
+/* Ticks of the TSC in a second; 0 before clock_init() or clock_set_tsc_hz(). */
 u64 clock_tsc_hz(void);
 /* Nanoseconds since clock_init(), by the TSC; clock_ns() of the pv table asks this natively. */
 u64 native_clock_ns(void);
@@ -24,6 +25,7 @@ u64 clock_ticks_to_ns(u64 ticks);
  * it is called, and where nobody knows the date, the machine was booted in 1970.
  */
 void clock_set_epoch(u64 ns);
+/* What clock_set_epoch() was told, in nanoseconds since 1970; else 0. */
 u64 clock_epoch(void);
 /* Busy-wait. */
 void clock_delay_ns(u64 ns);

@@ -13,6 +13,7 @@ struct mmap_frames {
 
 /* Boot memory becomes the device. */
 void frames_device_init(void);
+/* The device's frames; never NULL, and empty before frames_device_init(). */
 const struct mmap_frames *frames_device(void);
 /* True if page @pfn belongs to the device. */
 bool frames_device_owns(u64 pfn);

@@ -21,7 +21,9 @@ void switch_mm(struct mm *next);
 void flush_tlb_range(struct mm *mm, unsigned long start, unsigned long end);
 /* The same, where tables that covered the range were unlinked and will be freed. */
 void flush_tlb_tables(struct mm *mm, unsigned long start, unsigned long end);
+/* flush_tlb_range() of the page at @addr. */
 void flush_tlb_page(struct mm *mm, unsigned long addr);
+/* flush_tlb_range() of all of @mm. */
 void flush_tlb_mm(struct mm *mm);
 
 /* The invalidation itself. Preemption off, interrupts on. */
@@ -33,16 +35,23 @@ void tlb_flush_now(struct tlb_flush *f);
  * finds the new generation.
  */
 u64 tlb_new_generation(struct mm *mm);
+/*
+ * Fills @cpus with those that have f->mm loaded and must follow @f: idle ones only if tables go.
+ * False: none.
+ */
 bool tlb_cpus_concerned(const struct tlb_flush *f, cpumask_t *cpus);
 /* Invalidate by instructions here and by cross-calls there. Fills f->generation. */
 void tlb_flush_by_call(struct tlb_flush *f);
 /* Up to which generation this CPU's TLB has followed @mm, and that it now has. */
 u64 tlb_followed_here(const struct mm *mm);
+/* If this CPU has @mm loaded, its TLB has followed up to @generation. */
 void tlb_follow_here(const struct mm *mm, u64 generation);
 
 /* Make every CPU that still has @mm loaded load the kernel's tables instead. @mm has no users. */
 void tlb_evict_mm(struct mm *mm);
+/* A new @mm that nobody else knows: a context of its own, and generation 1. */
 void tlb_init_mm(struct mm *mm);
+/* On each CPU before its first switch_mm(): init_mm is loaded. */
 void tlb_init_cpu(void);
 
 /*

@@ -25,6 +25,7 @@ struct mmu_gather {
 	bool whole_tables;   /* some of them, or of those to come, still map something */
 };
 
+/* Begin: nothing of @mm is gathered. Ends with tlb_finish_mmu(). */
 void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm);
 /*
  * The entry for @addr, which was @pte, is cleared; its page's reference goes with tlb_free_pages().
@@ -38,6 +39,10 @@ void tlb_remove_table(struct mmu_gather *tlb, unsigned long addr, struct page *t
 void tlb_flush_mmu(struct mmu_gather *tlb);
 /* Collect the D bits that entries of @table gathered until their clear took effect. */
 void tlb_harvest(struct mmu_gather *tlb, const pte_t *table) __must_hold(ptl_role);
+/*
+ * Drop the references to the pages gathered, with their D bits. Panics if one has not been
+ * invalidated.
+ */
 void tlb_free_pages(struct mmu_gather *tlb);
 /* Invalidate what is left, free pages and tables. */
 void tlb_finish_mmu(struct mmu_gather *tlb);

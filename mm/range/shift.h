@@ -36,6 +36,7 @@ struct shift {
 	unsigned filled;
 };
 
+/* Begin: nothing is reserved or collected. mmap_lock of @mm is held for writing. */
 void shift_init(struct shift *s, struct mm *mm);
 /*
  * First pass, upwards: what the table that @pmd links maps shall go to [new, new + len). Reserves

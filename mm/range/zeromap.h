@@ -7,6 +7,7 @@ struct page;
 
 /* Never freed, never counted: entries that map it are special. */
 extern struct page *zero_page;
+/* At boot, before the first process; panics when out of memory. */
 void zero_page_init(void);
 
 /* Map the zero page, read-only, wherever [start, end) of @vma has no entry; -ENOMEM. */

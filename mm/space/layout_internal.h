@@ -16,7 +16,9 @@
  * is. */
 #define MAX_MAP_COUNT 65530u
 
+/* @v, which overlaps no other, belongs to the layout from now on. */
 void mm_insert_vma(struct mm *mm, struct vma *v);
+/* @v, a member, belongs to the layout no more. It stays the caller's. */
 void mm_remove_vma(struct mm *mm, struct vma *v);
 /* Let VMA borders fall on @start and @end. -ENOMEM: nothing observable has changed. */
 int split_around(struct mm *mm, unsigned long start, unsigned long end);
@@ -37,4 +39,5 @@ long mmap_place(struct mm *mm, unsigned long addr, unsigned long len, unsigned l
 bool mm_may_grow(const struct mm *mm, unsigned long len);
 /* Page-aligned, not empty, within the user half. */
 bool user_range_ok(unsigned long addr, unsigned long len);
+/* VM_READ, VM_WRITE and VM_EXEC for PROT_* @prot; its other bits are dropped. */
 unsigned long prot_to_vm_flags(unsigned long prot);

@@ -10,6 +10,9 @@
 
 /* The lowest address of a stack, or 0: no memory, or MAX_KSTACKS in use. Task context. */
 unsigned long kstack_alloc(void);
+/*
+ * @stack is what kstack_alloc() gave; nobody runs on it any more. It stays mapped for the next one.
+ */
 void kstack_free(unsigned long stack);
 /*
  * If many stacks are free, give the pages of some back. Nothing is held, interrupts are on, and the

@@ -31,6 +31,10 @@ void table_changes_init(struct table_changes *tc);
  * nobody else sees.
  */
 void table_change(struct table_changes *tc, void *entry, u64 val);
+/*
+ * Make the changes that were collected, in one call of the backend; @tc is empty then. Without
+ * changes the lock is not asked for.
+ */
 void table_changes_commit(struct table_changes *tc);
 
 /* An empty table of @level; NULL: no memory. Level 4 has the kernel's half. */
@@ -40,6 +44,10 @@ struct page *table_alloc(struct mm *mm, unsigned level);
 struct page *plain_table_alloc(struct mm *mm);
 /* The same, for who stores all of its entries. */
 struct page *plain_table_alloc_uncleared(struct mm *mm);
+/*
+ * @page is a table that nobody links and whose lock nobody holds; it goes to the reserve, or to the
+ * free pages.
+ */
 void table_free(struct page *page);
 
 /*

@@ -24,10 +24,11 @@
 
 #ifdef CONFIG_DEBUG
 /*
- * This task holds mmap_lock, for reading at least; for writing. Or @mm has no users any more, and
- * is taken apart.
+ * This task holds mmap_lock, for reading at least. Or @mm has no users any more, and is taken
+ * apart.
  */
 void mmap_assert_locked(const struct mm *mm);
+/* The same, for writing. */
 void mmap_assert_write_locked(const struct mm *mm);
 /* This task is in a fault that holds the lock of @v, or holds mmap_lock. */
 void vma_assert_locked(const struct vma *v);
@@ -97,6 +98,7 @@ void vma_put(struct vma *v);
  * vma_end_read(). NULL: take mmap_lock.
  */
 struct vma *vma_lock_remembered(struct mm *mm, unsigned long addr);
+/* The fault is over: @v may change. Wakes a writer that waits for it. */
 void vma_end_read(struct vma *v);
 /* Remember @v for faults near @addr. mmap_lock is held. */
 void vma_remember(struct vma *v, unsigned long addr);

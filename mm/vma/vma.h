@@ -23,6 +23,7 @@ struct vma *vma_find(const struct vma_set *s, unsigned long addr);
 struct vma *vma_find_below(const struct vma_set *s, unsigned long addr);
 /* @v overlaps no member. */
 void vma_insert(struct vma_set *s, struct vma *v);
+/* @v is a member; it stays the caller's. */
 void vma_remove(struct vma_set *s, struct vma *v);
 /* True if [start, end) lies wholly within VMAs. */
 bool vma_covered(const struct vma_set *s, unsigned long start, unsigned long end);

@@ -3,6 +3,10 @@
 
 #include "pv/pv_ops.h"
 
+/*
+ * Each does natively what the entry of the pv table of its name says (pv/pv_ops.h), or executes the
+ * instructions that it is named after; native_identity() is the way between frames, both ways.
+ */
 __callee_save unsigned long native_save_fl(void);
 __callee_save void native_irq_disable(void);
 __callee_save void native_irq_enable(void);

@@ -68,6 +68,7 @@ void soft_own_frame(u64 frame) __must_hold(soft_lock);
 const char *soft_change_entry(struct soft_change *c) __must_hold(soft_lock);
 /* @frame becomes a table of @level with what it holds; NULL, or why it cannot. */
 const char *soft_make_table(u64 frame, unsigned level, bool kernel) __must_hold(soft_lock);
+/* @frame, a table that nothing links, becomes plain memory; NULL, or why it cannot. */
 const char *soft_unmake_table(u64 frame) __must_hold(soft_lock);
 /* Drop all that this CPU's TLB holds, of every address space. Interrupts off. */
 void soft_flush_everything(void);
@@ -75,6 +76,10 @@ void soft_flush_everything(void);
 unsigned soft_frames_audit(void) __must_hold(soft_lock);
 
 /* shadow.c */
+/*
+ * Compare each shadow with what the guest's table says; how many entries are wrong, each of which
+ * is printed.
+ */
 unsigned shadow_audit(void) __must_hold(soft_lock);
 /* The guest's table @frame ceases to be one. */
 void shadow_forget_table(u64 frame) __must_hold(soft_lock);
@@ -91,11 +96,13 @@ struct shadow_reclaim {
 	u64 frame[SHADOW_RECLAIM_MAX];
 };
 
+/* At boot, one CPU: boot memory for the pool, by the number of CPUs and the size of the memory. */
 void shadow_pool_init(void);
 /* A cleared frame for the shadow of @guest's table, below a root; 0: a reclaim must come first. */
 u64 shadow_pool_get(u64 guest) __must_hold(soft_lock);
 /* The same for an L4 table. There is always one: a root that no CPU has loaded goes for it. */
 u64 shadow_pool_get_root(u64 guest) __must_hold(soft_lock);
+/* @frame is free again; whoever puts it back knows that no CPU can reach it. */
 void shadow_pool_put(u64 frame) __must_hold(soft_lock);
 /* @guest's table ceases to be one: its shadow, if any, goes. No CPU can reach it. */
 void shadow_pool_drop(u64 guest) __must_hold(soft_lock);
@@ -107,9 +114,12 @@ void shadow_pool_set_parent(u64 frame, u64 *entry) __must_hold(soft_lock);
  * them back. Interrupts on, preemption off.
  */
 void shadow_pool_reclaim(struct shadow_reclaim *r) __excludes(soft_lock);
+/* The frames of @r are free again, and @r is empty. */
 void shadow_pool_put_all(struct shadow_reclaim *r) __must_hold(soft_lock);
 /* Panic: say what the pool holds. */
 void shadow_pool_exhausted(unsigned long addr, unsigned reclaims) __noreturn;
 
+/* At boot, before patching: the pv table becomes that of the backend `deferred`. */
 void deferred_setup(void);
+/* The same of `shadow`, which is `deferred` with tables of its own for the CPU. */
 void shadow_setup(void);

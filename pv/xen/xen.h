@@ -19,10 +19,13 @@ extern struct shared_info *xen_shared_info;
 #define XEN_KERNEL_RO (_PAGE_KERNEL_RO & ~_PAGE_GLOBAL)
 #define XEN_KERNEL_RW (_PAGE_KERNEL & ~_PAGE_GLOBAL)
 
-/* mmu.c: changes of page tables. */
+/* mmu.c */
+/* Changes of page tables become hypercalls; updates of a section are queued. */
 void xen_mmu_setup(void);
+/* By Xen's own table; @mfn must be a frame of this domain. */
 __callee_save u64 xen_mfn_to_pfn(u64 mfn);
-/* ptwr.c: plain stores instead of mmu_update. */
+/* ptwr.c */
+/* After xen_mmu_setup(): changes of entries become plain stores, which Xen emulates. */
 void xen_ptwr_setup(void);
 /* Of the two that there are on Xen; false if it is neither. */
 bool xen_select_backend(const char *name);
@@ -35,12 +38,16 @@ struct xen_flush {
 	u64 generation; /* before the updates */
 	struct mmuext_op op;
 };
+/* Invalidations become hypercalls. */
 void xen_tlb_setup(void);
 /* Before the updates: fill @x; false: no vCPU is concerned yet. */
 bool xen_flush_prepare(struct xen_flush *x, struct tlb_flush *f);
-/* After updates and flush: @err is what the flush gave. */
-/* After it: it is of one page, and of this vCPU's TLB alone. */
+/* After xen_flush_prepare() was true: it is of one page, and of this vCPU's TLB alone. */
 bool xen_flush_is_here(const struct xen_flush *x);
+/*
+ * After the updates, and after the flush if there were vCPUs for it: @err is what the hypercall
+ * gave; panics if it was refused. Then vCPUs that came meanwhile are flushed.
+ */
 void xen_flush_complete(struct xen_flush *x, long err);
 
 /* cpu.c: what a boot needs, in this order. */
@@ -57,10 +64,14 @@ void xen_prepare_vcpus(unsigned max);
 /* The idle tasks; then start the vCPUs one after the other. */
 void xen_start_vcpus(void);
 
-/* tables.c: page-table pages. */
+/* tables.c */
+/* Tables are pinned and unpinned, and have Xen's costs. */
 void xen_tables_setup(void);
 
 /* direct_map.c */
+/*
+ * The final direct map, in tables from free frames, which are reserved; panics if Xen refuses it.
+ */
 void xen_direct_map_init(void);
 /* The machine address of the entry that maps frame @p in the direct map. */
 u64 xen_direct_map_entry(u64 p);
@@ -72,20 +83,31 @@ u64 xen_first_free_pfn(void);
 void xen_protect_image(void);
 
 /* console.c */
+/* printk() goes to Xen's console: in dom0 by hypercall, in a domU to the ring. */
 void xen_console_init(void);
 /* The initial mapping goes. */
 void xen_console_use_direct_map(void);
 /* Wait until all that was written has been read. */
 void xen_console_drain(void);
 
-/* witness.c: let Xen count too, and in the end print both. */
+/* witness.c */
+/*
+ * A dom0 of a debug Xen: reset Xen's counters, or, at the @end, print them and the kernel's own.
+ * Panics if Xen refuses.
+ */
 void xen_witness(bool end);
 
-/* irq.c: event channels. */
+/* irq.c */
+/* Interrupts become event channels, and the boot CPU has its vcpu_info. */
 void xen_irq_setup(void);
 /* Of a vCPU that is not up yet: it will start with interrupts off. */
 void xen_irq_prepare_cpu(unsigned cpu);
+/*
+ * On @cpu, as it starts: bind its event channels, open them, stop Xen's periodic timer, register
+ * its runstate.
+ */
 void xen_irq_init_cpu(unsigned cpu);
+/* Nanoseconds since boot, by Xen's time page; never less than what another CPU was told before. */
 u64 xen_clock_ns(void);
 /* Boot: what Xen says of the TSC. */
 void xen_clock_init(void);
