@@ -100,8 +100,7 @@ void await_tasks(unsigned nr_before)
 
 void ktest_skip(struct ktest *t, const char *why)
 {
-	t->skipped = true;
-	printk("    # skipped: %s\n", why);
+	t->skipped = why;
 }
 
 static u64 name_hash(const char *s)
@@ -113,7 +112,7 @@ static u64 name_hash(const char *s)
 	return h;
 }
 
-/* True if the case passed or was skipped. */
+/* True if the case passed or was skipped. One that failed before it gave up has failed. */
 static bool run_case(const struct ktest_suite *s, unsigned i)
 {
 	struct ktest t = {
@@ -123,8 +122,10 @@ static bool run_case(const struct ktest_suite *s, unsigned i)
 	};
 
 	s->cases[i].run(&t);
-	printk("    %sok %u %s%s\n", t.failures ? "not " : "", i + 1, s->cases[i].name,
-	       t.skipped ? " # SKIP" : "");
+	if (t.failures)
+		t.skipped = NULL;
+	printk("    %sok %u %s%s%s\n", t.failures ? "not " : "", i + 1, s->cases[i].name,
+	       t.skipped ? " # SKIP " : "", t.skipped ?: "");
 	return !t.failures;
 }
 

@@ -28,9 +28,9 @@ struct ktest_suite {
 struct ktest {
 	const struct ktest_suite *suite;
 	unsigned failures;
-	bool skipped;
-	struct rng rng; /* of the seed and the suite's name */
-	u64 rounds;	/* asked for on the command line; 0: the suite's own choice */
+	const char *skipped; /* why, or NULL */
+	struct rng rng;	     /* of the seed and the suite's name */
+	u64 rounds;	     /* asked for on the command line; 0: the suite's own choice */
 };
 
 #define KTEST_SUITE(id, suite_name, description, is_default, suite_cases)                          \

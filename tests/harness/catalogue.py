@@ -37,6 +37,14 @@ class Suite(NamedTuple):
     default: bool
     folder: str  # of tests/: unit, stress, bench
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What it is chosen by, besides its name."""
+        return (self.folder, "stepping") if _is_stepping(self) else (self.folder,)
+
+
+TAGS = ("unit", "stress", "bench", "stepping")
+
 
 _SUITE = re.compile(
     r'^(?:KTEST|STRESS)_SUITE\(\s*\w+,\s*"([\w-]+)",\s*"((?:[^"]|"\s*")*)",\s*(true|false|\.|MUST_COUNT)', re.S | re.M)
@@ -98,3 +106,11 @@ def bugs() -> list[Bug]:
 def bug(name: str) -> Bug | None:
     """The one of @name, which there is; None for no name."""
     return next(b for b in bugs() if b.name == name) if name else None
+
+
+def as_json() -> dict:
+    """All that `./pteron list` names."""
+    return {"suites": [{"name": s.name, "what": s.what, "default": s.default, "tags": s.tags} for s in suites()],
+            "bugs": [{"name": b.name, "provenance": b.provenance, "backends": b.backends, "suites": b.suites.split(",")}
+                     for b in bugs()],
+            "backends": BACKENDS, "boot": BOOT_PATHS, "on": MACHINES}

@@ -4,70 +4,27 @@ import argparse
 import difflib
 import json
 import os
-import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
-from . import against, bench, bench_report, catalogue, contention, model, mutants, operator_runs, operators, program, replay, \
-    scaffold, trace
+from . import against, bench, bench_report, catalogue, contention, many, model, mutants, operator_runs, operators, program, \
+    replay, runs, scaffold, trace
 from .bug_files import BugFileError
-from .build import Build, BuildError, check_compiler, make_iso
-from .kvm import choose_accel
-from .machine import PATIENCE, TURNS, Config, drop_scratch, make_scratch, qemu_command
+from .build import Build, BuildError, make_iso
+from .junit import as_junit
+from .machine import Config, drop_scratch, make_scratch, qemu_command
+from .options import EPILOG, Arguments, UsageError, add_run_options, bug, configuration, number
 from .report import Printer, advice, summary
 from .report_file import ReportError, callers_path, report_file
-from .runner import TROUBLE, run
-from .tree import build_of
+from .runner import SCHEMA, TROUBLE, Result, run
 
-MIN_MEM, MAX_MEM = 48, 1 << 20
-MAX_TCG_CPUS, MAX_XEN_CPUS, MAX_CPUS = 64, 32, 255
 MAX_JOBS = 64
-NAMED_MAX = 100  # names that a refusal lists
 JOB_MEMORY = 3 << 30  # what a test may need: the search of a model, 2 GB, or a guest and its QEMU
-
-EPILOG = ("exit status: 0 passed, 1 a test failed, 2 usage, 3 the kernel crashed, hung or gave no verdict, "
-          "125 the tool had trouble of its own: a build failed, QEMU did not start, it was interrupted, a disk is full")
-# The words of the kernel's command line that options own.
-OWNED_WORDS = {"backend": "--backend", "suite": "--suite", "seed": "--seed", "lazy": "--lazy", "tables": "--tables",
-               "turns": "--deterministic", "shuffle": "--shuffle", "rounds": "--rounds", "replay": "./pteron replay"}
-
-
-class UsageError(Exception):
-    """Something that the caller asked for cannot be; the text says what can."""
-
-
-def _unknown(kind: str, name: str, known: list[str]) -> str:
-    """What to say of a @name that is not @known: those like it, or all."""
-    close = difflib.get_close_matches(name, known, 3)
-    if close:
-        return f"there is no {kind} {name!r}; did you mean {' or '.join(close)}?"
-    return f"there is no {kind} {name!r}; " + (f"there are: {', '.join(known)}" if len(known) <= NAMED_MAX else
-                                              "./pteron list names them all")
-
-
-class _Arguments(argparse.ArgumentParser):
-    """Says what is wrong in one line, and where all options are explained."""
-
-    def error(self, message: str):
-        if m := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
-            close = difflib.get_close_matches(m[1], re.findall(r"'(.*?)'", m[2]), 3)
-            message += f"; did you mean {' or '.join(close)}?" if close else ""
-        self.exit(2, f"{self.prog}: error: {message}\n{self.prog} --help explains all options\n")
-
-
-def _number(low: int, high: int):
-    def parse(text: str) -> int:
-        value = int(text, 0)
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text} is not between {low} and {high}")
-        return value
-    parse.__name__ = f"number from {low} to {high}"
-    return parse
 
 
 def _targets_of(text: str) -> list[str]:
@@ -79,179 +36,81 @@ def _targets_of(text: str) -> list[str]:
     return files
 
 
-def _compiler(text: str) -> str:
-    try:
-        return check_compiler(text)
-    except (BuildError, ValueError) as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _suites(text: str) -> str:
-    known = [s.name for s in catalogue.suites()] + ["default", "all"]
-    for name in text.split(","):
-        if name not in known:
-            raise argparse.ArgumentTypeError(_unknown("suite", name, known))
-    return text
-
-
-def _bug(text: str) -> str:
-    known = [b.name for b in catalogue.bugs()]
-    if text not in known:
-        raise argparse.ArgumentTypeError(_unknown("seeded bug", text, known))
-    return text
-
-
-def _run_options(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = ("-- PROGRAM [ARGUMENT...] at the end: instead of the suites, run a static program of the initrd; "
-                     "it passes if it exits with status 0; " + EPILOG)
-    add = parser.add_argument
-    add("--on", choices=catalogue.MACHINES, default="qemu", help="where to boot (default: %(default)s)")
-    add("--backend", choices=catalogue.BACKENDS,
-        help="who changes the page tables (default: native, and xen on Xen)")
-    add("--cpus", type=_number(1, MAX_CPUS), default=2, metavar="N",
-        help="virtual CPUs, 1 to 64; up to 255 with --accel kvm (default: %(default)s)")
-    add("--mem", type=_number(MIN_MEM, MAX_MEM), default=256, metavar="MIB",
-        help="memory in MiB (default: %(default)s)")
-    add("--boot", choices=catalogue.BOOT_PATHS, default="pvh", help="boot path (default: %(default)s)")
-    add("--accel", choices=["auto", "kvm", "tcg"], default="auto",
-        help="auto uses KVM where it truly works (default: %(default)s)")
-    add("--cpu", default="max", metavar="MODEL", help="QEMU's CPU model (default: %(default)s)")
-    add("--suite", type=_suites, default="default", metavar="NAME[,NAME]|all",
-        help="what to run; `./pteron list` names them (default: %(default)s)")
-    add("--seed", type=_number(0, (1 << 63) - 1), default=1, metavar="N",
-        help="of all randomness (default: %(default)s)")
-    add("--shuffle", action="store_true", help="run the suites in an order that the seed chooses")
-    add("--rounds", type=_number(1, 1 << 32), metavar="N",
-        help="rounds of each stress thread (default: each suite's own)")
-    add("--lazy", choices=["on", "off"], default="on",
-        help="off: every update takes effect at once (default: %(default)s)")
-    add("--tables", choices=["on", "off"], default="on",
-        help="off: never change a whole page table at once (default: %(default)s)")
-    add("--append", default="", metavar='"WORDS"', help="more words for the kernel's command line")
-    add("--initrd", metavar="FILE",
-        help="a cpio archive (newc), or one static ELF program, that holds the PROGRAM to run; default: the one built")
-    add("--patience", type=_number(1, 1 << 20), default=PATIENCE, metavar="SECONDS",
-        help="without a line of output until a run counts as hung (default: %(default)s)")
-    add("--release", action="store_true", help="a build without assertions")
-    add("--bug", type=_bug, metavar="NAME",
-        help="break the kernel in one place; `./pteron list` names the seeded bugs")
-    add("--deterministic", action="store_true",
-        help="instructions are the clock: the same image and seed give the same output, byte for byte")
-    add("--icount", type=_number(0, 10), metavar="SHIFT",
-        help="the clock counts instructions, 2^SHIFT ns each; implies TCG, one CPU at a time")
-    add("--cc", type=_compiler, default="gcc", metavar="CC",
-        help="the compiler: a name or a path, and options if need be, as in 'clang -O1' (default: %(default)s)")
-
-
-def _check_program(args: argparse.Namespace) -> None:
-    """What -- and --initrd ask for can be had."""
-    if not args.program:
-        if args.initrd and "init=" not in args.append:
-            raise UsageError(f"--initrd {args.initrd}: say which program of it to run: -- PROGRAM [ARGUMENT...]")
-        return
-    if args.suite != "default" or "init=" in args.append:
-        raise UsageError("a program runs instead of the suites: -- does not go with --suite and init=")
-    program.check_arguments(args.program)
-    if args.initrd:
-        program.check_initrd(args.initrd, args.program[0])
-
-
-def _check_xen(args: argparse.Namespace) -> None:
-    """Nothing is asked for that would be ignored: Xen boots in one way, on one kind of CPU."""
-    if args.cpus > MAX_XEN_CPUS:
-        raise UsageError(f"--cpus {args.cpus}: on Xen 1 to {MAX_XEN_CPUS}")
-    for option, value, only in (("boot", args.boot, ["pvh"]), ("cpu", args.cpu, ["max"]),
-                                ("accel", args.accel, ["auto", "tcg"])):
-        if value not in only:
-            raise UsageError(f"--{option} {value} does not go with --on {args.on}: Xen is always loaded by QEMU itself, "
-                             "under TCG, on a CPU without SMAP")
-
-
-def _check_words(append: str) -> None:
-    """What an option owns is asked for by that option: the run is labelled, and replayed, by it."""
-    for word in append.split():
-        if option := OWNED_WORDS.get(word.partition("=")[0]):
-            raise UsageError(f"--append {word}: use {option}")
-
-
-def _check_accel(args: argparse.Namespace) -> None:
-    """KVM counts no instructions; and who wants more CPUs than TCG takes says so, whatever this machine has."""
-    if args.icount is not None and args.accel == "kvm":
-        raise UsageError("--accel kvm does not go with --deterministic and --icount: only TCG counts instructions")
-    if args.accel != "kvm" and args.cpus > MAX_TCG_CPUS:
-        raise UsageError(f"--cpus {args.cpus}: TCG takes 1 to {MAX_TCG_CPUS}, --accel kvm up to {MAX_CPUS}")
-
-
-def _config(args: argparse.Namespace, say=print) -> Config:
-    _check_words(args.append)
-    args.initrd = callers_path(args.initrd).resolve() if args.initrd else None
-    _check_program(args)
-    on_xen = args.on != "qemu"
-    if args.deterministic and args.icount is None:
-        args.icount = TURNS
-    backend = args.backend or ("xen" if on_xen else "native")
-    if (backend in catalogue.XEN_BACKENDS) != on_xen:
-        raise UsageError(f"--backend {backend} does not go with --on {args.on}: on xen and xl there are "
-                         "xen and ptwr, on qemu there are native, deferred and shadow")
-    if on_xen:
-        _check_xen(args)
-    _check_accel(args)
-    if on_xen or args.icount is not None:
-        args.accel = "tcg"
-    config = Config(
-        build=build_of(catalogue.bug(args.bug or ""), args.cc, not args.release), on=args.on, bug=args.bug or "", backend=backend,
-        cpus=args.cpus, mem=args.mem, boot=args.boot, cpu=args.cpu, suite=args.suite, seed=args.seed,
-        rounds=args.rounds, lazy=args.lazy, tables=args.tables, shuffle=args.shuffle,
-        append=args.append, icount=args.icount,
-        initrd=args.initrd, program=args.program, patience=args.patience)
-    if len(config.cmdline()) > config.cmdline_max:
-        raise UsageError(f"the kernel's command line is too long: {len(config.cmdline())} characters; on "
-                         f"{config.on} there is room for {config.cmdline_max}:\n{config.cmdline()}")
-    say(f"pteron: building {config.build.directory.relative_to(catalogue.ROOT)}")
-    config.build.make()
-    config.accel = choose_accel(config, args.accel, say)
-    return config
-
-
 def _to_stderr(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
 def command_run(args: argparse.Namespace) -> int:
     """Build, boot, run suites, print KTAP and a summary."""
-    if args.seeds > 1:
-        return _run_seeds(args)
-    report = report_file("--json", args.json)
-    config = _config(args, _to_stderr)
+    reports = {write: report_file(option, name) for option, name, write in
+               (("--json", args.json, _json_of), ("--junit", args.junit, as_junit))}
+    if args.failed:
+        args = _failed_again(args)
+    several = args.seeds > 1 or args.repeat != 1 or args.until_fail
+    if several and args.junit:
+        raise UsageError("--junit takes the result of one run: not with --seeds, --repeat and --until-fail")
+    config = configuration(args, _to_stderr)
+    if args.show_command:
+        return _show_command(config)
+    if several:
+        return _run_many(config, args, reports[_json_of])
     printer = Printer(suites=not config.program)
     result = run(config, printer.line)
     printer.close()
+    log = runs.keep(result)
     print("\n" + summary(result))
     if result.verdict != "passed":
-        print("\n" + advice(result))
-    if report:
-        report.write(json.dumps(result.as_json(), indent=2) + "\n")
+        print(f"\n{advice(result)}\nlog: {runs.shown(log)}")
+    for write, report in reports.items():
+        if report:
+            report.write(write(result))
     return result.exit_code
 
 
-def _run_seeds(args: argparse.Namespace) -> int:
-    """Seed after seed, a line each; then how many different ways they went."""
-    if args.json:
-        raise UsageError("--json takes the result of one run: not with --seeds")
-    config = _config(args, _to_stderr)
-    orders, worst = set(), 0
-    for seed in range(args.seed, args.seed + args.seeds):
-        result = run(replace(config, seed=seed))
-        if result.verdict == "interrupted":
-            raise KeyboardInterrupt
-        orders.add(result.output.lock_order)
-        worst = max(worst, result.exit_code)
-        print(f"seed {seed}: {result.verdict}, lock order {result.output.lock_order or 'not recorded'}, "
-              f"{result.output.counters.get('page_faults', 0):,} page faults", flush=True)
-        if result.exit_code:
-            print(advice(result), flush=True)
-    print(f"{args.seeds} seeds, {len(orders - {''})} distinct orders of lock acquisitions")
-    return worst
+def _json_of(result: Result) -> str:
+    return json.dumps(result.as_json(), indent=2) + "\n"
+
+
+def _show_command(config: Config) -> int:
+    """QEMU's, for who wants to start it by hand. Its files stay: what they are made of takes seconds."""
+    print(shlex.join(qemu_command(config, make_scratch())))
+    return 0
+
+
+def _failed_again(args: argparse.Namespace) -> argparse.Namespace:
+    """The last run that did not pass, with the suites that failed in it."""
+    entry = runs.last_failure()
+    _to_stderr(f"pteron: {entry['replay']}")
+    again = _parse(replay.arguments(entry["replay"]))
+    if entry["failed"]:
+        again.suite = ",".join(entry["failed"])
+    for name in ("json", "junit", "seeds", "repeat", "until_fail", "jobs", "show_command"):
+        setattr(again, name, getattr(args, name))
+    return again
+
+
+def _tell(result: Result) -> None:
+    """A line, and for a failure why."""
+    log = runs.keep(result)
+    print(f"seed {result.config.seed}: {result.verdict} after {result.seconds:.1f} s, lock order "
+          f"{result.output.lock_order or 'not recorded'}, {result.output.counters.get('page_faults', 0):,} page faults", flush=True)
+    if result.exit_code:
+        print(f"{advice(result)}\nlog: {runs.shown(log)}", flush=True)
+
+
+def _run_many(config: Config, args: argparse.Namespace, report) -> int:
+    """A line for each run; then how many went how, and in how many orders."""
+    repeat = 0 if args.until_fail and args.repeat == 1 and args.seeds == 1 else args.repeat
+    interrupted = False
+    try:
+        tally = many.run_all(many.configurations(config, args.seeds, repeat), args.jobs, args.until_fail, _tell)
+    except many.Interrupted as error:
+        tally, interrupted = error.tally, True
+    print(("interrupted: " if interrupted else "") + tally.text())
+    if report:
+        report.write(json.dumps({"schema": SCHEMA, "interrupted": interrupted,
+                                 "runs": [r.as_json() for r in tally.results]}, indent=2) + "\n")
+    return TROUBLE if interrupted else tally.exit_code
 
 
 def command_trace(args: argparse.Namespace) -> int:
@@ -260,7 +119,7 @@ def command_trace(args: argparse.Namespace) -> int:
         raise UsageError("trace --release: only debug builds record events")
     report = report_file("--output", args.output or str(catalogue.ROOT / "build/trace.json"))
     args.append = f"{args.append} trace=on".strip()
-    config = _config(args, _to_stderr)
+    config = configuration(args, _to_stderr)
     result = run(config, (printer := Printer(suites=not config.program)).line)
     printer.close()
     report.write(trace.as_json(result.output.kernel_lines))
@@ -273,7 +132,7 @@ def command_trace(args: argparse.Namespace) -> int:
 
 def command_replay(args: argparse.Namespace) -> int:
     """Run a failure again, from its replay line or from a file that holds it."""
-    line = replay.find(args.line, callers_path(args.line))
+    line = replay.find(args.line, callers_path(args.line)) if args.line else runs.last_failure()["replay"]
     _to_stderr(f"pteron: {line}")
     again = _parse(replay.arguments(line))
     if not args.gdb:
@@ -282,8 +141,11 @@ def command_replay(args: argparse.Namespace) -> int:
     return command_gdb(again)
 
 
-def command_list(_: argparse.Namespace) -> int:
+def command_list(args: argparse.Namespace) -> int:
     """Suites, backends and boot paths, a line each."""
+    if args.json:
+        print(json.dumps(catalogue.as_json(), indent=2))
+        return 0
     for suite in catalogue.suites():
         mark = "" if suite.default else " (not in the default run)"
         print(f"suite    {suite.name:<12} {suite.what}{mark}")
@@ -303,7 +165,7 @@ def _gdb(config: Config, args: argparse.Namespace, sock: Path) -> list[str]:
 
 def command_gdb(args: argparse.Namespace) -> int:
     """Boot stopped at the first instruction and open gdb with symbols."""
-    config = _config(args, _to_stderr)
+    config = configuration(args, _to_stderr)
     scratch = make_scratch()
     sock = scratch / "gdb"
     try:
@@ -448,7 +310,7 @@ def _gdb_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Arguments(
+    parser = Arguments(
         prog="./pteron", epilog=EPILOG,
         description="Pteron: an SMP kernel that changes page tables in batches, and tests that "
                     "nothing stale was ever seen.")
@@ -462,19 +324,28 @@ def _parser() -> argparse.ArgumentParser:
         return p
 
     p = command("run", command_run)
-    _run_options(p)
+    add_run_options(p)
     p.add_argument("--json", metavar="FILE", help="write the result as one JSON object; - is standard output, all else then goes to standard error")
-    p.add_argument("--seeds", type=_number(1, 1 << 20), default=1, metavar="N",
+    p.add_argument("--junit", metavar="FILE", help="write the result as JUnit XML; - is standard output")
+    p.add_argument("--seeds", type=number(1, 1 << 20), default=1, metavar="N",
                    help="run N seeds, from --seed on, and say how many ways they went (default: %(default)s)")
+    p.add_argument("--repeat", type=number(1, 1 << 20), default=1, metavar="N", help="run all that N times (default: %(default)s)")
+    p.add_argument("--until-fail", action="store_true", help="until a run does not pass; alone, without an end")
+    p.add_argument("--jobs", type=number(1, MAX_JOBS), default=1, metavar="N",
+                   help="so many runs side by side, of --seeds and --repeat (default: %(default)s)")
+    p.add_argument("--failed", action="store_true",
+                   help="the last run that did not pass again, with the suites that failed in it")
+    p.add_argument("--show-command", action="store_true", help="instead of a run, print QEMU's command line")
     p = command("replay", command_replay)
-    p.add_argument("line", metavar="LINE|FILE", help="the replay line (quoted), or a log or JSON that holds it")
+    p.add_argument("line", metavar="LINE|FILE", nargs="?",
+                   help="the replay line (quoted), or a log or JSON that holds it; without it, the last run that did not pass")
     p.add_argument("--gdb", action="store_true", help="in gdb, stopped at the failure")
     _gdb_argument(p)
     p = command("trace", command_trace)
-    _run_options(p)
+    add_run_options(p)
     p.add_argument("--output", metavar="FILE", help="where to leave it (default: build/trace.json)")
     p = command("test", command_test)
-    p.add_argument("--jobs", type=_number(1, MAX_JOBS), default=_default_jobs(), metavar="N",
+    p.add_argument("--jobs", type=number(1, MAX_JOBS), default=_default_jobs(), metavar="N",
                    help="so many tests side by side (default: one for each core that has 3 GiB of memory: %(default)s)")
     p.add_argument("--long", action="store_true",
                    help="also what differs little from the rest: more of the matrix of boots, all of stress on 8 vCPUs of Xen")
@@ -495,11 +366,11 @@ def _parser() -> argparse.ArgumentParser:
                    help="with --against: only this group of figures; may be repeated")
     p.add_argument("--json", metavar="FILE", help="write the figures as one JSON object")
     p = command("mutants", command_mutants)
-    p.add_argument("--seeds", type=_number(1, 1000), default=20, metavar="N",
+    p.add_argument("--seeds", type=number(1, 1000), default=20, metavar="N",
                    help="how many seeds for each bug (default: %(default)s)")
-    p.add_argument("--replays", type=_number(0, 1000), default=10, metavar="N",
+    p.add_argument("--replays", type=number(0, 1000), default=10, metavar="N",
                    help="how often to repeat each bug's first detection (default: %(default)s)")
-    p.add_argument("--bug", action="append", default=[], metavar="NAME", type=_bug,
+    p.add_argument("--bug", action="append", default=[], metavar="NAME", type=bug,
                    help="only this one; may be repeated")
     p.add_argument("--json", metavar="FILE", help="write the table as JSON")
     p = command("model", command_model)
@@ -508,19 +379,20 @@ def _parser() -> argparse.ArgumentParser:
     p = command("operators", command_operators)
     p.add_argument("--file", action="append", default=[], metavar="FILE", type=_targets_of,
                    help="only mutants of this one, or of this folder; may be repeated")
-    p.add_argument("--only", action="append", default=[], type=_number(1, 1 << 32), metavar="N",
+    p.add_argument("--only", action="append", default=[], type=number(1, 1 << 32), metavar="N",
                    help="only the mutant of this number; may be repeated")
-    p.add_argument("--sample", type=_number(1, 1 << 32), metavar="N", help="not more than N of each file")
-    p.add_argument("--per-folder", type=_number(1, 1 << 32), metavar="N",
+    p.add_argument("--sample", type=number(1, 1 << 32), metavar="N", help="not more than N of each file")
+    p.add_argument("--per-folder", type=number(1, 1 << 32), metavar="N",
                    help="not more than N of each folder, those below it apart")
-    p.add_argument("--seed", type=_number(0, (1 << 63) - 1), default=1, metavar="N",
+    p.add_argument("--seed", type=number(0, (1 << 63) - 1), default=1, metavar="N",
                    help="of the sample (default: %(default)s)")
-    p.add_argument("--jobs", type=_number(1, MAX_JOBS), default=os.cpu_count(), metavar="N",
+    p.add_argument("--jobs", type=number(1, MAX_JOBS), default=os.cpu_count(), metavar="N",
                    help="so many side by side (default: one for each core)")
     p.add_argument("--json", metavar="FILE", help="write the rows as JSON")
-    command("list", command_list)
+    p = command("list", command_list)
+    p.add_argument("--json", action="store_true", help="as one JSON object")
     p = command("gdb", command_gdb)
-    _run_options(p)
+    add_run_options(p)
     p.set_defaults(gdb_commands=["hbreak kernel_entry"])
     _gdb_argument(p)
     p = command("iso", command_iso)
@@ -563,7 +435,7 @@ def _refuse(parser: argparse.ArgumentParser, unknown: list[str]) -> None:
 _ENDS = {
     TROUBLE: (BuildError, BugFileError, bench.BenchError, model.ModelError, operator_runs.OperatorsError, trace.TraceError,
               OSError),
-    2: (UsageError, ReportError, program.ProgramError, replay.NoReplay, scaffold.ScaffoldError),
+    2: (UsageError, ReportError, program.ProgramError, replay.NoReplay, runs.NoRun, scaffold.ScaffoldError),
 }
 
 

@@ -5,6 +5,7 @@ that of Xen and the firmware. Nothing here looks for the former in the latter or
 
 import codecs
 import re
+import time
 from dataclasses import dataclass, field
 
 # Behind it a line of a program; or a part of one, whose line goes on in the next.
@@ -19,6 +20,14 @@ _CASE = re.compile(r"^    (not )?ok (\d+) (\S+)(.*)$")
 
 
 @dataclass
+class CaseResult:
+    """One case, and what was said in it: complaints, or why it was skipped."""
+    name: str
+    verdict: str  # passed, failed, skipped
+    message: str = ""
+
+
+@dataclass
 class SuiteResult:
     """One suite: how many of its cases passed, failed and were skipped."""
     name: str
@@ -28,6 +37,9 @@ class SuiteResult:
     skipped: int = 0
     ok: bool | None = None
     notes: list[str] = field(default_factory=list)
+    cases: list["CaseResult"] = field(default_factory=list)
+    began: float = 0.0  # time.monotonic()
+    seconds: float = 0.0  # from its first line to its verdict, or to the last that came
 
     @property
     def complete(self) -> bool:
@@ -89,6 +101,7 @@ class Output:
     progress: str | None = None  # the last progress line
     blocked: str = ""            # of a hang: the first task that waits for something, and for what
     program_end: str = ""        # of a run of one program: how it ended
+    xen: str = ""                # its version, as it says
 
     def __post_init__(self) -> None:
         self._program, self._open = ProgramText(), -1  # where in lines the open line of a program is
@@ -117,7 +130,9 @@ class Output:
 
     def _feed_kernel(self, line: str) -> None:
         words = line.split()
-        if line.startswith("# counter ") and len(words) == 4 and words[3].isdigit():
+        if line.startswith("(XEN) Xen version "):
+            self.xen = line.split()[3]
+        elif line.startswith("# counter ") and len(words) == 4 and words[3].isdigit():
             self.counters[words[2]] = int(words[3])
         elif line.startswith("# batch ") and len(words) == 4 and words[3].isdigit():
             self.histogram[words[2]] = int(words[3])
@@ -140,24 +155,29 @@ class Output:
         if line.startswith("1..") and line[3:].isdigit():
             self.planned = int(line[3:])
         elif line.startswith("    # Subtest: "):
-            self.suites.append(SuiteResult(line.split(": ", 1)[1]))
+            self.suites.append(SuiteResult(line.split(": ", 1)[1], began=time.monotonic()))
         elif self.suites and line.startswith("    1..") and line[7:].isdigit():
             self.suites[-1].planned = int(line[7:])
         elif self.suites and (m := _CASE.match(line)):
             self._count_case(self.suites[-1], m)
         elif self.suites and (m := _RESULT.match(line)):
             self.suites[-1].ok = not m[1]
+            self.suites[-1].seconds = time.monotonic() - self.suites[-1].began
         elif self.suites and line.startswith("    # "):
             self.suites[-1].notes.append(line.strip())
 
     @staticmethod
     def _count_case(suite: SuiteResult, m: re.Match[str]) -> None:
+        said, suite.notes = "\n".join(suite.notes), []
         if m[1]:
             suite.failed += 1
+            suite.cases.append(CaseResult(m[3], "failed", said))
         elif "# SKIP" in m[4]:
             suite.skipped += 1
+            suite.cases.append(CaseResult(m[3], "skipped", m[4].partition("# SKIP")[2].strip()))
         else:
             suite.passed += 1
+            suite.cases.append(CaseResult(m[3], "passed"))
 
     def verdict(self, suites_expected: bool = True) -> str:
         """passed, failed, usage, crashed, hung or none. Silence never passes: all that was planned must

@@ -5,6 +5,7 @@ import sys
 
 from .ktap import PROGRESS, Output, ProgramText, kernel_text
 from .runner import Result
+from .why import why
 
 
 class Printer:
@@ -88,9 +89,9 @@ def summary(result: Result) -> str:
 
 
 def _suites(result: Result) -> list[str]:
-    rows = [f"{'suite':<12} {'verdict':<10} {'pass':>5} {'fail':>5} {'skip':>5}"]
+    rows = [f"{'suite':<18} {'verdict':<10} {'pass':>5} {'fail':>5} {'skip':>5} {'seconds':>8}"]
     for s in result.output.suites:
-        rows.append(f"{s.name:<12} {s.verdict:<10} {s.passed:>5} {s.failed:>5} {s.skipped:>5}")
+        rows.append(f"{s.name:<18} {s.verdict:<10} {s.passed:>5} {s.failed:>5} {s.skipped:>5} {s.seconds:>8.1f}")
     return rows
 
 
@@ -106,7 +107,12 @@ def _batches(histogram: dict[str, int]) -> str:
 
 
 def advice(result: Result) -> str:
-    """After a run that did not pass: what happened, and what to do next."""
+    """After a run that did not pass: what happened, why, and what to do next."""
+    reason = "\n".join(why(result.verdict, result.output))
+    return _what_next(result) if not reason else f"{reason}\n{_what_next(result)}"
+
+
+def _what_next(result: Result) -> str:
     replay = result.config.replay()
     if result.verdict == "interrupted":
         return f"pteron: interrupted; the table has what ran so far.\nreplay: {replay}"

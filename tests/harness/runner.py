@@ -2,6 +2,7 @@
 
 import bisect
 import ctypes
+import functools
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .catalogue import ROOT
 from .ktap import Output, decode
 from .machine import Config, drop_scratch, make_scratch, qemu_command
 
@@ -32,6 +34,24 @@ EXIT_CODE = {"passed": 0, "failed": 1, "usage": 2, "interrupted": TROUBLE, "unst
 QEMUS_WORD = "qemu-system-x86_64: "  # begins what QEMU says itself
 
 
+SCHEMA = 1  # of what --json writes; another number where a field changes its meaning or goes
+
+
+def _said_by(*command: str) -> str:
+    try:
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""
+
+
+@functools.cache
+def provenance() -> dict:
+    """Where a result comes from: the machine, the commit, QEMU."""
+    return {"host": socket.gethostname(), "commit": _said_by("git", "rev-parse", "HEAD"),
+            "dirty": bool(_said_by("git", "status", "--porcelain")),
+            "qemu": _said_by("qemu-system-x86_64", "--version").partition("\n")[0]}
+
+
 @dataclass
 class Result:
     """What became of a run."""
@@ -41,6 +61,8 @@ class Result:
     status: int
     state: str = field(default="", repr=False)  # of a machine that hung
     where: str = ""  # its CPUs were then
+    seconds: float = 0.0
+    date: str = field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))  # of its end
 
     @property
     def exit_code(self) -> int:
@@ -50,10 +72,14 @@ class Result:
         """The object that --json writes."""
         c = self.config
         return {
+            "schema": SCHEMA, "date": self.date, "seconds": round(self.seconds, 3), **provenance(),
             "verdict": self.verdict, "replay": c.replay(), "seed": c.seed, "on": c.on, "backend": c.backend,
-            "cpus": c.cpus, "mem_mib": c.mem, "build": c.build.kind, **({"bug": c.bug} if c.bug else {}),
+            "cpus": c.cpus, "mem_mib": c.mem, "build": c.build.kind, "compiler": c.build.cc, "accel": c.accel, "boot": c.boot,
+            **({"xen": self.output.xen} if self.output.xen else {}), **({"bug": c.bug} if c.bug else {}),
             "suites": [{"name": s.name, "verdict": s.verdict, "pass": s.passed, "fail": s.failed,
-                        "skip": s.skipped} for s in self.output.suites],
+                        "skip": s.skipped, "seconds": round(s.seconds, 3),
+                        "cases": [{"name": k.name, "verdict": k.verdict, **({"message": k.message} if k.message else {})}
+                                  for k in s.cases]} for s in self.output.suites],
             **({"program": {"argv": c.program, "end": self.output.program_end}} if c.program else {}),
             "counters": {**self.output.counters, "batch_histogram": self.output.histogram},
         }
@@ -174,6 +200,15 @@ def _follow(lines: _Lines, take: Callable[[str], None], patience: float) -> bool
     return True
 
 
+_running: set[subprocess.Popen] = set()  # whoever ends the tool ends them
+
+
+def stop_all() -> None:
+    """End the machines of all threads; their runs then have no verdict."""
+    for qemu in list(_running):
+        qemu.kill()
+
+
 def _judge(config: Config, output: Output, status: int, hung: bool) -> str:
     if hung:
         return "hung"
@@ -219,7 +254,7 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
     """Boot what @config says and follow it to its end. @on_line sees each line as it comes, marks and all; @patience:
     instead of the configuration's. An interrupt ends the machine at once, and the result is what ran so far."""
     output = Output()
-    scratch = make_scratch()
+    scratch, began = make_scratch(), time.monotonic()
     interrupted = False
 
     def take(line: str) -> None:
@@ -232,6 +267,7 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
                               stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
                               start_new_session=True, preexec_fn=_die_with_parent) as qemu:
             returns = 3 if config.on == "xl" else 1  # there Linux's terminal adds some
+            _running.add(qemu)
             lines = _Lines(qemu.stdout, returns, lambda: _starved(qemu.pid))
             state = ""
             try:
@@ -248,8 +284,9 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
                     except subprocess.TimeoutExpired:
                         qemu.kill()
                 status = qemu.wait()
+                _running.discard(qemu)
         where = _where(state, config.build.image) if state else ""
         verdict = "interrupted" if interrupted else _judge(config, output, status, not ended)
-        return Result(config, output, verdict, status, state, where)
+        return Result(config, output, verdict, status, state, where, time.monotonic() - began)
     finally:
         drop_scratch(scratch)

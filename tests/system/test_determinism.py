@@ -103,7 +103,6 @@ def test_trace_is_what_perfetto_reads(tmp_path):
         assert depth == 0
 
 
-
 def test_seed_alone_differs():
     """The configuration's replay line carries all that decides a run."""
     one = failing()

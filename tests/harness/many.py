@@ -1,0 +1,64 @@
+"""Many runs of ./pteron run: seed after seed, or the same again; side by side, if asked for."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+
+from .machine import Config
+from .runner import Result, run, stop_all
+
+
+@dataclass
+class Tally:
+    """What became of them."""
+    results: list[Result] = field(default_factory=list)
+
+    def text(self) -> str:
+        """How many went how, and each kind's first seed."""
+        kinds = Counter(r.verdict for r in self.results)
+        first = {verdict: next(r.config.seed for r in self.results if r.verdict == verdict) for verdict in kinds}
+        orders = {r.output.lock_order for r in self.results} - {""}
+        parts = [f"{n} {verdict}" + ("" if verdict == "passed" else f" (first: seed {first[verdict]})")
+                 for verdict, n in kinds.most_common()]
+        return f"{len(self.results)} runs: {', '.join(parts) or 'none'}; {len(orders)} distinct orders of lock acquisitions"
+
+    @property
+    def exit_code(self) -> int:
+        return max((r.exit_code for r in self.results), default=0)
+
+
+def configurations(config: Config, seeds: int, repeat: int) -> Iterator[Config]:
+    """Each of @seeds seeds, from @config's on, @repeat times; without an end if @repeat is 0."""
+    times = 0
+    while not repeat or times < repeat:
+        yield from (replace(config, seed=config.seed + i) for i in range(seeds))
+        times += 1
+
+
+def run_all(configs: Iterator[Config], jobs: int, until_fail: bool, on_result: Callable[[Result], None]) -> Tally:
+    """Run @configs, @jobs at a time, and tell each result as it comes; @until_fail: none begins after one did not pass.
+    An interrupt ends the machines, and what had ended counts."""
+    tally, running = Tally(), set[Future[Result]]()
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            while True:
+                while len(running) < jobs and not (until_fail and tally.exit_code) and (config := next(configs, None)):
+                    running.add(pool.submit(run, config))
+                if not running:
+                    return tally
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    tally.results.append(future.result())
+                    on_result(tally.results[-1])
+        except KeyboardInterrupt:
+            stop_all()
+            raise Interrupted(tally) from None
+
+
+class Interrupted(KeyboardInterrupt):
+    """With what had ended before."""
+
+    def __init__(self, tally: Tally):
+        super().__init__()
+        self.tally = tally

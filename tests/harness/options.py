@@ -1,0 +1,211 @@
+"""The options of a run: what they may be, and the configuration that they make."""
+
+import argparse
+import difflib
+import fnmatch
+import re
+
+from . import catalogue, program
+from .build import BuildError, check_compiler
+from .kvm import choose_accel
+from .machine import PATIENCE, TURNS, Config
+from .report_file import callers_path
+from .tree import build_of
+
+MIN_MEM, MAX_MEM = 48, 1 << 20
+MAX_TCG_CPUS, MAX_XEN_CPUS, MAX_CPUS = 64, 32, 255
+NAMED_MAX = 100  # names that a refusal lists
+
+EPILOG = ("exit status: 0 passed, 1 a test failed, 2 usage, 3 the kernel crashed, hung or gave no verdict, "
+          "125 the tool had trouble of its own: a build failed, QEMU did not start, it was interrupted, a disk is full")
+# The words of the kernel's command line that options own.
+OWNED_WORDS = {"backend": "--backend", "suite": "--suite", "seed": "--seed", "lazy": "--lazy", "tables": "--tables",
+               "turns": "--deterministic", "shuffle": "--shuffle", "rounds": "--rounds", "replay": "./pteron replay"}
+
+
+class UsageError(Exception):
+    """Something that the caller asked for cannot be; the text says what can."""
+
+
+def unknown(kind: str, name: str, known: list[str]) -> str:
+    """What to say of a @name that is not @known: those like it, or all."""
+    close = difflib.get_close_matches(name, known, 3)
+    if close:
+        return f"there is no {kind} {name!r}; did you mean {' or '.join(close)}?"
+    return f"there is no {kind} {name!r}; " + (f"there are: {', '.join(known)}" if len(known) <= NAMED_MAX else
+                                              "./pteron list names them all")
+
+
+class Arguments(argparse.ArgumentParser):
+    """Says what is wrong in one line, and where all options are explained."""
+
+    def error(self, message: str):
+        if m := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            close = difflib.get_close_matches(m[1], re.findall(r"'(.*?)'", m[2]), 3)
+            message += f"; did you mean {' or '.join(close)}?" if close else ""
+        self.exit(2, f"{self.prog}: error: {message}\n{self.prog} --help explains all options\n")
+
+
+def number(low: int, high: int):
+    def parse(text: str) -> int:
+        value = int(text, 0)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not between {low} and {high}")
+        return value
+    parse.__name__ = f"number from {low} to {high}"
+    return parse
+
+
+def _compiler(text: str) -> str:
+    try:
+        return check_compiler(text)
+    except (BuildError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _chosen_by(term: str, all_suites: list[catalogue.Suite]) -> list[str]:
+    """The suites that @term means: a name, a pattern of names, a tag, default or all."""
+    for word, fits in (("all", lambda s: True), ("default", lambda s: s.default), (None, lambda s: term in s.tags),
+                       (None, lambda s: fnmatch.fnmatchcase(s.name, term))):
+        if word in (None, term) and (found := [s.name for s in all_suites if fits(s)]):
+            return found
+    known = [s.name for s in all_suites] + ["default", "all", *catalogue.TAGS]
+    raise argparse.ArgumentTypeError(unknown("suite, tag or pattern", term, known))
+
+
+def _suites(text: str) -> str:
+    """What --suite names, as the kernel knows it: `m*,!mix` is all that begin with m, but mix."""
+    found = catalogue.suites()
+    chosen, left_out = [], []
+    for term in text.split(","):
+        (left_out if term.startswith("!") else chosen).append(_chosen_by(term.lstrip("!"), found))
+    if not chosen:
+        chosen = [_chosen_by("default", found)]
+    names = {name for part in chosen for name in part} - {name for part in left_out for name in part}
+    if not names:
+        raise argparse.ArgumentTypeError(f"{text!r} leaves no suite")
+    if text in ("default", "all") or names == set(text.split(",")):
+        return text
+    return ",".join(sorted(names))
+
+
+def bug(text: str) -> str:
+    known = [b.name for b in catalogue.bugs()]
+    if text not in known:
+        raise argparse.ArgumentTypeError(unknown("seeded bug", text, known))
+    return text
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = ("-- PROGRAM [ARGUMENT...] at the end: instead of the suites, run a static program of the initrd; "
+                     "it passes if it exits with status 0; " + EPILOG)
+    add = parser.add_argument
+    add("--on", choices=catalogue.MACHINES, default="qemu", help="where to boot (default: %(default)s)")
+    add("--backend", choices=catalogue.BACKENDS,
+        help="who changes the page tables (default: native, and xen on Xen)")
+    add("--cpus", type=number(1, MAX_CPUS), default=2, metavar="N",
+        help="virtual CPUs, 1 to 64; up to 255 with --accel kvm (default: %(default)s)")
+    add("--mem", type=number(MIN_MEM, MAX_MEM), default=256, metavar="MIB",
+        help="memory in MiB (default: %(default)s)")
+    add("--boot", choices=catalogue.BOOT_PATHS, default="pvh", help="boot path (default: %(default)s)")
+    add("--accel", choices=["auto", "kvm", "tcg"], default="auto",
+        help="auto uses KVM where it truly works (default: %(default)s)")
+    add("--cpu", default="max", metavar="MODEL", help="QEMU's CPU model (default: %(default)s)")
+    add("--suite", type=_suites, default="default", metavar="CHOICE[,CHOICE]",
+        help="what to run: names, patterns (m*), tags (unit, stress, bench, stepping), all, default; !CHOICE leaves it out; "
+             "`./pteron list` names them (default: %(default)s)")
+    add("--seed", type=number(0, (1 << 63) - 1), default=1, metavar="N",
+        help="of all randomness (default: %(default)s)")
+    add("--shuffle", action="store_true", help="run the suites in an order that the seed chooses")
+    add("--rounds", type=number(1, 1 << 32), metavar="N",
+        help="rounds of each stress thread (default: each suite's own)")
+    add("--lazy", choices=["on", "off"], default="on",
+        help="off: every update takes effect at once (default: %(default)s)")
+    add("--tables", choices=["on", "off"], default="on",
+        help="off: never change a whole page table at once (default: %(default)s)")
+    add("--append", default="", metavar='"WORDS"', help="more words for the kernel's command line")
+    add("--initrd", metavar="FILE",
+        help="a cpio archive (newc), or one static ELF program, that holds the PROGRAM to run; default: the one built")
+    add("--patience", type=number(1, 1 << 20), default=PATIENCE, metavar="SECONDS",
+        help="without a line of output until a run counts as hung (default: %(default)s)")
+    add("--release", action="store_true", help="a build without assertions")
+    add("--bug", type=bug, metavar="NAME",
+        help="break the kernel in one place; `./pteron list` names the seeded bugs")
+    add("--deterministic", action="store_true",
+        help="instructions are the clock: the same image and seed give the same output, byte for byte")
+    add("--icount", type=number(0, 10), metavar="SHIFT",
+        help="the clock counts instructions, 2^SHIFT ns each; implies TCG, one CPU at a time")
+    add("--cc", type=_compiler, default="gcc", metavar="CC",
+        help="the compiler: a name or a path, and options if need be, as in 'clang -O1' (default: %(default)s)")
+
+
+def _check_program(args: argparse.Namespace) -> None:
+    """What -- and --initrd ask for can be had."""
+    if not args.program:
+        if args.initrd and "init=" not in args.append:
+            raise UsageError(f"--initrd {args.initrd}: say which program of it to run: -- PROGRAM [ARGUMENT...]")
+        return
+    if args.suite != "default" or "init=" in args.append:
+        raise UsageError("a program runs instead of the suites: -- does not go with --suite and init=")
+    program.check_arguments(args.program)
+    if args.initrd:
+        program.check_initrd(args.initrd, args.program[0])
+
+
+def _check_xen(args: argparse.Namespace) -> None:
+    """Nothing is asked for that would be ignored: Xen boots in one way, on one kind of CPU."""
+    if args.cpus > MAX_XEN_CPUS:
+        raise UsageError(f"--cpus {args.cpus}: on Xen 1 to {MAX_XEN_CPUS}")
+    for option, value, only in (("boot", args.boot, ["pvh"]), ("cpu", args.cpu, ["max"]),
+                                ("accel", args.accel, ["auto", "tcg"])):
+        if value not in only:
+            raise UsageError(f"--{option} {value} does not go with --on {args.on}: Xen is always loaded by QEMU itself, "
+                             "under TCG, on a CPU without SMAP")
+
+
+def _check_words(append: str) -> None:
+    """What an option owns is asked for by that option: the run is labelled, and replayed, by it."""
+    for word in append.split():
+        if option := OWNED_WORDS.get(word.partition("=")[0]):
+            raise UsageError(f"--append {word}: use {option}")
+
+
+def _check_accel(args: argparse.Namespace) -> None:
+    """KVM counts no instructions; and who wants more CPUs than TCG takes says so, whatever this machine has."""
+    if args.icount is not None and args.accel == "kvm":
+        raise UsageError("--accel kvm does not go with --deterministic and --icount: only TCG counts instructions")
+    if args.accel != "kvm" and args.cpus > MAX_TCG_CPUS:
+        raise UsageError(f"--cpus {args.cpus}: TCG takes 1 to {MAX_TCG_CPUS}, --accel kvm up to {MAX_CPUS}")
+
+
+def configuration(args: argparse.Namespace, say=print) -> Config:
+    _check_words(args.append)
+    args.initrd = callers_path(args.initrd).resolve() if args.initrd else None
+    _check_program(args)
+    on_xen = args.on != "qemu"
+    if args.deterministic and args.icount is None:
+        args.icount = TURNS
+    backend = args.backend or ("xen" if on_xen else "native")
+    if (backend in catalogue.XEN_BACKENDS) != on_xen:
+        raise UsageError(f"--backend {backend} does not go with --on {args.on}: on xen and xl there are "
+                         "xen and ptwr, on qemu there are native, deferred and shadow")
+    if on_xen:
+        _check_xen(args)
+    _check_accel(args)
+    if on_xen or args.icount is not None:
+        args.accel = "tcg"
+    config = Config(
+        build=build_of(catalogue.bug(args.bug or ""), args.cc, not args.release), on=args.on, bug=args.bug or "", backend=backend,
+        cpus=args.cpus, mem=args.mem, boot=args.boot, cpu=args.cpu, suite=args.suite, seed=args.seed,
+        rounds=args.rounds, lazy=args.lazy, tables=args.tables, shuffle=args.shuffle,
+        append=args.append, icount=args.icount,
+        initrd=args.initrd, program=args.program, patience=args.patience)
+    if len(config.cmdline()) > config.cmdline_max:
+        raise UsageError(f"the kernel's command line is too long: {len(config.cmdline())} characters; on "
+                         f"{config.on} there is room for {config.cmdline_max}:\n{config.cmdline()}")
+    say(f"pteron: building {config.build.directory.relative_to(catalogue.ROOT)}")
+    config.build.make()
+    config.accel = choose_accel(config, args.accel, say)
+    return config
+
+
