@@ -8,13 +8,17 @@ CLANG_TIDY ?= clang-tidy
 TSA_FLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mgeneral-regs-only -I. $(DEFINES) -DCONFIG_DEBUG \
 	-fsyntax-only -Werror
 
-check: check-thread-safety check-negative check-rooms check-bugs check-links check-version check-contracts check-syscalls check-figures check-words check-format check-shell ## every static check
+check: check-thread-safety check-exemptions check-negative check-rooms check-bugs check-links check-version check-contracts check-syscalls check-figures check-words check-format check-shell ## every static check
 
 # The rules of lazy sections and locks, at compile time; and no variable is read before it has a
 # value, which gcc does not always see.
 check-thread-safety:
 	$(Q)for f in $(SRC); do $(CLANG) $(TSA_FLAGS) -Wthread-safety -Wuninitialized $$f || exit 1; done
 	@echo "thread safety: $(words $(SRC)) files"
+
+# Whoever is exempt from them says why.
+check-exemptions:
+	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.exemptions
 
 # The same rules must fail where they are broken: each sample says in its first line what clang says.
 check-negative:
@@ -87,4 +91,4 @@ build/host/unit: $(HOST_SRC) $(wildcard boot/*.h kernel/*/*.h mm/*.h mm/*/*.h te
 host-test: build/host/unit ## unit tests of the pure parts, under ASan and UBSan
 	$(Q)./build/host/unit
 
-.PHONY: check check-thread-safety check-negative check-rooms check-bugs check-links check-version check-contracts check-syscalls check-figures check-words check-format check-shell tidy docs format host-test
+.PHONY: check check-thread-safety check-exemptions check-negative check-rooms check-bugs check-links check-version check-contracts check-syscalls check-figures check-words check-format check-shell tidy docs format host-test

@@ -2,6 +2,8 @@
  * One function for each rule of the kernel that ends in a panic (or, for the last two, in silence):
  * it breaks the rule. tests/system/test_panics.py boots with panic=NAME and expects the report that
  * the rule's check prints. A check that has rotted lets its function return.
+ *
+ * Not analysed: these functions break the rules that the analysis holds.
  */
 #include "tests/panics.h"
 
@@ -189,7 +191,7 @@ static void lazy_at_exit(void) __no_thread_safety
 	lazy_mmu_assert_clean();
 }
 
-static void lazy_queue_at_exit(void) __no_thread_safety
+static void lazy_queue_at_exit(void)
 {
 	struct mm *mm = test_mm_enter();
 
@@ -198,7 +200,7 @@ static void lazy_queue_at_exit(void) __no_thread_safety
 	lazy_mmu_assert_clean();
 }
 
-static void lock_at_exit(void) __no_thread_safety
+static void lock_at_exit(void)
 {
 	spin_lock_preemptible(&other_ptl, 0);
 	task_exit();
@@ -366,7 +368,7 @@ static void commit_after_a_break(void) __no_thread_safety
 	table_changes_commit(&tc);
 }
 
-static void collect_of_two(void) __no_thread_safety
+static void collect_of_two(void)
 {
 	struct table_changes tc;
 	struct mm *other = test_mm_enter();

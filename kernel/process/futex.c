@@ -113,7 +113,7 @@ static int get_keys(struct futex f, struct futex_key *key, struct futex f2, stru
 	return err;
 }
 
-static struct bucket *bucket_of(const struct futex_key *key) __no_thread_safety
+static struct bucket *bucket_of(const struct futex_key *key)
 {
 	u64 h = ((u64)key->space ^ key->offset * 0x9e3779b97f4a7c15UL) >> 6;
 	struct bucket *b = &buckets[(h ^ h >> 17) % NR_BUCKETS];
@@ -121,7 +121,7 @@ static struct bucket *bucket_of(const struct futex_key *key) __no_thread_safety
 	return b;
 }
 
-void futex_init(void) __no_thread_safety
+void futex_init(void)
 {
 	for (unsigned i = 0; i < NR_BUCKETS; i++) {
 		spin_lock_init(&buckets[i].lock, LOCK_FUTEX);
@@ -157,7 +157,10 @@ static int enqueue_if_equal(struct bucket *b, struct futex_waiter *w, unsigned l
 	return err;
 }
 
-/* The lock of the bucket in which @w waits now; a requeue may have moved it. */
+/*
+ * The lock of the bucket in which @w waits now; a requeue may have moved it. Not analysed: the lock
+ * is that of the result, which an attribute cannot name.
+ */
 static struct bucket *lock_bucket(struct futex_waiter *w) __no_thread_safety
 {
 	for (;;) {
@@ -170,7 +173,10 @@ static struct bucket *lock_bucket(struct futex_waiter *w) __no_thread_safety
 	}
 }
 
-/* Out of its bucket, if nobody has woken it; whether somebody has. */
+/*
+ * Out of its bucket, if nobody has woken it; whether somebody has. Not analysed: lock_bucket()
+ * takes the lock.
+ */
 static bool end_wait(struct futex_waiter *w) __no_thread_safety
 {
 	struct bucket *b = lock_bucket(w);
@@ -254,6 +260,7 @@ long futex_wake_bits(struct futex f, u32 n, u32 bitset)
 	return woken;
 }
 
+/* Not analysed: the order is that of the addresses, and there may be one lock only. */
 static void lock_two(struct bucket *a, struct bucket *b) __no_thread_safety
 {
 	spin_lock(a < b ? &a->lock : &b->lock);
@@ -261,6 +268,7 @@ static void lock_two(struct bucket *a, struct bucket *b) __no_thread_safety
 		spin_lock_nested(a < b ? &b->lock : &a->lock, 1);
 }
 
+/* Not analysed: as lock_two(). */
 static void unlock_two(struct bucket *a, struct bucket *b) __no_thread_safety
 {
 	if (a != b)
@@ -327,6 +335,7 @@ static int lock_and_read(struct bucket *a, struct bucket *b, unsigned long addr,
 	return err;
 }
 
+/* Not analysed: lock_two() takes the locks. */
 long futex_requeue_if(struct futex from, u32 n, struct futex to, u32 n_move, const u32 *expected)
 	__no_thread_safety
 {
@@ -430,7 +439,6 @@ static bool op_compares(u32 op, int old)
 /* Change the word under both locks; with -EAGAIN they were given back meanwhile, or another CPU was
  * faster. */
 static int change_word(struct bucket *a, struct bucket *b, unsigned long addr, u32 op, u32 *old)
-	__no_thread_safety
 {
 	int err = read_locked(a, b, addr, old);
 
@@ -448,6 +456,7 @@ static int change_word(struct bucket *a, struct bucket *b, unsigned long addr, u
 	return err;
 }
 
+/* Not analysed: lock_two() takes the locks. */
 long futex_wake_op(struct futex f, u32 n, struct futex f2, u32 n2, u32 op) __no_thread_safety
 {
 	struct futex_key key, key2;

@@ -249,6 +249,7 @@ struct group_kill {
 	long ret;
 };
 
+/* Not analysed: a callback, whose type cannot say that do_kill() holds process_lock. */
 static void kill_member(struct process *p, void *arg) __no_thread_safety
 {
 	struct group_kill *k = arg;

@@ -226,6 +226,7 @@ static void move_to_front(struct rq *rq, struct task *t) __must_hold(rq->lock)
 	resched_cpu(t->cpu);
 }
 
+/* Not analysed: the lock is that of the result, which an attribute cannot name. */
 static struct rq *lock_task_rq(struct task *t, unsigned long *flags) __no_thread_safety
 {
 	for (;;) {
@@ -239,6 +240,7 @@ static struct rq *lock_task_rq(struct task *t, unsigned long *flags) __no_thread
 	}
 }
 
+/* Not analysed: lock_task_rq() took the lock. */
 static void unlock_task_rq(struct rq *rq, unsigned long flags) __no_thread_safety
 {
 	spin_unlock_irqrestore(&rq->lock, flags);
@@ -257,6 +259,7 @@ static unsigned select_cpu(struct task *t)
 	return cpumask_next(&t->cpus_allowed, 0);
 }
 
+/* Not analysed: lock_task_rq() takes the lock. */
 static bool wake_up(struct task *t, enum arrival how) __no_thread_safety
 {
 	unsigned long flags;
@@ -371,7 +374,7 @@ static int choose_migration(struct task *t, unsigned this_cpu)
 
 /*
  * The last part of a switch, on the stack of the task switched to. @prev's registers are saved, so
- * another CPU may have it now.
+ * another CPU may have it now. Not analysed: the lock was taken on the stack of another task.
  */
 static void finish_switch(struct task *prev, int migrate_to) __no_thread_safety
 {
@@ -425,7 +428,7 @@ static void account_switch(struct task *prev)
 }
 
 /* The run queue's lock keeps @t where it is: no switch adds to its time meanwhile. */
-struct cputime sched_cputime(struct task *t) __no_thread_safety
+struct cputime sched_cputime(struct task *t)
 {
 	unsigned long flags;
 	struct rq *rq = lock_task_rq(t, &flags);
@@ -480,7 +483,8 @@ static struct task *pick_next(struct rq *rq) __must_hold(rq->lock)
 
 /*
  * Preemption is off once, interrupts are on; both again at the end. A task that was woken before it
- * slept goes on, unless its CPU was asked for: it may have been given a lock.
+ * slept goes on, unless its CPU was asked for: it may have been given a lock. Not analysed:
+ * switch_to() returns on the stack of another task, and finish_switch() gives the lock back there.
  */
 static void __schedule(bool preempted) __no_thread_safety
 {
@@ -593,6 +597,7 @@ void sched_ipi(void)
 	set_need_resched();
 }
 
+/* Not analysed: lock_task_rq() takes the lock. */
 int sched_setaffinity(struct task *t, const cpumask_t *mask) __no_thread_safety
 {
 	unsigned long flags;

@@ -138,6 +138,7 @@ unsigned for_each_task(void (*fn)(struct task *t, void *arg), void *arg)
 	return unlisted;
 }
 
+/* Not analysed: a panic goes along the list without its lock. */
 bool for_each_task_unlocked(bool (*fn)(struct task *t)) __no_thread_safety
 {
 	struct task *t;

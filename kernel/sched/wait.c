@@ -10,7 +10,7 @@
 
 #include "kernel/debug/panic.h"
 
-void wait_queue_init(struct wait_queue *wq) __no_thread_safety
+void wait_queue_init(struct wait_queue *wq)
 {
 	spin_lock_init(&wq->lock, LOCK_WAIT);
 	list_init(&wq->waiters);

@@ -84,6 +84,7 @@ void rwsem_wait(struct rwsem *s, bool write);
  */
 void rwsem_wake(struct rwsem *s);
 
+/* Not analysed: this is the lock's own code. */
 static inline void down_read(struct rwsem *s) __acquires_shared(s) __no_thread_safety
 {
 	u64 old = READ_ONCE(s->state);
@@ -95,6 +96,7 @@ static inline void down_read(struct rwsem *s) __acquires_shared(s) __no_thread_s
 	rwsem_wait(s, false);
 }
 
+/* Not analysed: this is the lock's own code. */
 static inline void up_read(struct rwsem *s) __releases_shared(s) __no_thread_safety
 {
 	u64 now;
@@ -105,7 +107,10 @@ static inline void up_read(struct rwsem *s) __releases_shared(s) __no_thread_saf
 		rwsem_wake(s);
 }
 
-/* @subclass 1: of an mm that nobody else knows, inside the lock of another. */
+/*
+ * @subclass 1: of an mm that nobody else knows, inside the lock of another. Not analysed: this is
+ * the lock's own code.
+ */
 static inline void down_write_nested(struct rwsem *s, unsigned subclass) __acquires(s)
 	__no_thread_safety
 {
@@ -121,6 +126,7 @@ static inline void down_write(struct rwsem *s) __acquires(s)
 	down_write_nested(s, 0);
 }
 
+/* Not analysed: this is the lock's own code. */
 static inline void up_write(struct rwsem *s) __releases(s) __no_thread_safety
 {
 	u64 now;
@@ -131,7 +137,7 @@ static inline void up_write(struct rwsem *s) __releases(s) __no_thread_safety
 		rwsem_wake(s);
 }
 
-/* A writer becomes a reader; nobody gets in between. */
+/* A writer becomes a reader; nobody gets in between. Not analysed: this is the lock's own code. */
 static inline void downgrade_write(struct rwsem *s) __releases(s) __acquires_shared(s)
 	__no_thread_safety
 {

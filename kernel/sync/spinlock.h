@@ -124,7 +124,10 @@ static __always_inline void ticket_unlock(struct spinlock *l)
 		spin_kick_next(l);
 }
 
-/* @subclass 1: a second lock of the same class, inside the first, in the order its users state. */
+/*
+ * @subclass 1: a second lock of the same class, inside the first, in the order its users state. Not
+ * analysed: this is the lock's own code.
+ */
 static inline void spin_lock_nested(struct spinlock *l, unsigned subclass) __acquires(l)
 	__no_thread_safety
 {
@@ -141,7 +144,8 @@ static inline void spin_lock(struct spinlock *l) __acquires(l)
 /*
  * Without a turn: whoever looks first when the lock is free has it. For short holds with interrupts
  * off, whose waiters cannot halt: where the host has fewer CPUs than the guest, the one whose turn
- * it would be mostly does not run, and all others would spin until it does.
+ * it would be mostly does not run, and all others would spin until it does. Not analysed: this is
+ * the lock's own code.
  */
 static inline void spin_lock_unfair(struct spinlock *l) __acquires(l) __no_thread_safety
 {
@@ -151,6 +155,7 @@ static inline void spin_lock_unfair(struct spinlock *l) __acquires(l) __no_threa
 		cpu_relax();
 }
 
+/* Not analysed: this is the lock's own code. */
 static inline void spin_unlock(struct spinlock *l) __releases(l) __no_thread_safety
 {
 	lockdep_release(l);
@@ -158,7 +163,7 @@ static inline void spin_unlock(struct spinlock *l) __releases(l) __no_thread_saf
 	preempt_enable();
 }
 
-static inline unsigned long spin_lock_irqsave(struct spinlock *l) __acquires(l) __no_thread_safety
+static inline unsigned long spin_lock_irqsave(struct spinlock *l) __acquires(l)
 {
 	unsigned long flags = local_irq_save();
 
@@ -167,7 +172,6 @@ static inline unsigned long spin_lock_irqsave(struct spinlock *l) __acquires(l) 
 }
 
 static inline unsigned long spin_lock_irqsave_unfair(struct spinlock *l) __acquires(l)
-	__no_thread_safety
 {
 	unsigned long flags = local_irq_save();
 
@@ -175,6 +179,7 @@ static inline unsigned long spin_lock_irqsave_unfair(struct spinlock *l) __acqui
 	return flags;
 }
 
+/* Not analysed: this is the lock's own code. */
 static inline void spin_unlock_irqrestore(struct spinlock *l, unsigned long flags) __releases(l)
 	__no_thread_safety
 {
@@ -184,6 +189,7 @@ static inline void spin_unlock_irqrestore(struct spinlock *l, unsigned long flag
 	preempt_enable();
 }
 
+/* Not analysed: this is the lock's own code. */
 static inline void spin_lock_preemptible(struct spinlock *l, unsigned subclass) __acquires(l)
 	__no_thread_safety
 {
@@ -191,6 +197,7 @@ static inline void spin_lock_preemptible(struct spinlock *l, unsigned subclass) 
 	ticket_lock(l, true);
 }
 
+/* Not analysed: this is the lock's own code. */
 static inline void spin_unlock_preemptible(struct spinlock *l) __releases(l) __no_thread_safety
 {
 	lockdep_release(l);

@@ -273,7 +273,8 @@ static inline pte_t pte_narrow(pte_t pte, pmd_t pmd)
 
 /*
  * Lock the PTE page that @pmd, which is present, links; the address of the entry for @addr. It
- * stays linked: tables go only with mmap_lock held for writing, or out of reach of every VMA.
+ * stays linked: tables go only with mmap_lock held for writing, or out of reach of every VMA. Not
+ * analysed: the role stands for a lock that the analysis does not know.
  */
 static inline pte_t *pte_offset_map_lock(pmd_t *pmd, unsigned long addr, struct spinlock **ptlp)
 	__acquires(ptl_role) __excludes(lazy_mmu_role) __no_thread_safety
@@ -289,7 +290,7 @@ static inline pte_t *pte_offset_map_lock(pmd_t *pmd, unsigned long addr, struct 
 
 /*
  * A second PTE page, inside the first: the child's in fork, the new one in mremap. The section
- * changes both, so it is entered when both are locked.
+ * changes both, so it is entered when both are locked. Not analysed: as pte_offset_map_lock().
  */
 static inline pte_t *pte_offset_map_lock_nested(pmd_t *pmd, unsigned long addr,
 						struct spinlock **ptlp) __must_hold(ptl_role)
@@ -310,6 +311,7 @@ void pte_assert_unlock(void);
 static inline void pte_assert_unlock(void) {}
 #endif
 
+/* Not analysed: as pte_offset_map_lock(). */
 static inline void pte_unmap_unlock(pte_t *pte __unused, struct spinlock *ptl) __releases(ptl_role)
 	__excludes(lazy_mmu_role) __no_thread_safety
 {
@@ -318,6 +320,7 @@ static inline void pte_unmap_unlock(pte_t *pte __unused, struct spinlock *ptl) _
 	preempt_point();
 }
 
+/* Not analysed: as pte_offset_map_lock(). */
 static inline void pte_unmap_unlock_nested(pte_t *pte __unused, struct spinlock *ptl)
 	__releases(ptl_nested_role) __excludes(lazy_mmu_role) __no_thread_safety
 {

@@ -62,6 +62,7 @@ static u64 derive(u64 guest)
 	return guest & _PAGE_DIRTY ? guest : guest & ~_PAGE_RW;
 }
 
+/* Not analysed: a hook, whose type cannot say that its callers hold soft_lock. */
 static void shadow_entry_changed(u64 table, unsigned index, u64 val) __no_thread_safety
 {
 	const struct soft_frame *f = &soft_frames[table];
@@ -235,7 +236,10 @@ static u64 root_of(u64 pgd) __must_hold(soft_lock)
 	return root;
 }
 
-/* The root of @pgd, which this CPU keeps from now on. */
+/*
+ * The root of @pgd, which this CPU keeps from now on. Not analysed: the root is read without
+ * soft_lock, after loading_root says that this CPU wants it.
+ */
 static u64 hold_root(u64 pgd) __no_thread_safety
 {
 	u64 root;
@@ -250,7 +254,10 @@ static u64 hold_root(u64 pgd) __no_thread_safety
 	return root;
 }
 
-/* Interrupts are off. */
+/*
+ * Interrupts are off. Not analysed: as hold_root(); whether a table is the kernel's never changes
+ * while it is one.
+ */
 static void shadow_load_pgd(struct mm *mm, u64 pgd, unsigned asid, bool flush) __no_thread_safety
 {
 	bool kernel = soft_frames[pgd].kernel;

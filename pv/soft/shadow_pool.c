@@ -266,6 +266,7 @@ void shadow_pool_put_all(struct shadow_reclaim *r)
 		shadow_pool_put(r->frame[--r->n]);
 }
 
+/* Not analysed: a panic reads the numbers without soft_lock. */
 void shadow_pool_exhausted(unsigned long addr, unsigned reclaims) __no_thread_safety
 {
 	panic("hypervisor: no frame for the shadow of %#lx after %u reclaims: of %u frames %u are "

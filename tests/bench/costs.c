@@ -5,6 +5,8 @@
  * printed, one machine-readable line each, for tests/harness/bench.py. Under -icount, with one CPU,
  * the time-stamp counter counts instructions (at 1 GHz and shift 0), the hypervisor's own included.
  * It fails only where an operation does; the figures are judged by tests/system/test_bench.py.
+ *
+ * Not analysed: the section alone, under a lock that the caller has taken.
  */
 #include "kernel/arch/io.h"
 #include "kernel/debug/counters.h"
@@ -249,7 +251,7 @@ static long section(void) __no_thread_safety
 	return 0;
 }
 
-static void section_sizes(struct ktest *t) __no_thread_safety
+static void section_sizes(struct ktest *t)
 {
 	static const unsigned sizes[] = {1, 2, 4, 8, 16, 31, 64, 128, 256, 512};
 	struct cost cost[REPEATS], result;

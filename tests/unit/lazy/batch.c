@@ -6,6 +6,9 @@
  * calls. Where a hypervisor can refuse an entry, what came before it is in the table and what comes
  * after is not. An interrupt in the middle of a batch finds it half applied, changes a page table
  * of its own at once, and disturbs nothing.
+ *
+ * Not analysed: setup() takes the locks under which the cases enter sections, and teardown() gives
+ * them back.
  */
 #include "kernel/arch/irqflags.h"
 #include "kernel/debug/counters.h"
@@ -159,7 +162,7 @@ static bool is_made(const struct written *w, unsigned k)
 	return READ_ONCE(w->table[k].v) == test_value(w->last[k]).v;
 }
 
-static void write_one_of(struct ktest *t, unsigned n) __no_thread_safety
+static void write_one_of(struct ktest *t, unsigned n)
 {
 	struct written *w = &written[rng_below(&t->rng, TABLES)];
 	unsigned k = rng_below(&t->rng, WRITTEN);
@@ -238,7 +241,7 @@ static struct {
 } intruder;
 
 /* The task is preempted and goes on elsewhere; here another one fills the queue. */
-static void another_section_comes(struct pt_regs *regs) __no_thread_safety
+static void another_section_comes(struct pt_regs *regs)
 {
 	if (intruder.boundary++ != intruder.target)
 		return;
@@ -247,7 +250,7 @@ static void another_section_comes(struct pt_regs *regs) __no_thread_safety
 			pv_set_pte(intruder.table[i], test_value(i));
 }
 
-static bool look_at_boundary(struct ktest *t, unsigned target) __no_thread_safety
+static bool look_at_boundary(struct ktest *t, unsigned target)
 {
 	bool pending;
 
@@ -436,7 +439,7 @@ static struct {
 	bool wrong;
 } seen;
 
-static void in_interrupt_hook(void) __no_thread_safety
+static void in_interrupt_hook(void)
 {
 	bool first = entry(0)->v == pages.expected[0].v;
 	bool last = entry(BATCH_CAPACITY - 1)->v == pages.expected[BATCH_CAPACITY - 1].v;

@@ -11,6 +11,8 @@
  * Oracle: after each operation the mode, the queue and the table are what its contract says,
  * whatever came in between; the other task's section too; and the assertions of the mode. The
  * switch that was wanted has come.
+ *
+ * Not analysed: the steps of the script enter, lock and leave in functions of their own.
  */
 #include "kernel/arch/irqflags.h"
 #include "kernel/debug/counters.h"
@@ -67,7 +69,7 @@ struct page_under_test {
 static struct mm *mm;
 static struct page_under_test mine, theirs[MAX_PARTNERS];
 
-static void find_page(struct page_under_test *p, unsigned long addr) __no_thread_safety
+static void find_page(struct page_under_test *p, unsigned long addr)
 {
 	*p = (struct page_under_test){.addr = addr};
 	p->ptep = pte_offset_map_lock(test_pte_page(mm, addr), addr, &p->ptl);
@@ -364,7 +366,7 @@ static void clear(struct ktest *t, unsigned i) __no_thread_safety
 }
 
 /* What the operation of the mode leaves to the leave. */
-static void owe(unsigned n) __no_thread_safety
+static void owe(unsigned n)
 {
 	set(&mine, 12, n);
 	flush_tlb_range(mm, mine.addr, mine.addr + PAGE_SIZE);
@@ -517,7 +519,7 @@ static void at_every_boundary(struct ktest *t, enum operation op)
 	KEXPECT(t, nr_cpus() == 1 || step.migrated == step.at_once);
 }
 
-static void clear_tables(void) __no_thread_safety
+static void clear_tables(void)
 {
 	for (unsigned i = 0; i < ENTRIES; i++)
 		pv_set_pte(mine.ptep + i, (pte_t){0});

@@ -7,6 +7,9 @@
  * section must not be in the table; on all backends it must be there after any leave, pause or
  * context switch. The invalidation that a section owes stands for the update on backends that store
  * at once.
+ *
+ * Not analysed: setup() takes the lock that teardown() gives back, and cases leave in other orders
+ * than they entered.
  */
 #include "kernel/arch/irqflags.h"
 #include "kernel/debug/counters.h"

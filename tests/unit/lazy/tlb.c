@@ -162,7 +162,7 @@ static void an_idle_cpu_catches_up(struct ktest *t)
 }
 
 /* What one section owes to two address spaces. */
-static void two_are_owed(struct ktest *t) __no_thread_safety
+static void two_are_owed(struct ktest *t)
 {
 	struct mm *other = mm_alloc();
 	struct spinlock *ptl;
@@ -190,7 +190,7 @@ static void two_are_owed(struct ktest *t) __no_thread_safety
 /*
  * One update and one page to invalidate: where a backend has one call for both, of one page only.
  */
-static void the_update_is_of_another_page(struct ktest *t) __no_thread_safety
+static void the_update_is_of_another_page(struct ktest *t)
 {
 	struct spinlock *ptl;
 	lazy_mmu_state_t s;

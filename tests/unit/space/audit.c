@@ -4,6 +4,8 @@
  * Oracle: with nothing wrong it finds nothing; with one violation planted (and taken back) it finds
  * it, by the check that is meant to, for each kind that it claims to find. What it prints about
  * them is part of this output.
+ *
+ * Not analysed: a lock that is held on purpose, and given back past pte_unmap_unlock().
  */
 #include "mm/space/audit.h"
 

@@ -226,7 +226,7 @@ static void look_at_the_start(struct pt_regs *regs __unused)
 }
 
 /* As the fault handler calls it. */
-static void stack_grow_once(struct mm *mm) __no_thread_safety
+static void stack_grow_once(struct mm *mm)
 {
 	mmap_read_lock(mm);
 	stack_grow(mm, below(3));

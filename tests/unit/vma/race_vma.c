@@ -5,6 +5,8 @@
  * A fault enters and leaves a VMA while a writer marks it and waits; each side is stepped. Oracle:
  * no writer is in while a fault is, and nobody waits for ever. A page is written on another CPU
  * while its entry is cleared, or changed: whoever could write finds that the entry's D bit says so.
+ *
+ * Not analysed: begin_write() takes the lock that end_write() gives back.
  */
 #include "kernel/debug/panic.h"
 #include "kernel/entry/uaccess.h"
@@ -138,7 +140,7 @@ static void expect_nobody_inside(struct ktest *t)
 /* --- the bits that the CPU sets --- */
 
 /* A clean entry that no TLB has. */
-static void prepare_entry(void) __no_thread_safety
+static void prepare_entry(void)
 {
 	struct spinlock *ptl;
 	pte_t *ptep = pte_offset_map_lock(pmd_find(scene.mm, ADDR), ADDR, &ptl);
@@ -158,7 +160,7 @@ static void write_page(void)
 }
 
 /* As zap does: what the section has taken out, with the bits that came until it did. */
-static void clear_entry(void) __no_thread_safety
+static void clear_entry(void)
 {
 	lazy_mmu_state_t state;
 	struct spinlock *ptl;
@@ -173,7 +175,7 @@ static void clear_entry(void) __no_thread_safety
 }
 
 /* At once: nobody looks at the entry again. */
-static void clear_entry_now(void) __no_thread_safety
+static void clear_entry_now(void)
 {
 	struct spinlock *ptl;
 	pte_t *ptep = pte_offset_map_lock(pmd_find(scene.mm, ADDR), ADDR, &ptl);
@@ -184,7 +186,7 @@ static void clear_entry_now(void) __no_thread_safety
 }
 
 /* As fork and mprotect do. */
-static void protect_entry(void) __no_thread_safety
+static void protect_entry(void)
 {
 	lazy_mmu_state_t state;
 	struct spinlock *ptl;
@@ -206,7 +208,7 @@ static void expect_dirty_if_written(struct ktest *t)
 
 /* --- the cases --- */
 
-static void run(struct ktest *t, const struct encounter *e) __no_thread_safety
+static void run(struct ktest *t, const struct encounter *e)
 {
 	struct spinlock *ptl;
 	pte_t *ptep;

@@ -144,7 +144,7 @@ static void unlock(struct mm *mm)
 	step_end();
 }
 
-static void downgrade(struct mm *mm) __no_thread_safety
+static void downgrade(struct mm *mm)
 {
 	mmap_write_lock(mm);
 	step_begin();
