@@ -10,9 +10,10 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
-from . import against, bench, bench_report, catalogue, contention, many, model, mutants, operator_runs, operators, program, \
+from . import against, bench, bench_report, catalogue, contention, figures, many, model, mutants, operator_runs, operators, program, \
     replay, runs, scaffold, trace
 from .bug_files import BugFileError
 from .build import Build, BuildError, make_iso
@@ -49,6 +50,8 @@ def command_run(args: argparse.Namespace) -> int:
     several = args.seeds > 1 or args.repeat != 1 or args.until_fail
     if several and args.junit:
         raise UsageError("--junit takes the result of one run: not with --seeds, --repeat and --until-fail")
+    if several and args.record:
+        raise UsageError("--record takes the figures of one run: not with --seeds, --repeat and --until-fail")
     config = configuration(args, _to_stderr)
     if args.show_command:
         return _show_command(config)
@@ -64,7 +67,13 @@ def command_run(args: argparse.Namespace) -> int:
     for write, report in reports.items():
         if report:
             report.write(write(result))
+    if args.record and result.verdict == "passed":
+        _recorded(figures.record("run", {**result.as_json(), "summary": summary(result).splitlines()}))
     return result.exit_code
+
+
+def _recorded(path: Path) -> None:
+    _to_stderr(f"pteron: recorded in {path.relative_to(catalogue.ROOT)}; make docs makes the documents' tables of it")
 
 
 def _json_of(result: Result) -> str:
@@ -84,7 +93,7 @@ def _failed_again(args: argparse.Namespace) -> argparse.Namespace:
     again = _parse(replay.arguments(entry["replay"]))
     if entry["failed"]:
         again.suite = ",".join(entry["failed"])
-    for name in ("json", "junit", "seeds", "repeat", "until_fail", "jobs", "show_command"):
+    for name in ("json", "junit", "seeds", "repeat", "until_fail", "jobs", "show_command", "record"):
         setattr(again, name, getattr(args, name))
     return again
 
@@ -194,17 +203,21 @@ def command_bench(args: argparse.Namespace) -> int:
         raise UsageError("--side and --group choose runs of --against linux")
     report = report_file("--json", args.json)
     on = args.on or "qemu"
+    if args.record and not (args.against or (on == "xen" and not args.contention)):
+        raise UsageError("--record: the documents have figures of --on xen, and of --against linux")
     if args.against:
-        text, figures = _bench_against(args)
+        text, found = _bench_against(args)
     elif args.contention:
         rows = contention.measure(on, say=_to_stderr)
-        text, figures = contention.table(rows), contention.as_json(on, rows)
+        text, found = contention.table(rows), contention.as_json(on, rows)
     else:
         measured = bench.measure(on, _to_stderr)
-        text, figures = bench.table(on, measured) + "\n\n" + bench.curve(measured), bench.as_json(on, measured)
+        text, found = bench.table(on, measured) + "\n\n" + bench.curve(measured), bench.as_json(on, measured)
     print(text)
     if report:
-        report.write(figures)
+        report.write(found)
+    if args.record:
+        _recorded(figures.record_bench("against" if args.against else "bench-xen", json.loads(found)))
     return 0
 
 
@@ -225,6 +238,8 @@ def command_mutants(args: argparse.Namespace) -> int:
                          lambda text: print(text, flush=True))
     if report:
         report.write(mutants.as_json(rows))
+    if args.record:
+        _recorded(figures.merge_mutants([asdict(row) for row in rows]))
     for row in rows:
         if row.replay:
             _to_stderr(f"replay {row.bug or 'none'} on {row.backend}: {row.replay}")
@@ -250,6 +265,10 @@ def command_operators(args: argparse.Namespace) -> int:
     print("\n" + operator_runs.summary(rows))
     if report:
         report.write(operator_runs.as_json(rows))
+    if args.record:
+        options = {"per-folder": args.per_folder, "sample": args.sample, "seed": args.seed}
+        _recorded(figures.record_operators([asdict(row) for row in rows], {k: v for k, v in options.items() if v is not None},
+                                           operator_runs.OUTCOMES, sum(len(operators.of_file(file)) for file in operators.targets())))
     return 1 if any(row.outcome == "survived" for row in rows) else 0
 
 
@@ -309,6 +328,11 @@ def _gdb_argument(parser: argparse.ArgumentParser) -> None:
                         help="an argument for gdb")
 
 
+def _record_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--record", action="store_true",
+                        help="keep the figures in docs/figures, of which make docs makes the tables of the documents")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = Arguments(
         prog="./pteron", epilog=EPILOG,
@@ -326,6 +350,7 @@ def _parser() -> argparse.ArgumentParser:
     p = command("run", command_run)
     add_run_options(p)
     p.add_argument("--json", metavar="FILE", help="write the result as one JSON object; - is standard output, all else then goes to standard error")
+    _record_option(p)
     p.add_argument("--junit", metavar="FILE", help="write the result as JUnit XML; - is standard output")
     p.add_argument("--seeds", type=number(1, 1 << 20), default=1, metavar="N",
                    help="run N seeds, from --seed on, and say how many ways they went (default: %(default)s)")
@@ -365,6 +390,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--group", action="append", choices=against.groups(), default=[],
                    help="with --against: only this group of figures; may be repeated")
     p.add_argument("--json", metavar="FILE", help="write the figures as one JSON object")
+    _record_option(p)
     p = command("mutants", command_mutants)
     p.add_argument("--seeds", type=number(1, 1000), default=20, metavar="N",
                    help="how many seeds for each bug (default: %(default)s)")
@@ -373,6 +399,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--bug", action="append", default=[], metavar="NAME", type=bug,
                    help="only this one; may be repeated")
     p.add_argument("--json", metavar="FILE", help="write the table as JSON")
+    _record_option(p)
     p = command("model", command_model)
     p.add_argument("--bug", action="append", default=[], metavar="NAME", choices=list(model.bugs()),
                    help="only this one; may be repeated")
@@ -389,6 +416,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--jobs", type=number(1, MAX_JOBS), default=os.cpu_count(), metavar="N",
                    help="so many side by side (default: one for each core)")
     p.add_argument("--json", metavar="FILE", help="write the rows as JSON")
+    _record_option(p)
     p = command("list", command_list)
     p.add_argument("--json", action="store_true", help="as one JSON object")
     p = command("gdb", command_gdb)

@@ -1,6 +1,7 @@
 """The documents that are made from the code say what the code does."""
 
 import shutil
+import subprocess
 
 import pytest
 
@@ -84,3 +85,26 @@ def test_mutants_are_merged(recorded):
     after = figures.read("mutants")["bugs"]
     assert after["no-recheck"]["caught"] == {**before["no-recheck"]["caught"], "xen": 19}
     assert {name for name in after if after[name] != before[name]} == {"no-recheck"}
+
+
+def test_operators_are_counted_by_folder(recorded):
+    rows = [{"file": "mm/lazy/a.c", "outcome": "killed"}, {"file": "mm/lazy/b.c", "outcome": "survived"}, {"file": "boot/c.c", "outcome": "killed"}]
+    figures.record_operators(rows, {"sample": 2}, ["killed", "survived"], 4000)
+    text = figures.documents()["docs/proof.md"][1]
+    assert "at some 4,000 places" in text and "`./pteron operators --sample 2` of " in text and ", 3 of 4,000 mutants:" in text
+    assert [line.split() for line in text.splitlines() if line.startswith(("    mm/lazy ", "    all "))] == [
+        ["mm/lazy", "1", "1"], ["all", "2", "1"]]
+
+
+def test_a_comparison_keeps_what_the_table_has(recorded):
+    data = figures.read("against")
+    one = next(f for f in data["figures"] if f["name"] == "munmap")
+    others = [{**one, "pages": 16}, {**one, "mapped": 1}, {**one, "side": "linux-defaults"}, {**one, "name": "boot_seconds", "pages": 0}]
+    figures.record_bench("against", {**data, "figures": [*others, one, *data["figures"]], "runs": [{}]})
+    assert figures.read("against")["figures"] == [one, *data["figures"]] and "runs" not in figures.read("against")
+
+
+@pytest.mark.parametrize("args", [["run", "--record", "--seeds", "2"], ["bench", "--record"], ["bench", "--record", "--contention", "--on", "xen"]])
+def test_what_has_no_place_is_not_recorded(args):
+    done = subprocess.run(["./pteron", *args], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2 and "--record" in done.stderr
