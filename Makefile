@@ -29,6 +29,13 @@ CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zon
 	-mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing \
 	-fno-asynchronous-unwind-tables -fno-common -fcf-protection=none \
 	-fno-optimize-sibling-calls -I. $(DEFINES) $(WARNINGS) $(if $(filter 1,$(DEBUG)),-DCONFIG_DEBUG)
+# COVERAGE=1 (./pteron coverage): these sources count which of their lines run; kernel/debug/coverage.c.
+ifeq ($(COVERAGE),1)
+CFLAGS += -DCONFIG_COVERAGE
+COVERED := mm/% pv/%
+COVERAGE_FLAGS := -fprofile-arcs -ftest-coverage -fprofile-info-section -fprofile-update=atomic
+LIBGCOV := $(shell $(CC) -print-file-name=libgcov.a)
+endif
 NASMFLAGS := -f elf64 -g -F dwarf -I$(BUILD)/
 LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments
 
@@ -62,7 +69,7 @@ all: $(IMAGE) $(INITRD) ## build the kernel image and the boot module (the defau
 # Objects depend on the Makefile: changed flags rebuild everything.
 $(BUILD)/%.c.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) $(if $(filter $(COVERED),$<),$(COVERAGE_FLAGS)) -MMD -MP -c $< -o $@
 
 # What C and assembly share.
 $(BUILD)/asm-offsets.inc: boot/asm_offsets.c Makefile
@@ -101,10 +108,10 @@ LIST_musl := $(MUSL_PROGS)
 $(IMAGE): $(OBJ) $(BUILD)/objects.list linker.ld kernel/debug/ksyms.awk Makefile
 	$(Q)awk -f kernel/debug/ksyms.awk < /dev/null > $(BUILD)/ksyms0.c
 	$(Q)$(CC) $(CFLAGS) -c $(BUILD)/ksyms0.c -o $(BUILD)/ksyms0.o
-	$(Q)$(LD) $(LDFLAGS) -T linker.ld $(OBJ) $(BUILD)/ksyms0.o -o $(BUILD)/pass1.elf
+	$(Q)$(LD) $(LDFLAGS) -T linker.ld $(OBJ) $(BUILD)/ksyms0.o $(LIBGCOV) -o $(BUILD)/pass1.elf
 	$(Q)$(NM) -n $(BUILD)/pass1.elf | awk -f kernel/debug/ksyms.awk > $(BUILD)/ksyms.c
 	$(Q)$(CC) $(CFLAGS) -c $(BUILD)/ksyms.c -o $(BUILD)/ksyms.o
-	$(Q)$(LD) $(LDFLAGS) -T linker.ld $(OBJ) $(BUILD)/ksyms.o -o $@.tmp
+	$(Q)$(LD) $(LDFLAGS) -T linker.ld $(OBJ) $(BUILD)/ksyms.o $(LIBGCOV) -o $@.tmp
 	$(Q)$(NM) -n $@.tmp | awk -f kernel/debug/ksyms.awk | cmp -s - $(BUILD)/ksyms.c
 	$(Q)mv $@.tmp $@
 

@@ -12,6 +12,7 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/rng.h"
 #include "kernel/cpu/smp.h"
+#include "kernel/debug/coverage.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/printk.h"
 #include "kernel/debug/shutdown.h"
@@ -180,6 +181,7 @@ static void main_task(void *unused __unused)
 	counters_report();
 	batch_report_sizes();
 	trace_report();
+	coverage_report();
 	printk("# verdict %s\n", why == SHUTDOWN_PASSED ? "passed" : "failed");
 	machine_shutdown(why);
 }

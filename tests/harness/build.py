@@ -62,10 +62,11 @@ class Build:
     cc: str = "gcc"
     debug: bool = True
     root: Path = ROOT  # of the sources
+    coverage: bool = False  # a debug build that counts which lines run (kernel/debug/coverage.c)
 
     @property
     def kind(self) -> str:
-        return "debug" if self.debug else "release"
+        return "coverage" if self.coverage else "debug" if self.debug else "release"
 
     @property
     def directory(self) -> Path:
@@ -100,7 +101,7 @@ class Build:
         env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "CC")}
         with locked(self.lock):
             done = subprocess.run(
-                ["make", f"-j{os.cpu_count()}", f"CC={self.cc}", f"DEBUG={int(self.debug)}",
+                ["make", f"-j{os.cpu_count()}", f"CC={self.cc}", f"DEBUG={int(self.debug)}", f"COVERAGE={int(self.coverage)}",
                  f"BUILD={self.directory.relative_to(self.root)}", target],
                 cwd=self.root, env=env, capture_output=True, text=True, check=False)
             if done.returncode == 0:

@@ -13,8 +13,8 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from . import against, bench, bench_report, catalogue, contention, figures, many, model, mutants, operator_runs, operators, program, \
-    replay, runs, scaffold, trace
+from . import against, bench, bench_report, catalogue, contention, coverage, figures, many, model, mutants, operator_runs, \
+    operators, program, replay, runs, scaffold, trace
 from .bug_files import BugFileError
 from .build import Build, BuildError, make_iso
 from .junit import as_junit
@@ -272,6 +272,16 @@ def command_operators(args: argparse.Namespace) -> int:
     return 1 if any(row.outcome == "survived" for row in rows) else 0
 
 
+def command_coverage(args: argparse.Namespace) -> int:
+    """Count which lines and branches of mm/ and pv/ the suites run, on every backend; HTML is left in build/report/coverage/."""
+    figures_found = coverage.measure(args.only, _to_stderr)
+    print(coverage.table(figures_found))
+    print(f"\nline by line: {(coverage.REPORT / 'index.html').relative_to(catalogue.ROOT)}")
+    if args.record:
+        _recorded(figures.record("coverage", figures_found))
+    return 0
+
+
 def command_iso(args: argparse.Namespace) -> int:
     """Leave one hybrid GRUB image, for BIOS and UEFI."""
     build = Build(debug=not args.release)
@@ -417,6 +427,10 @@ def _parser() -> argparse.ArgumentParser:
                    help="so many side by side (default: one for each core)")
     p.add_argument("--json", metavar="FILE", help="write the rows as JSON")
     _record_option(p)
+    p = command("coverage", command_coverage)
+    p.add_argument("--only", action="append", default=[], choices=list(coverage.configurations(Build(coverage=True))),
+                   help="only this run; may be repeated")
+    _record_option(p)
     p = command("list", command_list)
     p.add_argument("--json", action="store_true", help="as one JSON object")
     p = command("gdb", command_gdb)
@@ -461,7 +475,7 @@ def _refuse(parser: argparse.ArgumentParser, unknown: list[str]) -> None:
 
 # What ends a command, and its exit status.
 _ENDS = {
-    TROUBLE: (BuildError, BugFileError, bench.BenchError, model.ModelError, operator_runs.OperatorsError, trace.TraceError,
+    TROUBLE: (BuildError, BugFileError, bench.BenchError, model.ModelError, operator_runs.OperatorsError, trace.TraceError, coverage.CoverageError,
               OSError),
     2: (UsageError, ReportError, program.ProgramError, replay.NoReplay, runs.NoRun, scaffold.ScaffoldError),
 }
