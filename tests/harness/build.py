@@ -8,12 +8,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from .catalogue import ROOT
+
+
+SIGN_OF_LIFE = 4  # seconds between two of a build
 
 
 class BuildError(Exception):
@@ -100,14 +104,33 @@ class Build:
         """Bring image and boot module up to date, or @target of the Makefile."""
         env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "CC")}
         with locked(self.lock):
-            done = subprocess.run(
+            done = self._run_make(
                 ["make", f"-j{os.cpu_count()}", f"CC={self.cc}", f"DEBUG={int(self.debug)}", f"COVERAGE={int(self.coverage)}",
                  f"BUILD={self.directory.relative_to(self.root)}", target],
-                cwd=self.root, env=env, capture_output=True, text=True, check=False)
+                env)
             if done.returncode == 0:
                 self._keep(done.stdout + done.stderr)
         if done.returncode:
             raise BuildError(done.stdout + done.stderr)
+
+    def _run_make(self, command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess:
+        """make, with a sign of life every few seconds: how many objects it has made."""
+        began, stamp = time.monotonic(), time.time()
+        with tempfile.TemporaryFile("w+") as out, subprocess.Popen(
+                command, cwd=self.root, env=env, stdout=out, stderr=subprocess.STDOUT) as make:
+            while True:
+                try:
+                    make.wait(SIGN_OF_LIFE)
+                    break
+                except subprocess.TimeoutExpired:
+                    made = sum(o.stat().st_mtime > stamp for o in self.directory.rglob("*.o") if o.exists())
+                    print(f"pteron: building {self.directory.name}: {made} objects after {time.monotonic() - began:.0f} s",
+                          file=sys.stderr, flush=True)
+                except BaseException:
+                    make.kill()
+                    raise
+            out.seek(0)
+            return subprocess.CompletedProcess(command, make.returncode, out.read(), "")
 
     def _keep(self, said: str) -> None:
         """Add to remarks what a build that succeeds says besides make's own words: nothing, if all is well."""

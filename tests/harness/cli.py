@@ -58,7 +58,7 @@ def command_run(args: argparse.Namespace) -> int:
     if several:
         return _run_many(config, args, reports[_json_of])
     printer = Printer(suites=not config.program)
-    result = run(config, printer.line)
+    result = run(config, printer.line, on_quiet=printer.quiet)
     printer.close()
     log = runs.keep(result)
     print("\n" + summary(result))
@@ -489,7 +489,22 @@ def _say_last(text: str) -> None:
         pass
 
 
+FIRST_STEPS = """Pteron: a kernel that changes page tables in batches, and the tests that look for anything stale.
+
+  ./pteron run                       boot it in QEMU and run its suites: one to two minutes
+  ./pteron run --on xen              the same as a Xen PV guest
+  ./pteron run --suite zap --bug flush-only-here    see a mistake be caught, and how it is told
+  ./pteron list                      the suites, the seeded bugs, the backends
+  ./pteron test                      all that CI runs
+  ./pteron run --help                all options; --help alone tells the commands
+
+What is missing on this machine is installed, or you are told how. README.md has the rest."""
+
+
 def _run_command(argv: list[str]) -> int:
+    if not argv:
+        print(FIRST_STEPS)
+        return 2
     args = _parse(argv)
     status = args.function(args)
     sys.stdout.flush()

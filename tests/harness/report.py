@@ -1,6 +1,7 @@
 """What a run looks like to the person who started it."""
 
 import shlex
+import shutil
 import sys
 
 from .ktap import PROGRESS, Output, ProgramText, kernel_text
@@ -14,7 +15,9 @@ class Printer:
 
     def __init__(self, suites: bool = True, stream=None):
         self.stream = stream or sys.stdout
-        self.status = suites and self.stream.isatty()
+        self.terminal = self.stream.isatty()
+        self.status = suites and self.terminal
+        self.about = "booting"  # what the machine is at
         self.shown = False
         self.program = ProgramText()
         self.open = False  # the last line printed is a part of a program's
@@ -25,6 +28,8 @@ class Printer:
             self._program_text(*part, output)
         elif not raw.startswith(("# counter ", "# batch ", "# trace ")):
             self._end_line()
+            if output.suites:
+                self.about = f"suite {output.suites[-1].name}, {len(output.suites)} of {output.planned}"
             print(kernel_text(raw), file=self.stream, flush=True)
 
     def _program_text(self, text: str, whole: bool, output: Output) -> None:
@@ -34,6 +39,11 @@ class Printer:
         self._clear()
         print(text, end="\n" if whole else "", file=self.stream, flush=True)
         self.open = not whole
+
+    def quiet(self, seconds: float) -> None:
+        """Nothing has come for so long: a sign of life, where there is a terminal."""
+        if self.terminal and not self.open and seconds >= 2:
+            self._status(f"  {self.about}, silent for {seconds:.0f} s")
 
     def _end_line(self) -> None:
         self._clear()
@@ -54,7 +64,9 @@ class Printer:
         return f"  suite {len(output.suites)} of {output.planned}: {text}"
 
     def _status(self, text: str) -> None:
-        self.stream.write("\r\x1b[K" + text)
+        """One line of the terminal, however narrow it is."""
+        columns = shutil.get_terminal_size().columns
+        self.stream.write("\r\x1b[K" + text[:columns - 1])
         self.stream.flush()
         self.shown = True
 

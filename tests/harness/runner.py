@@ -128,18 +128,24 @@ class _Lines:
     def __init__(self, pipe, returns: int = 1, starved: Callable[[], float] = lambda: 0.0):
         self.fd = pipe.fileno()
         self.starved = starved
+        self.on_quiet: Callable[[float], None] = lambda seconds: None
         self.returns = returns
         self.buffer = b""
         self.selector = selectors.DefaultSelector()
         self.selector.register(pipe, selectors.EVENT_READ)
 
     def _wait(self, patience: float) -> None:
-        """Until there are bytes; what the writer was starved meanwhile is added to @patience."""
-        known = self.starved()
-        while not self.selector.select(patience):
+        """Until there are bytes; what the writer was starved meanwhile is added to @patience. on_quiet hears of each
+        second without any."""
+        known, left, waited = self.starved(), patience, 0.0
+        while not self.selector.select(step := min(1.0, left)):
+            left, waited = left - step, waited + step
+            self.on_quiet(waited)
+            if left > 0:
+                continue
             now = self.starved()
-            patience, known = now - known, now
-            if patience < 0.5:
+            left, known = now - known, now
+            if left < 0.5:
                 raise TimeoutError
 
     def read(self, patience: float) -> list[str] | None:
@@ -250,9 +256,9 @@ def run_seeds(config: Config, seeds: list[int]) -> list[Result]:
 
 
 def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
-        patience: float | None = None) -> Result:
+        patience: float | None = None, on_quiet: Callable[[float], None] | None = None) -> Result:
     """Boot what @config says and follow it to its end. @on_line sees each line as it comes, marks and all; @patience:
-    instead of the configuration's. An interrupt ends the machine at once, and the result is what ran so far."""
+    instead of the configuration's; @on_quiet hears, each second, for how long nothing has come. An interrupt ends the machine at once, and the result is what ran so far."""
     output = Output()
     scratch, began = make_scratch(), time.monotonic()
     interrupted = False
@@ -269,6 +275,7 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
             returns = 3 if config.on == "xl" else 1  # there Linux's terminal adds some
             _running.add(qemu)
             lines = _Lines(qemu.stdout, returns, lambda: _starved(qemu.pid))
+            lines.on_quiet = on_quiet or lines.on_quiet
             state = ""
             try:
                 ended = _follow(lines, take, patience or config.patience)

@@ -100,11 +100,11 @@ def test_replay_of_json(tmp_path):
 
 def test_trace_from_another_folder(tmp_path):
     """Its default is in the tree, as all that is built."""
-    done = subprocess.run([ROOT / "pteron", "trace", *FAST, "--suite", "pv", "--output", "t.json"], cwd=tmp_path, check=False,
+    done = subprocess.run([ROOT / "pteron", "trace", *FAST, "--suite", "pgtable", "--output", "t.json"], cwd=tmp_path, check=False,
                           capture_output=True, text=True)
     assert done.returncode == 0 and json.loads((tmp_path / "t.json").read_text())["traceEvents"], done.stderr
     (ROOT / "build/trace.json").unlink(missing_ok=True)
-    done = subprocess.run([ROOT / "pteron", "trace", *FAST, "--suite", "pv"], cwd=tmp_path, check=False, capture_output=True)
+    done = subprocess.run([ROOT / "pteron", "trace", *FAST, "--suite", "pgtable"], cwd=tmp_path, check=False, capture_output=True)
     assert done.returncode == 0 and (ROOT / "build/trace.json").exists()
 
 

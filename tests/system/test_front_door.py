@@ -48,7 +48,6 @@ def test_version(boot):
     (["run", "--mem", "1"], ["between"]),
     (["run", "--rounds", "0"], ["between 1"]),
     (["run", "--lazy", "perhaps"], ["on", "off"]),
-    ([], ["run"]),
 ])
 def test_usage(args, names):
     done = pteron(*args)

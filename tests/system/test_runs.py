@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import subprocess
 import xml.etree.ElementTree as ET
 
@@ -187,6 +188,14 @@ def test_a_skip_has_its_reason(boot):
 def test_list_as_json():
     got = json.loads(pteron("list", "--json").stdout)
     assert {s["name"] for s in got["suites"]} == names() and "native" in got["backends"]
+
+
+def test_first_steps():
+    """./pteron alone says what to do, in ten lines or so; the commands that it names exist."""
+    done = pteron()
+    assert done.returncode == 2 and len(done.stdout.splitlines()) <= 11
+    for command in re.findall(r"^  (\./pteron [\w -]+?)  ", done.stdout, re.M):
+        assert pteron(*command.split()[1:], "--help").returncode == 0, command
 
 
 def test_show_command():
