@@ -1,6 +1,6 @@
 /*
- * The entry of page faults: which address space, which VMA, and what becomes of an access that is
- * not permitted. mm/range/fault.c does the rest.
+ * The trap side of page faults: decodes the fault, handles the kernel's own cases, and ends a program
+ * whose access is not permitted. What becomes of an access to user memory mm_fault() decides.
  */
 #include "kernel/arch/irqflags.h"
 #include "kernel/debug/counters.h"
@@ -11,62 +11,16 @@
 #include "kernel/lib/layout.h"
 #include "kernel/process/oom.h"
 #include "kernel/process/process.h"
-#include "mm/range/fault.h"
-#include "mm/space/stack.h"
+#include "mm/space/mm_fault.h"
 #include "mm/table/kstack.h"
 #include "mm/table/pgtable.h"
 #include "mm/table/tables.h"
-#include "mm/vma/mmap_lock.h"
-#include "mm/vma/vma.h"
 
-static bool vma_permits(const struct vma *vma, unsigned long error)
+/* What the fault was about, in mm's words; @error is the CPU's. */
+static unsigned fault_access(unsigned long error)
 {
-	if (error & PF_WRITE)
-		return vma->flags & VM_WRITE;
-	if (error & PF_INSTR)
-		return vma->flags & VM_EXEC;
-	return vma->flags & VM_ACCESS;
-}
-
-/* @vma, which is locked in one way or the other, contains @addr. */
-static enum fault_result vma_fault(struct vma *vma, unsigned long addr, unsigned long error,
-				   unsigned flags)
-{
-	if (error & PF_WRITE)
-		flags |= FAULT_WRITE;
-	if (error & PF_INSTR)
-		flags |= FAULT_EXEC;
-	return likely(vma_permits(vma, error)) ? handle_mm_fault(vma, addr, flags) : FAULT_SEGV;
-}
-
-static enum fault_result fault_by_mmap_lock(struct mm *mm, unsigned long addr, unsigned long error)
-{
-	enum fault_result result = FAULT_SEGV;
-	struct vma *vma;
-
-	count(CNT_MMAP_LOCK_FAULTS);
-	mmap_read_lock(mm);
-	vma = vma_find(&mm->vmas, addr);
-	if (vma && unlikely(vma->start > addr))
-		vma = stack_grow(mm, addr);
-	if (vma) {
-		result = vma_fault(vma, addr, error, 0);
-		vma_remember(vma, addr);
-	}
-	mmap_read_unlock(mm);
-	return result;
-}
-
-static enum fault_result user_fault(struct mm *mm, unsigned long addr, unsigned long error)
-{
-	struct vma *vma = vma_lock_remembered(mm, addr);
-	enum fault_result result = FAULT_RETRY;
-
-	if (likely(vma)) {
-		result = vma_fault(vma, addr, error, FAULT_VMA_LOCK);
-		vma_end_read(vma);
-	}
-	return likely(result != FAULT_RETRY) ? result : fault_by_mmap_lock(mm, addr, error);
+	static_assert(PF_WRITE >> 1 == FAULT_WRITE && PF_INSTR >> 3 == FAULT_EXEC, "");
+	return (error & PF_WRITE) >> 1 | (error & PF_INSTR) >> 3;
 }
 
 /*
@@ -167,7 +121,7 @@ void do_page_fault(struct pt_regs *regs, unsigned long addr)
 	trace(TRACE_FAULT, mm_context(mm), addr, error);
 	if (likely(regs->flags & FLAGS_IF))
 		local_irq_enable();
-	result = user_fault(mm, addr, error);
+	result = mm_fault(mm, addr, fault_access(error));
 	trace(TRACE_FAULT_END, mm_context(mm), addr, result);
 	if (likely(result == FAULT_OK)) {
 		count(CNT_PAGE_FAULTS);
