@@ -22,7 +22,7 @@
 #include "mm/range/mmu_gather.h"
 #include "mm/range/whole_table.h"
 #include "mm/range/zap.h"
-#include "mm/space/layout_internal.h"
+#include "mm/layout/layout.h"
 #include "mm/space/mmap.h"
 #include "mm/table/tables.h"
 #include "mm/vma/mmap_lock.h"

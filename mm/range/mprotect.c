@@ -11,6 +11,7 @@
 #include "mm/range/whole_table.h"
 #include "mm/table/walk.h"
 #include "mm/vma/mmap_lock.h"
+#include "mm/vma/vma.h"
 
 /* What the flags of a VMA grant, and whether writing depends on the page: private memory. */
 struct rights {
@@ -137,13 +138,14 @@ static void change_entries(struct mm *mm, pte_t *ptep, pte_t *stop, unsigned lon
 static int change_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
 			    void *arg)
 {
-	const bool *only_write = arg;
+	const enum rights_change *change = arg;
 	const unsigned n = (end - addr) / PAGE_SIZE;
 	struct spinlock *ptl;
 	lazy_mmu_state_t state;
 	pte_t *ptep;
 
-	if (*only_write && is_whole_table(addr, end) && change_whole_table(vma, pmd, addr))
+	if (*change == RIGHTS_WRITE_ONLY && is_whole_table(addr, end) &&
+	    change_whole_table(vma, pmd, addr))
 		return 0;
 	ptep = pte_offset_map_lock(pmd, addr, &ptl);
 	state = arch_enter_lazy_mmu_mode();
@@ -153,8 +155,11 @@ static int change_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, uns
 	return 0;
 }
 
-void change_protection(struct vma *vma, unsigned long start, unsigned long end, bool only_write)
+void change_protection(struct mm *mm, unsigned long start, unsigned long end,
+		       enum rights_change change)
 {
-	mmap_assert_locked(vma->mm);
-	walk_pte_ranges(vma, start, end, change_pte_range, &only_write);
+	mmap_assert_locked(mm);
+	for (struct vma *v = vma_find(&mm->vmas, start); v && v->start < end; v = v->next)
+		walk_pte_ranges(v, max(v->start, start), min(v->end, end), change_pte_range,
+				&change);
 }

@@ -20,8 +20,13 @@ static inline bool may_write_in_place(const struct vma *vma, pte_t pte)
 	return (vma->flags & VM_SHARED) || is_mapped_alone(pte);
 }
 
+enum rights_change {
+	RIGHTS_ANY,
+	RIGHTS_WRITE_ONLY, /* all others were there before, and are */
+};
+
 /*
- * Give the entries of [start, end) of @vma the rights that its flags say. @only_write: they had all
- * of them before, but for the right to write. mmap_lock held.
+ * Give the entries of [start, end) the rights that the flags of their VMAs say. mmap_lock held.
  */
-void change_protection(struct vma *vma, unsigned long start, unsigned long end, bool only_write);
+void change_protection(struct mm *mm, unsigned long start, unsigned long end,
+		       enum rights_change change);

@@ -2,10 +2,6 @@
  * populate: new pages for a whole range, in one section for each PTE page. Entries that exist
  * already and do not serve (the zero page where writing is wanted) are the fault handler's.
  *
- * A range may have terabytes. So between two chunks of it mmap_lock is given back if anybody waits
- * for it, and the VMAs are looked at again; and it ends when its process does. What is populated by
- * then stays, as on Linux.
- *
  * Locks: mmap_lock for reading, then the PTE page's.
  */
 #include "mm/range/populate.h"
@@ -21,8 +17,6 @@
 #include "mm/vma/mmap_lock.h"
 #include "mm/vma/shmem.h"
 #include "mm/vma/vma.h"
-
-#define POPULATE_CHUNK (32UL << 20) /* what walk.c makes tables for in one go */
 
 /* @prot: the VMA's. Accessed but clean: the D bit will say whether the page was ever written. */
 static __always_inline pte_t new_entry(struct vma *vma, unsigned long addr, pgprot_t prot)
@@ -157,7 +151,7 @@ static unsigned long end_of_object(const struct vma *vma, unsigned long end)
 	return vma->start + ((pages - vma->pgoff) << PAGE_SHIFT);
 }
 
-static int populate_range(struct vma *vma, unsigned long start, unsigned long end, bool write)
+int populate_range(struct vma *vma, unsigned long start, unsigned long end, enum access access)
 {
 	const unsigned long limit = end_of_object(vma, end);
 	int err = 0;
@@ -166,86 +160,17 @@ static int populate_range(struct vma *vma, unsigned long start, unsigned long en
 	if (vma->flags & VM_PFNMAP)
 		return 0;
 	if (limit < end) {
-		err = limit > start ? populate_range(vma, start, limit, write) : 0;
+		err = limit > start ? populate_range(vma, start, limit, access) : 0;
 		return err ? err : -EFAULT;
 	}
-	if (!write && !vma->shmem)
+	if (access == ACCESS_READ && !vma->shmem)
 		return zeromap_page_range(vma, start, end);
 	for (unsigned long addr = start, next; addr < end && !err; addr = next) {
 		/* Entries alone: the tables of all of it are linked together. */
 		next = whole_tables_enabled ? pmd_addr_end(addr, end) : end;
 		err = populate_table(vma, addr, next);
 	}
-	if (!err && write)
+	if (!err && access == ACCESS_WRITE)
 		err = fault_in_writable(vma, start, end);
-	return err;
-}
-
-/* A chunk ends where a VMA, or what tables_alloc() links in one call, does. */
-static unsigned long chunk_end(const struct vma *v, unsigned long start, unsigned long end)
-{
-	return min(min(v->end, end), ALIGN_DOWN(start, POPULATE_CHUNK) + POPULATE_CHUNK);
-}
-
-/* Whether @v has the rights that are asked for; MAP_POPULATE takes what there is. */
-static bool may_populate(const struct vma *v, enum populate how)
-{
-	static const unsigned long needed[] = {
-		[POPULATE_MAP] = VM_ACCESS,
-		[POPULATE_READ] = VM_READ,
-		[POPULATE_WRITE] = VM_WRITE,
-	};
-
-	return !(v->flags & VM_PFNMAP) && (v->flags & needed[how]);
-}
-
-static int populate_chunk(struct vma *v, unsigned long start, unsigned long end, enum populate how)
-{
-	bool write = how == POPULATE_WRITE || (how == POPULATE_MAP && (v->flags & VM_WRITE));
-
-	return may_populate(v, how) ? populate_range(v, start, end, write) : -EINVAL;
-}
-
-/* Let others have mmap_lock, or the audits their rest, where they wait. -EINTR. */
-static int let_others_in(struct mm *mm) __no_thread_safety
-{
-	if (likely(!READ_ONCE(current->work) && !rwsem_has_waiters(&mm->mmap_lock)))
-		return 0;
-	mmap_read_unlock(mm);
-	if (!task_is_ending())
-		freezer_checkpoint();
-	mmap_read_lock(mm);
-	return task_is_ending() ? -EINTR : 0;
-}
-
-/* Populate from *@start on, within one VMA, and move it on. */
-static int populate_step(struct mm *mm, unsigned long *start, unsigned long end, enum populate how)
-{
-	struct vma *v = vma_find(&mm->vmas, *start);
-	unsigned long addr = *start;
-	int err;
-
-	if (!v || v->start > addr) {
-		*start = v && how == POPULATE_MAP ? min(v->start, end) : end;
-		return how == POPULATE_MAP ? 0 : -ENOMEM;
-	}
-	*start = chunk_end(v, addr, end);
-	err = populate_chunk(v, addr, *start, how);
-	if (err && how == POPULATE_MAP)
-		*start = min(v->end, end); /* a hint: on with the next VMA */
-	return how == POPULATE_MAP ? 0 : err;
-}
-
-int mm_populate(struct mm *mm, unsigned long start, unsigned long end, enum populate how)
-{
-	int err = 0;
-
-	mmap_read_lock(mm);
-	while (start < end && !err) {
-		err = let_others_in(mm);
-		if (!err)
-			err = populate_step(mm, &start, end, how);
-	}
-	mmap_read_unlock(mm);
 	return err;
 }

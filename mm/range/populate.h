@@ -1,4 +1,4 @@
-/* Filling a range before it is touched: MAP_POPULATE, MADV_POPULATE_READ and _WRITE. */
+/* Filling a range before it is touched. */
 #pragma once
 
 #include "mm/mm.h"
@@ -9,16 +9,14 @@
  */
 int populate_entries(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end);
 
-enum populate {
-	POPULATE_MAP, /* MAP_POPULATE: with the rights of each VMA; a hint, which cannot fail */
-	POPULATE_READ,
-	POPULATE_WRITE, /* private and writable */
+enum access {
+	ACCESS_READ,
+	ACCESS_WRITE,
 };
 
 /*
- * Make every page of [start, end) present, VMA by VMA up to the first hole. Takes mmap_lock, and
- * gives it back now and then. What was filled stays, but for a table that was not complete.
- * -EINTR: the process ends. Else POPULATE_MAP gives 0, the others Linux's errors: -ENOMEM for a
- * hole, or want of memory, and -EINVAL where a VMA lacks the right or maps a device.
+ * Make every page of [start, end) of @vma present, for @access. mmap_lock held. -ENOMEM, -EFAULT
+ * beyond the end of a shared object, or -EINTR where the process ends: what was filled stays, but
+ * for a table that was not complete.
  */
-int mm_populate(struct mm *mm, unsigned long start, unsigned long end, enum populate how);
+int populate_range(struct vma *vma, unsigned long start, unsigned long end, enum access access);

@@ -9,14 +9,11 @@
 #include "kernel/debug/panic.h"
 #include "mm/frame/slab.h"
 #include "mm/lazy/tlb.h"
-#include "mm/range/fork.h"
-#include "mm/space/layout_internal.h"
+#include "mm/layout/layout.h"
 #include "mm/space/mmap.h"
 #include "mm/table/pgtable.h"
 #include "mm/table/tables.h"
 #include "mm/vma/mmap_lock.h"
-#include "mm/vma/vma.h"
-#include "mm/vma/vma_alloc.h"
 
 static KMEM_CACHE(mm_cache, struct mm);
 static DEFINE_SPINLOCK(mm_list_lock, LOCK_MM_LIST);
@@ -114,41 +111,23 @@ void mm_use(struct mm *mm)
 	local_irq_restore(flags);
 }
 
-/* Both locks are held. All VMAs, then the tables and their entries. No fault may meanwhile find a
- * page unshared. */
-static bool copy_layout(struct mm *child, struct mm *mm)
-{
-	struct vma *v, *copy;
-
-	for (v = mm->vmas.first; v; v = v->next) {
-		vma_start_write(v);
-		if (v->flags & VM_DONTCOPY)
-			continue;
-		copy = vma_clone(v, child, v->start, v->end);
-		if (!copy)
-			return false;
-		mm_insert_vma(child, copy);
-	}
-	return copy_page_tables(child, mm) == 0;
-}
-
 struct mm *mm_fork(struct mm *mm)
 {
 	struct mm *child = mm_alloc();
-	bool ok;
+	int err;
 
 	if (!child)
 		return NULL;
 	mmap_write_lock(mm);
 	mmap_write_lock_nested(child);
-	ok = copy_layout(child, mm);
+	err = layout_copy(child, mm);
 	child->brk_start = mm->brk_start;
 	child->brk = mm->brk;
 	child->stack_limit = READ_ONCE(mm->stack_limit);
 	child->address_limit = READ_ONCE(mm->address_limit);
 	mmap_write_unlock(child);
 	mmap_write_unlock(mm);
-	if (!ok) {
+	if (err) {
 		mm_put(child);
 		return NULL;
 	}

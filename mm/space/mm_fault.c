@@ -7,7 +7,7 @@
 #include "mm/space/mm_fault.h"
 
 #include "kernel/debug/counters.h"
-#include "mm/space/stack.h"
+#include "mm/layout/stack.h"
 #include "mm/vma/mmap_lock.h"
 #include "mm/vma/vma.h"
 

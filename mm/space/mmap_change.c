@@ -6,12 +6,14 @@
  */
 #include "kernel/debug/unsupported.h"
 #include "kernel/lib/errno.h"
+#include "kernel/sched/task.h"
+#include "mm/layout/layout.h"
 #include "mm/range/mprotect.h"
-#include "mm/range/populate.h"
 #include "mm/range/whole_table.h"
 #include "mm/range/zap.h"
-#include "mm/space/layout_internal.h"
 #include "mm/space/mmap.h"
+#include "mm/space/mmap_flags.h"
+#include "mm/space/populate.h"
 #include "mm/vma/mmap_lock.h"
 #include "mm/vma/vma.h"
 
@@ -23,25 +25,6 @@ static unsigned long covered_end(const struct mm *mm, unsigned long start, unsig
 	for (; v && v->start <= start && start < end; v = v->next)
 		start = v->end;
 	return min(start, end);
-}
-
-/* @only_write: no VMA of the range gets or loses more than the right to write. */
-static int set_flags(struct mm *mm, unsigned long start, unsigned long end, unsigned long access,
-		     bool *only_write)
-{
-	int err = split_around(mm, start, end);
-
-	if (err)
-		return err;
-	*only_write = access & ~VM_WRITE;
-	for (struct vma *v = vma_find(&mm->vmas, start); v && v->start < end; v = v->next) {
-		if ((v->flags ^ access) & VM_ACCESS & ~VM_WRITE)
-			*only_write = false;
-		vma_start_write(v);
-		v->flags = (v->flags & ~VM_ACCESS) | access;
-	}
-	merge_around(mm, start, end);
-	return 0;
 }
 
 /* Page-align a length that is not 0; 0 if that wraps. */
@@ -61,16 +44,23 @@ static int begin_of_stack(const struct mm *mm, unsigned long *addr, unsigned lon
 	return v->flags & VM_GROWSDOWN ? 0 : -EINVAL;
 }
 
+/* Only the right to write comes or goes, and there is another one. */
+static enum rights_change kind_of(const struct flag_change *rights)
+{
+	return (rights->set & ~VM_WRITE) && !(rights->changed & ~VM_WRITE) ? RIGHTS_WRITE_ONLY
+									   : RIGHTS_ANY;
+}
+
 /* As on Linux, what lies before a hole is changed, and the hole is an error in the end. */
 static int protect_range(struct mm *mm, unsigned long addr, unsigned long want, unsigned long prot)
 	__no_thread_safety
 {
-	bool down = prot & PROT_GROWSDOWN, only_write;
+	struct flag_change rights = {.clear = VM_ACCESS, .set = prot_to_vm_flags(prot)};
 	unsigned long end = want;
 	int err;
 
 	mmap_write_lock(mm);
-	err = down ? begin_of_stack(mm, &addr, end) : 0;
+	err = prot & PROT_GROWSDOWN ? begin_of_stack(mm, &addr, end) : 0;
 	if (!err)
 		end = covered_end(mm, addr, want);
 	if (!err && end <= addr)
@@ -78,14 +68,13 @@ static int protect_range(struct mm *mm, unsigned long addr, unsigned long want, 
 	if (!err && (prot & PROT_GROWSUP))
 		err = -EINVAL; /* nothing grows up on x86 */
 	if (!err)
-		err = set_flags(mm, addr, end, prot_to_vm_flags(prot), &only_write);
+		err = layout_change_flags(mm, addr, end, &rights);
 	if (err) {
 		mmap_write_unlock(mm);
 		return err;
 	}
 	mmap_write_downgrade(mm);
-	for (struct vma *v = vma_find(&mm->vmas, addr); v && v->start < end; v = v->next)
-		change_protection(v, max(v->start, addr), min(v->end, end), only_write);
+	change_protection(mm, addr, end, kind_of(&rights));
 	mmap_read_unlock(mm);
 	return end == want ? 0 : -ENOMEM;
 }
@@ -117,46 +106,53 @@ static bool drops_tables(const struct mm *mm, unsigned long start, unsigned long
 	       ALIGN_UP(start, PMD_SIZE) + PMD_SIZE <= end;
 }
 
-/* Advices that are a flag of the VMA, for fork. */
-static bool advice_flag(int advice, unsigned long *flag)
+/* Advices that are a flag of the VMA, for fork: true, and what they do to it. */
+static bool advice_flag(int advice, struct flag_change *c)
 {
 	switch (advice) {
 	case MADV_DONTFORK:
+		c->set = VM_DONTCOPY;
+		return true;
 	case MADV_DOFORK:
-		*flag = VM_DONTCOPY;
+		c->clear = VM_DONTCOPY;
 		return true;
 	case MADV_WIPEONFORK:
+		c->set = VM_WIPEONFORK;
+		return true;
 	case MADV_KEEPONFORK:
-		*flag = VM_WIPEONFORK;
+		c->clear = VM_WIPEONFORK;
 		return true;
 	default:
 		return false;
 	}
 }
 
-/* As on Linux only private memory is wiped or freed, and a device's frames are no memory. */
-static bool advice_fits(const struct vma *v, int advice)
+/*
+ * The flags of VMAs that @advice does not fit: as on Linux only private memory is wiped or freed,
+ * and a device's frames are no memory.
+ */
+static unsigned long unfit_flags(int advice)
 {
 	switch (advice) {
 	case MADV_WIPEONFORK:
 	case MADV_FREE:
-		return !(v->flags & (VM_SHARED | VM_PFNMAP));
+		return VM_SHARED | VM_PFNMAP;
 	case MADV_DONTNEED:
 	case MADV_DONTNEED_LOCKED:
 	case MADV_COLD:
 	case MADV_PAGEOUT:
 	case MADV_DODUMP:
 	case MADV_DOFORK:
-		return !(v->flags & VM_PFNMAP);
+		return VM_PFNMAP;
 	default:
-		return true;
+		return 0;
 	}
 }
 
 static int advise_vma(struct mmu_gather *tlb, struct vma *v, unsigned long start, unsigned long end,
 		      int advice, bool exclusive)
 {
-	if (!advice_fits(v, advice))
+	if (v->flags & unfit_flags(advice))
 		return -EINVAL;
 	switch (advice) {
 	case MADV_DONTNEED:
@@ -173,23 +169,14 @@ static int advise_vma(struct mmu_gather *tlb, struct vma *v, unsigned long start
 	}
 }
 
-/* Set or clear the flag of the VMAs in the range; holes as in advise_range(). */
-static int advise_flags(struct mm *mm, unsigned long addr, unsigned long end, int advice,
-			unsigned long flag)
+/* Holes as in advise_range(). */
+static int advise_flags(struct mm *mm, unsigned long addr, unsigned long end, struct flag_change *c)
 {
-	bool set = advice == MADV_DONTFORK || advice == MADV_WIPEONFORK;
-	int hole = vma_covered(&mm->vmas, addr, end) ? 0 : -ENOMEM, err;
+	int hole = vma_covered(&mm->vmas, addr, end) ? 0 : -ENOMEM;
+	int err = layout_change_flags(mm, addr, end, c);
 
-	err = split_around(mm, addr, end) ? -EAGAIN : 0;
-	for (struct vma *v = vma_find(&mm->vmas, addr); v && v->start < end && !err; v = v->next) {
-		if (!advice_fits(v, advice)) {
-			err = -EINVAL;
-			break;
-		}
-		vma_start_write(v);
-		v->flags = set ? v->flags | flag : v->flags & ~flag;
-	}
-	merge_around(mm, addr, end);
+	if (err == -ENOMEM)
+		return -EAGAIN;
 	return err ? err : hole;
 }
 
@@ -224,12 +211,12 @@ static int check_advice(int advice)
 static int advise(struct mm *mm, unsigned long addr, unsigned long end, int advice)
 {
 	bool exclusive = drops_tables(mm, addr, end, advice);
-	unsigned long flag = 0;
+	struct flag_change change = {.refused = unfit_flags(advice)};
 	int err;
 
-	if (advice_flag(advice, &flag)) {
+	if (advice_flag(advice, &change)) {
 		mmap_write_lock(mm);
-		err = advise_flags(mm, addr, end, advice, flag);
+		err = advise_flags(mm, addr, end, &change);
 		mmap_write_unlock(mm);
 	} else if (exclusive) {
 		mmap_write_lock(mm);

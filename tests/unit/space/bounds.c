@@ -15,7 +15,7 @@
 #include "kernel/sched/task.h"
 #include "mm/frame/page.h"
 #include "mm/frame/slab.h"
-#include "mm/space/layout_internal.h"
+#include "mm/layout/layout.h"
 #include "mm/space/mmap.h"
 #include "mm/table/kstack.h"
 #include "mm/table/pgtable.h"

@@ -7,9 +7,9 @@
  * Locks: growth changes the start of a VMA, and so is a change of the layout: mmap_lock for
  * writing, and the VMA's mark. The fault then goes on as a reader.
  */
-#include "mm/space/stack.h"
+#include "mm/layout/stack.h"
 
-#include "mm/space/layout_internal.h"
+#include "mm/layout/layout.h"
 #include "mm/vma/mmap_lock.h"
 #include "mm/vma/vma.h"
 

@@ -2,7 +2,7 @@
  * Suite `stack_gap`: a VMA that grows down, and the gap that stays below it.
  *
  * Oracle: the start of the VMA and what is counted as mapped, after each touch below; Linux's rules
- * for when it may grow (mm/space/stack.c). The growth of another thread does not end before a fault
+ * for when it may grow (mm/layout/stack.c). The growth of another thread does not end before a fault
  * that holds the VMA's lock; single-stepped, nobody sees the start change while the VMA has no
  * mark.
  */
@@ -10,9 +10,9 @@
 #include "kernel/entry/traps.h"
 #include "kernel/entry/uaccess.h"
 #include "kernel/sched/sched.h"
-#include "mm/space/layout_internal.h"
+#include "mm/layout/layout.h"
 #include "mm/space/mmap.h"
-#include "mm/space/stack.h"
+#include "mm/layout/stack.h"
 #include "mm/vma/mmap_lock.h"
 #include "mm/vma/vma.h"
 #include "tests/ktest.h"
