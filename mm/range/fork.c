@@ -10,10 +10,9 @@
 
 #include "kernel/lib/errno.h"
 #include "kernel/sched/task.h"
-#include "mm/lazy/lazy_mmu.h"
 #include "mm/lazy/tlb.h"
+#include "mm/range/pte_section.h"
 #include "mm/range/whole_table.h"
-#include "mm/table/pgtable.h"
 #include "mm/table/tables.h"
 #include "mm/table/walk.h"
 #include "mm/vma/mmap_lock.h"
@@ -182,17 +181,11 @@ static void copy_vma(const struct table_pair *p, const struct vma *v, pte_t *fro
 static void copy_table(const struct table_pair *p)
 {
 	pmd_t link = pmd_make(page_to_pfn(p->table), _PAGE_TABLE);
-	struct spinlock *ptl, *to_ptl;
-	lazy_mmu_state_t state;
-	pte_t *from, *to;
+	struct pte_section_pair s;
 
-	from = pte_offset_map_lock(p->pmd, p->block, &ptl);
-	to = pte_offset_map_lock_nested(&link, p->block, &to_ptl);
-	state = arch_enter_lazy_mmu_mode();
-	for_each_vma_below(v, p) copy_vma(p, v, from, to);
-	arch_leave_lazy_mmu_mode(state);
-	pte_unmap_unlock_nested(to, to_ptl);
-	pte_unmap_unlock(from, ptl);
+	pte_section_pair_begin(&s, p->pmd, p->block, &link, p->block);
+	for_each_vma_below(v, p) copy_vma(p, v, s.from, s.to);
+	pte_section_pair_end(&s);
 }
 
 /*

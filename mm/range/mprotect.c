@@ -135,6 +135,7 @@ static void change_entries(struct mm *mm, pte_t *ptep, pte_t *stop, unsigned lon
 				end - (stop - behind) * PAGE_SIZE);
 }
 
+/* A sample of the rule, in the long form of mm/range/pte_section.h. */
 static int change_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
 			    void *arg)
 {

@@ -8,11 +8,10 @@
 #include "mm/range/mremap.h"
 
 #include "kernel/lib/errno.h"
-#include "mm/lazy/lazy_mmu.h"
 #include "mm/lazy/tlb.h"
+#include "mm/range/pte_section.h"
 #include "mm/range/shift.h"
 #include "mm/range/whole_table.h"
-#include "mm/table/pgtable.h"
 #include "mm/table/tables.h"
 #include "mm/table/walk.h"
 #include "mm/vma/mmap_lock.h"
@@ -37,37 +36,32 @@ static pte_t moved_entry(pte_t pte, pmd_t pmd)
 	return pte_write(pte) ? pte_mkdirty(pte) : pte;
 }
 
-/* The section: [addr, end) lies in one PTE page, its image in the same one or in another. */
-static void move_ptes(struct mm *mm, pmd_t pmd, pte_t *ptep, unsigned long addr, unsigned long end,
-		      pte_t *new_ptep, unsigned long new_addr) __must_hold(ptl_role)
-{
-	unsigned long start = addr;
-	lazy_mmu_state_t state = arch_enter_lazy_mmu_mode();
+/* [addr, end) lies in the one PTE page that @pmd links, and its image in that of @new_pmd. */
+struct part {
+	pmd_t *pmd, *new_pmd; /* they may be the same */
+	unsigned long addr, end, new_addr;
+};
 
-	for (; addr != end; ptep++, new_ptep++, addr += PAGE_SIZE, new_addr += PAGE_SIZE) {
+/* The section. */
+static void move_ptes(struct mm *mm, const struct part *p)
+{
+	struct pte_section_pair s;
+	pte_t *ptep, *new_ptep;
+	pmd_t pmd;
+
+	pte_section_pair_begin(&s, p->pmd, p->addr, p->new_pmd, p->new_addr);
+	ptep = s.from;
+	new_ptep = s.to;
+	pmd = *p->pmd;
+	for (unsigned long addr = p->addr, new_addr = p->new_addr; addr != p->end;
+	     ptep++, new_ptep++, addr += PAGE_SIZE, new_addr += PAGE_SIZE) {
 		if (pte_none(ptep_get(ptep)))
 			continue;
 		set_pte_at(mm, new_addr, new_ptep,
 			   moved_entry(ptep_get_and_clear(mm, addr, ptep), pmd));
 	}
-	flush_tlb_range(mm, start, end);
-	arch_leave_lazy_mmu_mode(state);
-}
-
-/* The locks of one page or of two, which clang's analysis cannot follow. */
-static void lock_and_move(struct mm *mm, pmd_t *pmd, unsigned long addr, unsigned long end,
-			  pmd_t *new_pmd, unsigned long new_addr) __no_thread_safety
-{
-	bool two = pmd != new_pmd;
-	struct spinlock *ptl, *new_ptl = NULL;
-	pte_t *ptep = pte_offset_map_lock(pmd, addr, &ptl);
-	pte_t *new_ptep = two ? pte_offset_map_lock_nested(new_pmd, new_addr, &new_ptl)
-			      : pte_offset(*new_pmd, new_addr);
-
-	move_ptes(mm, *pmd, ptep, addr, end, new_ptep, new_addr);
-	if (two)
-		pte_unmap_unlock_nested(new_ptep, new_ptl);
-	pte_unmap_unlock(ptep, ptl);
+	flush_tlb_range(mm, p->addr, p->end);
+	pte_section_pair_end(&s);
 }
 
 /* The end of the part of [addr, end) whose image lies in the same PTE page as that of @addr. */
@@ -94,24 +88,23 @@ static bool keeps_indices(const struct move *m)
  * The entries and their rights are the same there, so nothing else changes. False: there is a table
  * by now, made for a neighbouring VMA.
  */
-static bool move_by_link(struct mm *mm, pmd_t *pmd, unsigned long addr, pmd_t *new_pmd,
-			 unsigned long new_addr)
+static bool move_by_link(struct mm *mm, const struct part *p)
 {
-	struct table_change change[] = {{pmd, 0}, {new_pmd, pmd->v}};
+	struct table_change change[] = {{p->pmd, 0}, {p->new_pmd, p->pmd->v}};
+	unsigned long block = ALIGN_DOWN(p->addr, PMD_SIZE);
 	bool free;
 
-	addr = ALIGN_DOWN(addr, PMD_SIZE);
 	spin_lock(&mm->page_table_lock);
-	free = pmd_none(pmdp_get(new_pmd));
+	free = pmd_none(pmdp_get(p->new_pmd));
 	if (free) {
-		trace(TRACE_TABLE, mm_context(mm), addr, 0);
-		trace(TRACE_TABLE, mm_context(mm), ALIGN_DOWN(new_addr, PMD_SIZE), pmd->v);
+		trace(TRACE_TABLE, mm_context(mm), block, 0);
+		trace(TRACE_TABLE, mm_context(mm), ALIGN_DOWN(p->new_addr, PMD_SIZE), p->pmd->v);
 		pv_set_tables(change, ARRAY_SIZE(change));
 		count(CNT_TABLES_MOVED);
 	}
 	spin_unlock(&mm->page_table_lock);
 	if (free)
-		flush_tlb_tables(mm, addr, addr + PMD_SIZE);
+		flush_tlb_tables(mm, block, block + PMD_SIZE);
 	return free;
 }
 
@@ -160,21 +153,15 @@ static int prepare_tables(struct vma *vma, struct move *m, unsigned long len)
 	return err;
 }
 
-/* [addr, end) lies in one PTE page, and so does its image. */
-static void move_part(struct mm *mm, struct move *m, pmd_t *pmd, unsigned long addr,
-		      unsigned long end)
+static void move_part(struct mm *mm, struct move *m, const struct part *p)
 {
-	unsigned long new_addr = m->new + (addr - m->old);
-	pmd_t *new_pmd = pmd_find(mm, new_addr);
-
 	/* Without a table there, the first pass has made this one, for an image: it is empty. */
-	if (!new_pmd)
+	if (!p->new_pmd)
 		return;
-	if (keeps_indices(m) && moves_whole(m, addr) &&
-	    move_by_link(mm, pmd, addr, new_pmd, new_addr))
+	if (keeps_indices(m) && moves_whole(m, p->addr) && move_by_link(mm, p))
 		return;
-	if (!pmd_none(pmdp_get(new_pmd)))
-		lock_and_move(mm, pmd, addr, end, new_pmd, new_addr);
+	if (!pmd_none(pmdp_get(p->new_pmd)))
+		move_ptes(mm, p);
 }
 
 static int move_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
@@ -188,8 +175,11 @@ static int move_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsig
 		return 0;
 	}
 	for (unsigned long next; addr < end; addr = next) {
+		unsigned long new_addr = m->new + (addr - m->old);
+
 		next = part_end(m, addr, end);
-		move_part(vma->mm, m, pmd, addr, next);
+		move_part(vma->mm, m,
+			  &(struct part){pmd, pmd_find(vma->mm, new_addr), addr, next, new_addr});
 	}
 	return 0;
 }

@@ -7,11 +7,10 @@
 #include "mm/range/populate.h"
 
 #include "kernel/lib/errno.h"
-#include "mm/lazy/lazy_mmu.h"
 #include "mm/range/fault.h"
+#include "mm/range/pte_section.h"
 #include "mm/range/whole_table.h"
 #include "mm/range/zeromap.h"
-#include "mm/table/pgtable.h"
 #include "mm/table/tables.h"
 #include "mm/table/walk.h"
 #include "mm/vma/mmap_lock.h"
@@ -66,14 +65,12 @@ static int populate_new_table(struct vma *vma, unsigned long start, unsigned lon
 int populate_entries(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end)
 {
 	const pgprot_t prot = vm_page_prot(vma->flags);
-	lazy_mmu_state_t state;
-	struct spinlock *ptl;
+	struct pte_section s;
 	pte_t *ptep;
 	int err = 0;
 
 	vma_assert_locked(vma);
-	ptep = pte_offset_map_lock(pmd, addr, &ptl);
-	state = arch_enter_lazy_mmu_mode();
+	ptep = pte_section_begin(&s, pmd, addr);
 	for (; addr != end && !err; ptep++, addr += PAGE_SIZE) {
 		pte_t pte;
 
@@ -85,8 +82,7 @@ int populate_entries(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned l
 		else
 			set_pte_at(vma->mm, addr, ptep, pte);
 	}
-	arch_leave_lazy_mmu_mode(state);
-	pte_unmap_unlock(ptep - 1, ptl);
+	pte_section_end(&s);
 	return err;
 }
 

@@ -3,17 +3,15 @@
  */
 #include "mm/range/remap.h"
 
-#include "mm/lazy/lazy_mmu.h"
-#include "mm/table/pgtable.h"
+#include "mm/range/pte_section.h"
 #include "mm/table/walk.h"
 
 static int remap_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
 			   void *arg)
 {
 	pfn_t *frame = arg;
-	struct spinlock *ptl;
-	pte_t *ptep = pte_offset_map_lock(pmd, addr, &ptl);
-	lazy_mmu_state_t state = arch_enter_lazy_mmu_mode();
+	struct pte_section s;
+	pte_t *ptep = pte_section_begin(&s, pmd, addr);
 
 	for (; addr != end; ptep++, addr += PAGE_SIZE, frame->v++) {
 		BUG_ON(!pte_none(ptep_get(ptep)));
@@ -21,8 +19,7 @@ static int remap_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsi
 		set_pte_at(vma->mm, addr, ptep,
 			   pte_mkspecial(pfn_pte(*frame, vm_page_prot(vma->flags))));
 	}
-	arch_leave_lazy_mmu_mode(state);
-	pte_unmap_unlock(ptep - 1, ptl);
+	pte_section_end(&s);
 	return 0;
 }
 

@@ -5,8 +5,8 @@
 #include "mm/range/shift.h"
 
 #include "kernel/lib/string.h"
-#include "mm/lazy/lazy_mmu.h"
 #include "mm/lazy/tlb.h"
+#include "mm/range/pte_section.h"
 #include "mm/range/whole_table.h"
 #include "mm/table/tables.h"
 #include "mm/vma/mmap_lock.h"
@@ -92,15 +92,13 @@ static void trace_entries(struct mm *mm, const pte_t *from, unsigned n, unsigned
 static void set_entries(struct mm *mm, pmd_t *pmd, unsigned long addr, const pte_t *from,
 			unsigned n)
 {
-	struct spinlock *ptl;
-	pte_t *ptep = pte_offset_map_lock(pmd, addr, &ptl);
-	lazy_mmu_state_t state = arch_enter_lazy_mmu_mode();
+	struct pte_section section;
+	pte_t *ptep = pte_section_begin(&section, pmd, addr);
 
 	for (unsigned i = 0; i < n; i++)
 		if (!pte_none(from[i]))
 			set_pte_at(mm, addr + i * PAGE_SIZE, ptep + i, from[i]);
-	arch_leave_lazy_mmu_mode(state);
-	pte_unmap_unlock(ptep, ptl);
+	pte_section_end(&section);
 }
 
 /*

@@ -45,6 +45,10 @@ static bool goes_whole(const struct zap *z, pmd_t pmd, unsigned long addr, unsig
 	return table->pg_flags & PG_DROP_WHOLE;
 }
 
+/*
+ * A sample of the rule, in the long form of mm/range/pte_section.h: the harvest comes between the
+ * leave and the unlock.
+ */
 static int zap_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
 			 void *arg)
 {

@@ -5,8 +5,7 @@
 #include "mm/range/zeromap.h"
 
 #include "kernel/debug/panic.h"
-#include "mm/lazy/lazy_mmu.h"
-#include "mm/table/pgtable.h"
+#include "mm/range/pte_section.h"
 #include "mm/table/walk.h"
 
 struct page *zero_page;
@@ -22,16 +21,14 @@ static int zeromap_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, un
 			     void *arg __unused)
 {
 	pte_t zero = pte_mkspecial(pte_wrprotect(mk_pte(zero_page, vm_page_prot(vma->flags))));
-	struct spinlock *ptl;
-	pte_t *ptep = pte_offset_map_lock(pmd, addr, &ptl);
-	lazy_mmu_state_t state = arch_enter_lazy_mmu_mode();
+	struct pte_section s;
+	pte_t *ptep = pte_section_begin(&s, pmd, addr);
 
 	for (; addr != end; ptep++, addr += PAGE_SIZE) {
 		if (pte_none(ptep_get(ptep)))
 			set_pte_at(vma->mm, addr, ptep, zero);
 	}
-	arch_leave_lazy_mmu_mode(state);
-	pte_unmap_unlock(ptep - 1, ptl);
+	pte_section_end(&s);
 	return 0;
 }
 
