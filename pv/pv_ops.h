@@ -276,19 +276,23 @@ static inline pfn_t mfn_to_pfn(mfn_t m)
 	return (pfn_t){PV_CS_PURE1(mmu.mfn_to_pfn, m.v)};
 }
 
+enum owed_change {
+	OWED_ALL,
+	OWED_KEEPS_AD, /* A and D bits that are set stay */
+};
+
 #ifdef CONFIG_DEBUG
 /*
  * mm/table/owed.c: what a change of entries takes from TLBs that know them. Before it is made.
- * @keeps_ad: A and D bits that are set stay.
  */
-void owed_ptes(const pte_t *ptep, const pte_t *new, unsigned n, bool keeps_ad);
+void owed_ptes(const pte_t *ptep, const pte_t *new, unsigned n, enum owed_change change);
 /* The same, of links. */
 void owed_tables_begin(const struct table_change *change, unsigned n);
 /* And after it, with the same arguments. */
 void owed_tables_end(const struct table_change *change, unsigned n);
 #else
 static inline void owed_ptes(const pte_t *ptep __unused, const pte_t *new __unused,
-			     unsigned n __unused, bool keeps_ad __unused)
+			     unsigned n __unused, enum owed_change change __unused)
 {
 }
 static inline void owed_tables_begin(const struct table_change *change __unused,
@@ -302,19 +306,19 @@ static inline void owed_tables_end(const struct table_change *change __unused, u
 
 static inline void pv_set_pte(pte_t *ptep, pte_t pte)
 {
-	owed_ptes(ptep, &pte, 1, false);
+	owed_ptes(ptep, &pte, 1, OWED_ALL);
 	PV_CALL2(mmu.set_pte, ptep, pte.v);
 }
 
 static inline pte_t pv_ptep_get_and_clear(pte_t *ptep)
 {
-	owed_ptes(ptep, &(pte_t){0}, 1, false);
+	owed_ptes(ptep, &(pte_t){0}, 1, OWED_ALL);
 	return (pte_t){PV_CALL1(mmu.ptep_get_and_clear, ptep)};
 }
 
 static inline void pv_modify_ptes(pte_t *ptep, const pte_t *new, unsigned n)
 {
-	owed_ptes(ptep, new, n, true);
+	owed_ptes(ptep, new, n, OWED_KEEPS_AD);
 	PV_CALL3(mmu.modify_ptes, ptep, new, n);
 }
 

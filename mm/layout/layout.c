@@ -147,8 +147,7 @@ static struct vma *detach_range(struct mm *mm, unsigned long start, unsigned lon
 }
 
 /* Drop what detached VMAs map, and their tables. mmap_lock held for reading at least. */
-static void zap_detached(struct mm *mm, struct vma *list, unsigned long floor,
-			 unsigned long ceiling)
+static void zap_detached(struct mm *mm, struct vma *list, struct gap gap)
 {
 	struct table_changes unlinked;
 	struct mmu_gather tlb;
@@ -158,12 +157,12 @@ static void zap_detached(struct mm *mm, struct vma *list, unsigned long floor,
 	table_changes_init(&unlinked);
 	tlb_gather_mmu(&tlb, mm);
 	for (struct vma *v = list; v; v = v->next)
-		zap_page_range(&tlb, v, v->start, v->end, floor, ceiling);
+		zap_page_range(&tlb, v, v->start, v->end, gap);
 	/* Upwards: a table goes with the last VMA that uses it, so the next one is the ceiling. */
 	spin_lock(&mm->page_table_lock);
 	for (struct vma *v = list; v; v = v->next)
-		free_pgtables(&tlb, &unlinked, v->start, v->end, floor,
-			      v->next ? v->next->start : ceiling);
+		free_pgtables(&tlb, &unlinked, v->start, v->end,
+			      (struct gap){gap.floor, v->next ? v->next->start : gap.ceiling});
 	table_changes_commit(&unlinked);
 	spin_unlock(&mm->page_table_lock);
 	tlb_finish_mmu(&tlb);
@@ -174,31 +173,29 @@ static void zap_detached(struct mm *mm, struct vma *list, unsigned long floor,
 }
 
 /* The free space around @addr, which no VMA covers. */
-static void free_space_around(const struct mm *mm, unsigned long addr, unsigned long *floor,
-			      unsigned long *ceiling)
+static struct gap free_space_around(const struct mm *mm, unsigned long addr)
 {
 	const struct vma *below = vma_find_below(&mm->vmas, addr);
 	const struct vma *above = vma_find(&mm->vmas, addr);
 
-	*floor = below ? below->end : 0;
-	*ceiling = above ? above->start : USER_END + PAGE_SIZE;
+	return (struct gap){below ? below->end : 0, above ? above->start : USER_END + PAGE_SIZE};
 }
 
-int unmap_range_locked(struct mm *mm, unsigned long start, unsigned long end, bool downgrade)
+int unmap_range_locked(struct mm *mm, unsigned long start, unsigned long end, enum unmap_lock lock)
 	__no_thread_safety
 {
-	unsigned long floor = 0, ceiling = 0;
+	struct gap gap;
 	struct vma *list;
 	int err = split_to_unmap(mm, start, end);
 
 	if (err)
 		return err;
 	list = detach_range(mm, start, end);
-	free_space_around(mm, start, &floor, &ceiling);
-	if (downgrade)
+	gap = free_space_around(mm, start);
+	if (lock == UNMAP_DOWNGRADE)
 		mmap_write_downgrade(mm);
 	if (list)
-		zap_detached(mm, list, floor, ceiling);
+		zap_detached(mm, list, gap);
 	return 0;
 }
 
@@ -207,7 +204,7 @@ void unmap_everything(struct mm *mm)
 	struct vma *list = detach_range(mm, 0, USER_END);
 
 	if (list)
-		zap_detached(mm, list, 0, USER_END + PAGE_SIZE);
+		zap_detached(mm, list, (struct gap){0, USER_END + PAGE_SIZE});
 }
 
 /* What the new VMA maps. -ENOMEM, or -EINVAL where the frames end. */
@@ -261,7 +258,7 @@ int layout_map(struct mm *mm, const struct mapping *m)
 		return -ENOMEM;
 	err = set_backing(v, m);
 	if (!err)
-		err = unmap_range_locked(mm, m->start, m->end, false);
+		err = unmap_range_locked(mm, m->start, m->end, UNMAP_EXCLUSIVE);
 	if (err) {
 		vma_free(v);
 		return err;
@@ -269,7 +266,7 @@ int layout_map(struct mm *mm, const struct mapping *m)
 	mm_insert_vma(mm, v);
 	err = m->frames ? remap_pfn_range(v, v->start, v->end, pfn(v->pgoff)) : 0;
 	if (err)
-		unmap_range_locked(mm, m->start, m->end, false);
+		unmap_range_locked(mm, m->start, m->end, UNMAP_EXCLUSIVE);
 	else
 		merge_around(mm, m->start, m->end);
 	return err;

@@ -25,11 +25,12 @@ void mm_insert_vma(struct mm *mm, struct vma *v);
 int split_around(struct mm *mm, unsigned long start, unsigned long end);
 /* Join VMAs in and next to [start, end] that continue each other. */
 void merge_around(struct mm *mm, unsigned long start, unsigned long end);
-/*
- * Unmap whatever lies in [start, end). With @downgrade and success mmap_lock is held for reading on
- * return. -ENOMEM: nothing has changed.
- */
-int unmap_range_locked(struct mm *mm, unsigned long start, unsigned long end, bool downgrade);
+enum unmap_lock {
+	UNMAP_EXCLUSIVE, /* mmap_lock stays held for writing */
+	UNMAP_DOWNGRADE, /* it is held for reading on return, if there is no error */
+};
+/* Unmap whatever lies in [start, end). -ENOMEM: nothing has changed. */
+int unmap_range_locked(struct mm *mm, unsigned long start, unsigned long end, enum unmap_lock lock);
 /* For the tear-down of an mm that nobody else has. No lock is needed. */
 void unmap_everything(struct mm *mm);
 /* What mmap and brk map. @frames: from @pgoff on; NULL for anonymous memory. */

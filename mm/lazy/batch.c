@@ -168,18 +168,24 @@ static void __noreturn refused(const struct pt_update *u, long err, unsigned ind
 	      u->ptr & PT_COMMAND_MASK, who);
 }
 
-void batch_check_applied(const struct pt_update *u, unsigned n, long err, unsigned done,
-			 const unsigned long *callers, bool each)
+void batch_check_applied_by(const struct pt_update *u, unsigned n, long err, unsigned done,
+			    unsigned long caller)
 {
 	unsigned failed = min(done, n - 1);
 
 	if (likely(!err && done == n))
 		return;
 	if (!batch_refusal.expected)
-		refused(&u[failed], err, failed, n, callers[each ? failed : 0]);
+		refused(&u[failed], err, failed, n, caller);
 	batch_refusal.seen++;
 	batch_refusal.applied = done;
 	batch_refusal.err = err;
+}
+
+void batch_check_applied(const struct pt_update *u, unsigned n, long err, unsigned done,
+			 const unsigned long *callers)
+{
+	batch_check_applied_by(u, n, err, done, callers[min(done, n - 1)]);
 }
 
 static void report_batch(const struct panic_context *unused __unused)

@@ -147,10 +147,12 @@ static __always_inline void batch_queue(pte_t *ptep, const pte_t *pte, unsigned 
 void batch_pay_flush(struct batch *b);
 /*
  * All of @n updates must have been applied: the call returned @err and counted @done. A refused one
- * is a bug of the kernel and panics, unless a test expects it. @callers: who made each, or @n times
- * the first.
+ * is a bug of the kernel and panics, unless a test expects it. @callers: who made each.
  */
 void batch_check_applied(const struct pt_update *u, unsigned n, long err, unsigned done,
-			 const unsigned long *callers, bool each);
+			 const unsigned long *callers);
+/* The same, where @caller made them all. */
+void batch_check_applied_by(const struct pt_update *u, unsigned n, long err, unsigned done,
+			    unsigned long caller);
 /* Print how many batches of each size all CPUs have issued. */
 void batch_report_sizes(void);

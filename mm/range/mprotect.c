@@ -8,6 +8,7 @@
 
 #include "mm/lazy/lazy_mmu.h"
 #include "mm/lazy/tlb.h"
+#include "mm/range/run.h"
 #include "mm/range/whole_table.h"
 #include "mm/table/walk.h"
 #include "mm/vma/mmap_lock.h"
@@ -62,32 +63,29 @@ static bool change_whole_table(struct vma *vma, pmd_t *pmd, unsigned long addr)
 	return done;
 }
 
-/* New values, for entries that follow each other: their update is one call. */
-#define RUN_MAX 32
-struct run {
-	unsigned n;
-	pte_t pte[RUN_MAX];
+/* What the entries of a run have in common: a constant, so that none pays for what others need. */
+enum run_kind {
+	RUN_ABSENT,  /* they get no right at all */
+	RUN_PRESENT, /* all get the same */
+	RUN_ASK_PAGE /* whether one may be written is up to its page */
 };
 
-/*
- * What the entries of [from, end) become, up to the first one that stays as it is. @present: that
- * is among the rights. It and @ask_page are constants, so that no entry pays for what others need.
- */
+/* What the entries of [from, end) become, up to the first one that stays as it is. */
 static __always_inline void collect_run(struct run *run, const pte_t *from, const pte_t *end,
-					pgprot_t prot, bool present, bool ask_page)
+					pgprot_t prot, enum run_kind kind)
 {
 	pte_t *to = run->pte;
 
 	for (; from != end; from++) {
 		pte_t old = ptep_get(from), new;
 
-		if (present && likely(pte_present(old)))
+		if (kind != RUN_ABSENT && likely(pte_present(old)))
 			new = present_pte_modify(old, prot);
 		else if (!pte_none(old))
 			new = pte_modify(old, prot);
 		else
 			break;
-		new = ask_page ? guard_shared(new) : new;
+		new = kind == RUN_ASK_PAGE ? guard_shared(new) : new;
 		if (new.v == old.v)
 			break;
 		*to++ = new;
@@ -101,11 +99,11 @@ static __always_inline void next_run(struct run *run, const pte_t *ptep, const p
 	const pte_t *end = stop - ptep < RUN_MAX ? stop : ptep + RUN_MAX;
 
 	if (r.ask_page)
-		collect_run(run, ptep, end, r.prot, true, true);
+		collect_run(run, ptep, end, r.prot, RUN_ASK_PAGE);
 	else if (r.prot.v & _PAGE_PRESENT)
-		collect_run(run, ptep, end, r.prot, true, false);
+		collect_run(run, ptep, end, r.prot, RUN_PRESENT);
 	else
-		collect_run(run, ptep, end, r.prot, false, false);
+		collect_run(run, ptep, end, r.prot, RUN_ABSENT);
 }
 
 /* The entries of [ptep, stop), the last of which ends at @end; and the flush of what changes. */
@@ -125,10 +123,12 @@ static void change_entries(struct mm *mm, pte_t *ptep, pte_t *stop, unsigned lon
 			ptep++;
 			continue;
 		}
-		modify_prot_commit_ptes(mm, end - (stop - ptep) * PAGE_SIZE, ptep, run.pte, run.n);
+		run.ptep = ptep;
+		run.addr = end - (stop - ptep) * PAGE_SIZE;
 		first = first ? first : ptep;
 		ptep += run.n;
 		behind = ptep;
+		run_commit(mm, &run);
 	}
 	if (first)
 		flush_tlb_range(mm, end - (stop - first) * PAGE_SIZE,

@@ -108,13 +108,13 @@ static bool move_by_link(struct mm *mm, const struct part *p)
 	return free;
 }
 
-/* False: no memory. What goes there whole needs no PTE pages; upper levels serve many. */
-static bool prepare_image(struct mm *mm, struct move *m, unsigned long addr, unsigned long end,
-			  bool whole)
+/* What goes there whole needs no PTE pages; upper levels serve many. -ENOMEM. */
+static int prepare_image(struct mm *mm, struct move *m, unsigned long addr, unsigned long end,
+			 enum table_levels levels)
 {
-	if (whole && end <= m->upper_end)
-		return true;
-	m->changes.upper_only = whole;
+	if (levels == TABLES_UPPER && end <= m->upper_end)
+		return 0;
+	m->changes.levels = levels;
 	m->upper_end = ALIGN_UP(end, PUD_SIZE);
 	return tables_prepare(mm, &m->changes, addr, end);
 }
@@ -126,15 +126,18 @@ static int prepare_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, un
 	struct move *m = arg;
 	unsigned long new_addr = m->new + (addr - m->old), len = end - addr;
 	bool whole = moves_whole(m, addr);
+	int err = 0;
 
 	if (whole && !keeps_indices(m)) {
 		whole = table_holds(*pmd, pv_table_costs.shift_min);
-		if (!whole)
+		if (whole)
+			err = shift_reserve(&m->shift, *pmd, new_addr, len);
+		else
 			shift_leave_alone(*pmd);
-		else if (!shift_reserve(&m->shift, *pmd, new_addr, len))
-			return -ENOMEM;
 	}
-	return prepare_image(vma->mm, m, new_addr, new_addr + len, whole) ? 0 : -ENOMEM;
+	return err ? err
+		   : prepare_image(vma->mm, m, new_addr, new_addr + len,
+				   whole ? TABLES_UPPER : TABLES_ALL);
 }
 
 /* In parts: a bound on the time that page_table_lock is held. */

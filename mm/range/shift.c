@@ -4,6 +4,7 @@
  */
 #include "mm/range/shift.h"
 
+#include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "mm/lazy/tlb.h"
 #include "mm/range/pte_section.h"
@@ -47,7 +48,7 @@ void shift_init(struct shift *s, struct mm *mm)
 	s->n = 0;
 }
 
-bool shift_reserve(struct shift *s, pmd_t pmd, unsigned long new, unsigned long len)
+int shift_reserve(struct shift *s, pmd_t pmd, unsigned long new, unsigned long len)
 {
 	unsigned long first = block_of(new), last = block_of(new + len - 1);
 	bool is_open = s->image_end == first + PMD_SIZE;
@@ -57,11 +58,12 @@ bool shift_reserve(struct shift *s, pmd_t pmd, unsigned long new, unsigned long 
 	pfn_to_page(pmd_pfn(pmd))->pg_flags |= PG_SHIFT_WHOLE;
 	s->image_end = last + PMD_SIZE;
 	if (is_open || first == last)
-		return true;
+		return 0;
 	table = plain_table_alloc_uncleared(s->mm);
-	if (table)
-		give_spare(s, table);
-	return table;
+	if (!table)
+		return -ENOMEM;
+	give_spare(s, table);
+	return 0;
 }
 
 void shift_leave_alone(pmd_t pmd)

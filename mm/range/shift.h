@@ -40,9 +40,9 @@ struct shift {
 void shift_init(struct shift *s, struct mm *mm);
 /*
  * First pass, upwards: what the table that @pmd links maps shall go to [new, new + len). Reserves
- * what that needs; false: no memory.
+ * what that needs; -ENOMEM.
  */
-bool shift_reserve(struct shift *s, pmd_t pmd, unsigned long new, unsigned long len);
+int shift_reserve(struct shift *s, pmd_t pmd, unsigned long new, unsigned long len);
 /* First pass: it goes there by its entries. */
 void shift_leave_alone(pmd_t pmd);
 /* Second pass: which of the two the first has said. */

@@ -7,6 +7,7 @@
 #include "mm/lazy/lazy_mmu.h"
 #include "mm/lazy/tlb.h"
 #include "mm/range/mprotect.h"
+#include "mm/range/run.h"
 #include "mm/vma/mmap_lock.h"
 #include "mm/vma/vma.h"
 
@@ -72,27 +73,11 @@ void pmd_mkwrite(struct mm *mm, pmd_t *pmd, unsigned long addr)
 	set_pmd(mm, pmd, addr, pmd->v | _PAGE_RW);
 }
 
-/* Entries that follow each other, and lose RW by one call. */
-#define RUN_MAX 32
-struct run {
-	pte_t *ptep;
-	unsigned long addr;
-	unsigned n;
-	pte_t pte[RUN_MAX];
-};
-
-static void commit(struct mm *mm, struct run *run) __must_hold(ptl_role, lazy_mmu_role)
-{
-	if (run->n)
-		modify_prot_commit_ptes(mm, run->addr, run->ptep, run->pte, run->n);
-	run->n = 0;
-}
-
-static __always_inline void add(struct mm *mm, struct run *run, pte_t *ptep, unsigned long addr,
-				pte_t pte) __must_hold(ptl_role, lazy_mmu_role)
+static __always_inline void run_add(struct mm *mm, struct run *run, pte_t *ptep, unsigned long addr,
+				    pte_t pte) __must_hold(ptl_role, lazy_mmu_role)
 {
 	if (run->n == RUN_MAX || run->ptep + run->n != ptep)
-		commit(mm, run);
+		run_commit(mm, run);
 	if (!run->n) {
 		run->ptep = ptep;
 		run->addr = addr;
@@ -114,9 +99,9 @@ static void protect_shared(struct mm *mm, const struct vma *vma, pte_t *ptep, un
 		if (!pte_present(pte) || !pte_write(pte))
 			continue;
 		if (!writable || !may_write_in_place(vma, pte))
-			add(mm, &run, ptep, addr, pte_wrprotect(pte));
+			run_add(mm, &run, ptep, addr, pte_wrprotect(pte));
 	}
-	commit(mm, &run);
+	run_commit(mm, &run);
 }
 
 /* The section: one VMA after the other, and what lies between them. */

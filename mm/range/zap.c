@@ -22,7 +22,7 @@
 
 struct zap {
 	struct mmu_gather *tlb;
-	unsigned long floor, ceiling; /* nothing else uses what lies between */
+	struct gap gap;
 };
 
 /*
@@ -34,7 +34,7 @@ static bool goes_whole(const struct zap *z, pmd_t pmd, unsigned long addr, unsig
 {
 	struct page *table = pfn_to_page(pmd_pfn(pmd));
 
-	if (!whole_tables_enabled || !is_within(addr, PMD_SIZE, z->floor, z->ceiling))
+	if (!whole_tables_enabled || !is_within(addr, PMD_SIZE, z->gap.floor, z->gap.ceiling))
 		return false;
 	if (!(table->pg_flags & PG_DROP_WHOLE) &&
 	    (end - addr) >> PAGE_SHIFT >= pv_table_costs.drop_min &&
@@ -84,9 +84,9 @@ static int zap_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsign
 }
 
 void zap_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long start, unsigned long end,
-		    unsigned long floor, unsigned long ceiling)
+		    struct gap gap)
 {
-	struct zap z = {.tlb = tlb, .floor = floor, .ceiling = ceiling};
+	struct zap z = {.tlb = tlb, .gap = gap};
 
 	mmap_assert_locked(vma->mm);
 	walk_pte_ranges(vma, start, end, zap_pte_range, &z);
@@ -95,7 +95,7 @@ void zap_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long start
 /* One table goes if the block of addresses that it covers lies wholly in the free space. */
 struct free_space {
 	struct mmu_gather *tlb;
-	unsigned long floor, ceiling;
+	struct gap gap;
 	bool only_whole; /* what goes with its contents; empty tables stay for what comes next */
 	struct table_changes *changes;
 	unsigned removed; /* since page_table_lock was taken */
@@ -120,7 +120,7 @@ static bool may_go(const struct free_space *f, unsigned long addr, unsigned long
 {
 	if (f->only_whole && !(table->pg_flags & PG_DROP_WHOLE))
 		return false;
-	return is_within(addr, size, f->floor, f->ceiling);
+	return is_within(addr, size, f->gap.floor, f->gap.ceiling);
 }
 
 /* Lower levels first; the three differ in types and names only. */
@@ -165,9 +165,9 @@ static void free_below_pgd(struct free_space *f, pgd_t e, unsigned long addr, un
 DEFINE_FREE_RANGE(pgd, PGD, free_below_pgd)
 
 void free_pgtables(struct mmu_gather *tlb, struct table_changes *tc, unsigned long start,
-		   unsigned long end, unsigned long floor, unsigned long ceiling)
+		   unsigned long end, struct gap gap)
 {
-	struct free_space f = {.tlb = tlb, .floor = floor, .ceiling = ceiling, .changes = tc};
+	struct free_space f = {.tlb = tlb, .gap = gap, .changes = tc};
 
 	lockdep_assert_held(&tlb->mm->page_table_lock);
 	mmap_assert_locked(tlb->mm);
@@ -178,14 +178,11 @@ void discard_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long s
 			unsigned long end)
 {
 	struct table_changes unlinked;
-	struct free_space f = {.tlb = tlb,
-			       .floor = start,
-			       .ceiling = end,
-			       .only_whole = true,
-			       .changes = &unlinked};
+	struct free_space f = {
+		.tlb = tlb, .gap = {start, end}, .only_whole = true, .changes = &unlinked};
 
 	mmap_assert_write_locked(vma->mm);
-	zap_page_range(tlb, vma, start, end, start, end);
+	zap_page_range(tlb, vma, start, end, f.gap);
 	if (!tlb->whole_tables)
 		return;
 	table_changes_init(&unlinked);

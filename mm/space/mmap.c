@@ -24,7 +24,7 @@ long do_munmap(unsigned long addr, unsigned long len) __no_thread_safety
 	if (!user_range_ok(addr, len))
 		return -EINVAL;
 	mmap_write_lock(mm);
-	err = unmap_range_locked(mm, addr, addr + len, true);
+	err = unmap_range_locked(mm, addr, addr + len, UNMAP_DOWNGRADE);
 	if (err)
 		mmap_write_unlock(mm);
 	else
@@ -85,7 +85,7 @@ long do_brk(unsigned long brk)
 		if (new_end > old_end)
 			ok = grow_heap(mm, old_end, new_end);
 		else if (new_end < old_end)
-			ok = !unmap_range_locked(mm, new_end, old_end, false);
+			ok = !unmap_range_locked(mm, new_end, old_end, UNMAP_EXCLUSIVE);
 		if (ok)
 			mm->brk = brk;
 	}

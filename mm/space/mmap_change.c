@@ -95,15 +95,26 @@ long do_mprotect(unsigned long addr, unsigned long len, unsigned long prot)
 	return protect_range(current->mm, addr, addr + len, prot);
 }
 
+/* What an advice drops. */
+enum drop {
+	DROP_NOTHING, /* it is a hint */
+	DROP_ENTRIES, /* mmap_lock is held for reading */
+	DROP_TABLES,  /* whole tables, too; it is held for writing */
+};
+
 /*
- * Whether DONTNEED drops whole tables: then nobody else may be on the way to one. If the mm has
- * other threads, all their faults in the VMA would wait for it, so entries go, one by one, beside
- * them. Only this thread could start a second one.
+ * Where whole tables go nobody else may be on the way to one. If the mm has other threads, all
+ * their faults in the VMA would wait for it, so entries go, one by one, beside them. Only this
+ * thread could start a second one.
  */
-static bool drops_tables(const struct mm *mm, unsigned long start, unsigned long end, int advice)
+static enum drop drop_of(const struct mm *mm, unsigned long start, unsigned long end, int advice)
 {
+	if (advice != MADV_DONTNEED && advice != MADV_DONTNEED_LOCKED)
+		return DROP_NOTHING;
 	return advice == MADV_DONTNEED && whole_tables_enabled && atomic_read(&mm->users) == 1 &&
-	       ALIGN_UP(start, PMD_SIZE) + PMD_SIZE <= end;
+			       ALIGN_UP(start, PMD_SIZE) + PMD_SIZE <= end
+		       ? DROP_TABLES
+		       : DROP_ENTRIES;
 }
 
 /* Advices that are a flag of the VMA, for fork: true, and what they do to it. */
@@ -149,23 +160,14 @@ static unsigned long unfit_flags(int advice)
 	}
 }
 
-static int advise_vma(struct mmu_gather *tlb, struct vma *v, unsigned long start, unsigned long end,
-		      int advice, bool exclusive)
+static void drop_range(struct mmu_gather *tlb, struct vma *v, unsigned long start,
+		       unsigned long end, enum drop drop)
 {
-	if (v->flags & unfit_flags(advice))
-		return -EINVAL;
-	switch (advice) {
-	case MADV_DONTNEED:
-	case MADV_DONTNEED_LOCKED:
-		if (exclusive) {
-			vma_start_write(v);
-			discard_page_range(tlb, v, start, end);
-		} else {
-			zap_page_range(tlb, v, start, end, 0, 0);
-		}
-		return 0;
-	default:
-		return 0; /* a hint */
+	if (drop == DROP_TABLES) {
+		vma_start_write(v);
+		discard_page_range(tlb, v, start, end);
+	} else if (drop == DROP_ENTRIES) {
+		zap_page_range(tlb, v, start, end, NO_GAP);
 	}
 }
 
@@ -181,15 +183,19 @@ static int advise_flags(struct mm *mm, unsigned long addr, unsigned long end, st
 }
 
 /* Holes do not stop the rest from being advised, but are an error in the end. */
-static int advise_range(struct mm *mm, unsigned long addr, unsigned long end, int advice,
-			bool exclusive)
+static int advise_range(struct mm *mm, unsigned long addr, unsigned long end, unsigned long unfit,
+			enum drop drop)
 {
 	struct mmu_gather tlb;
 	int err = 0, hole = vma_covered(&mm->vmas, addr, end) ? 0 : -ENOMEM;
 
 	tlb_gather_mmu(&tlb, mm);
-	for (struct vma *v = vma_find(&mm->vmas, addr); v && v->start < end && !err; v = v->next)
-		err = advise_vma(&tlb, v, max(v->start, addr), min(v->end, end), advice, exclusive);
+	for (struct vma *v = vma_find(&mm->vmas, addr); v && v->start < end && !err; v = v->next) {
+		if (v->flags & unfit)
+			err = -EINVAL;
+		else
+			drop_range(&tlb, v, max(v->start, addr), min(v->end, end), drop);
+	}
 	tlb_finish_mmu(&tlb);
 	return err ? err : hole;
 }
@@ -210,21 +216,21 @@ static int check_advice(int advice)
 
 static int advise(struct mm *mm, unsigned long addr, unsigned long end, int advice)
 {
-	bool exclusive = drops_tables(mm, addr, end, advice);
 	struct flag_change change = {.refused = unfit_flags(advice)};
+	enum drop drop = drop_of(mm, addr, end, advice);
 	int err;
 
 	if (advice_flag(advice, &change)) {
 		mmap_write_lock(mm);
 		err = advise_flags(mm, addr, end, &change);
 		mmap_write_unlock(mm);
-	} else if (exclusive) {
+	} else if (drop == DROP_TABLES) {
 		mmap_write_lock(mm);
-		err = advise_range(mm, addr, end, advice, true);
+		err = advise_range(mm, addr, end, change.refused, DROP_TABLES);
 		mmap_write_unlock(mm);
 	} else {
 		mmap_read_lock(mm);
-		err = advise_range(mm, addr, end, advice, false);
+		err = advise_range(mm, addr, end, change.refused, drop);
 		mmap_read_unlock(mm);
 	}
 	return err;

@@ -57,7 +57,7 @@ static long shrink(struct mm *mm, const struct remap *r)
 
 	if (!user_range_ok(start, len))
 		return -EINVAL;
-	return unmap_range_locked(mm, start, start + len, false);
+	return unmap_range_locked(mm, start, start + len, UNMAP_EXCLUSIVE);
 }
 
 /* Move to where the caller says. What is there goes; with MREMAP_DONTUNMAP alone it is a hint. */
@@ -68,7 +68,7 @@ static long move_to_target(struct mm *mm, struct remap *r)
 
 	if (mm->vmas.count + 2 >= MAX_MAP_COUNT - 3)
 		return -ENOMEM; /* before anything is unmapped */
-	ret = fixed ? unmap_range_locked(mm, r->new, r->new + r->new_len, false) : 0;
+	ret = fixed ? unmap_range_locked(mm, r->new, r->new + r->new_len, UNMAP_EXCLUSIVE) : 0;
 
 	if (!ret && r->new_len < r->old_len) {
 		ret = shrink(mm, r);

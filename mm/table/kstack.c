@@ -14,6 +14,7 @@
 #include "kernel/arch/preempt.h"
 #include "kernel/cpu/interrupt.h"
 #include "kernel/debug/panic.h"
+#include "kernel/lib/errno.h"
 #include "kernel/lib/layout.h"
 #include "kernel/sched/task.h"
 #include "kernel/sync/spinlock.h"
@@ -52,23 +53,23 @@ static unsigned long slot_stack(unsigned slot)
  * The pages are zeroed: a process's bytes have no business on a stack, and where a boot loader's
  * code ran QEMU takes every store for self-modifying code until that code is overwritten.
  */
-static bool map_slot(unsigned slot)
+static int map_slot(unsigned slot)
 {
 	struct page *pages[PAGES_EACH];
 	unsigned long va = slot_stack(slot);
 
 	for (unsigned i = 0; i < ARRAY_SIZE(pages); i++) {
 		pages[i] = alloc_page_zeroed(PAGE_KSTACK);
-		if (!pages[i] || !kernel_map_prepare(va + i * PAGE_SIZE)) {
+		if (!pages[i] || kernel_map_prepare(va + i * PAGE_SIZE)) {
 			for (unsigned j = 0; j <= i; j++)
 				if (pages[j])
 					free_page(pages[j]);
-			return false;
+			return -ENOMEM;
 		}
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(pages); i++)
 		kernel_map(va + i * PAGE_SIZE, page_to_pfn(pages[i]), (pgprot_t){_PAGE_KERNEL});
-	return true;
+	return 0;
 }
 
 static void push(struct slots *s, unsigned slot) __must_hold(slots_lock)
@@ -112,7 +113,7 @@ unsigned long kstack_alloc(void)
 
 	if (slot == MAX_KSTACKS)
 		return 0;
-	if (!has_pages && !map_slot(slot)) {
+	if (!has_pages && map_slot(slot)) {
 		give_slot(&bare, slot);
 		return 0;
 	}

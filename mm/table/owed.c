@@ -247,7 +247,7 @@ static void record_pte(const struct page *table, const pte_t *ptep, pte_t old, p
 		add_page(table->table_mm, addr, by);
 }
 
-void owed_ptes(const pte_t *ptep, const pte_t *new, unsigned n, bool keeps_ad)
+void owed_ptes(const pte_t *ptep, const pte_t *new, unsigned n, enum owed_change change)
 {
 	unsigned long by = (unsigned long)__builtin_return_address(0);
 	const struct page *table;
@@ -263,7 +263,8 @@ void owed_ptes(const pte_t *ptep, const pte_t *new, unsigned n, bool keeps_ad)
 		pte_t old = {READ_ONCE(ptep[i].v)};
 
 		record_pte(table, ptep + i, old,
-			   (pte_t){new[i].v | (keeps_ad ? old.v & _PAGE_AD : 0)}, *pmd, by);
+			   (pte_t){new[i].v | (change == OWED_KEEPS_AD ? old.v & _PAGE_AD : 0)},
+			   *pmd, by);
 	}
 }
 

@@ -11,6 +11,7 @@
 #include "mm/table/tables.h"
 
 #include "kernel/debug/panic.h"
+#include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "kernel/sync/lockdep.h"
 #include "mm/frame/owed.h"
@@ -107,7 +108,7 @@ void table_free(struct page *page)
 void table_changes_init(struct table_changes *tc)
 {
 	tc->n = 0;
-	tc->upper_only = false;
+	tc->levels = TABLES_ALL;
 	for (unsigned i = 0; i < ARRAY_SIZE(tc->last_made); i++)
 		tc->last_made[i].entry = NULL;
 }
@@ -200,42 +201,43 @@ static u64 table_below(struct mm *mm, struct table_changes *tc, void *entry, uns
 
 /* Make what is missing below [addr, end); the three levels differ in types and names only. */
 #define DEFINE_ALLOC_RANGE(lvl, LVL, below_level, alloc_below)                                     \
-	static bool alloc_##lvl##_range(struct mm *mm, struct table_changes *tc, lvl##_t *entry,   \
-					unsigned long addr, unsigned long end)                     \
+	static int alloc_##lvl##_range(struct mm *mm, struct table_changes *tc, lvl##_t *entry,    \
+				       unsigned long addr, unsigned long end)                      \
 	{                                                                                          \
 		for (unsigned long next; addr != end; entry++, addr = next) {                      \
 			lvl##_t e = {table_below(mm, tc, entry, below_level)};                     \
                                                                                                    \
 			next = lvl##_addr_end(addr, end);                                          \
-			if (lvl##_none(e) || !alloc_below(mm, tc, e, addr, next))                  \
-				return false;                                                      \
+			if (lvl##_none(e) || alloc_below(mm, tc, e, addr, next))                   \
+				return -ENOMEM;                                                    \
 		}                                                                                  \
-		return true;                                                                       \
+		return 0;                                                                          \
 	}
 
-static bool alloc_below_pmd(struct mm *mm __unused, struct table_changes *tc __unused,
-			    pmd_t e __unused, unsigned long addr __unused,
-			    unsigned long end __unused)
+static int alloc_below_pmd(struct mm *mm __unused, struct table_changes *tc __unused,
+			   pmd_t e __unused, unsigned long addr __unused,
+			   unsigned long end __unused)
 {
-	return true;
+	return 0;
 }
 DEFINE_ALLOC_RANGE(pmd, PMD, 1, alloc_below_pmd)
 
-static bool alloc_below_pud(struct mm *mm, struct table_changes *tc, pud_t e, unsigned long addr,
-			    unsigned long end)
+static int alloc_below_pud(struct mm *mm, struct table_changes *tc, pud_t e, unsigned long addr,
+			   unsigned long end)
 {
-	return tc->upper_only || alloc_pmd_range(mm, tc, pmd_offset(e, addr), addr, end);
+	return tc->levels == TABLES_UPPER ? 0
+					  : alloc_pmd_range(mm, tc, pmd_offset(e, addr), addr, end);
 }
 DEFINE_ALLOC_RANGE(pud, PUD, 2, alloc_below_pud)
 
-static bool alloc_below_pgd(struct mm *mm, struct table_changes *tc, pgd_t e, unsigned long addr,
-			    unsigned long end)
+static int alloc_below_pgd(struct mm *mm, struct table_changes *tc, pgd_t e, unsigned long addr,
+			   unsigned long end)
 {
 	return alloc_pud_range(mm, tc, pud_offset(e, addr), addr, end);
 }
 DEFINE_ALLOC_RANGE(pgd, PGD, 3, alloc_below_pgd)
 
-bool tables_prepare(struct mm *mm, struct table_changes *tc, unsigned long start, unsigned long end)
+int tables_prepare(struct mm *mm, struct table_changes *tc, unsigned long start, unsigned long end)
 {
 	lockdep_assert_held(&mm->page_table_lock);
 	return alloc_pgd_range(mm, tc, pgd_offset(mm, start), start, end);
@@ -252,23 +254,24 @@ pmd_t *tables_prepare_upper(struct mm *mm, struct table_changes *tc, unsigned lo
 	return pud_none(pud) ? NULL : pmd_offset(pud, addr);
 }
 
-static bool alloc_range(struct mm *mm, unsigned long start, unsigned long end, bool upper_only)
+static int alloc_range(struct mm *mm, unsigned long start, unsigned long end,
+		       enum table_levels levels)
 {
 	struct table_changes tc;
-	bool ok;
+	int err;
 
 	table_changes_init(&tc);
-	tc.upper_only = upper_only;
+	tc.levels = levels;
 	spin_lock(&mm->page_table_lock);
-	ok = tables_prepare(mm, &tc, start, end);
+	err = tables_prepare(mm, &tc, start, end);
 	table_changes_commit(&tc);
 	spin_unlock(&mm->page_table_lock);
-	return ok;
+	return err;
 }
 
-bool tables_alloc(struct mm *mm, unsigned long start, unsigned long end)
+int tables_alloc(struct mm *mm, unsigned long start, unsigned long end)
 {
-	return alloc_range(mm, start, end, false);
+	return alloc_range(mm, start, end, TABLES_ALL);
 }
 
 pmd_t *pmd_find(const struct mm *mm, unsigned long addr)
@@ -290,7 +293,7 @@ pmd_t *pmd_alloc(struct mm *mm, unsigned long addr)
 
 	if (likely(pmd && !pmd_none(pmdp_get(pmd))))
 		return pmd;
-	if (!tables_alloc(mm, addr & PAGE_MASK, (addr & PAGE_MASK) + PAGE_SIZE))
+	if (tables_alloc(mm, addr & PAGE_MASK, (addr & PAGE_MASK) + PAGE_SIZE))
 		return NULL;
 	return pmd_find(mm, addr);
 }
@@ -299,12 +302,12 @@ pmd_t *pmd_alloc_upper(struct mm *mm, unsigned long addr)
 {
 	pmd_t *pmd = pmd_find(mm, addr);
 
-	if (pmd || !alloc_range(mm, addr, addr + PAGE_SIZE, true))
+	if (pmd || alloc_range(mm, addr, addr + PAGE_SIZE, TABLES_UPPER))
 		return pmd;
 	return pmd_find(mm, addr);
 }
 
-bool kernel_map_prepare(unsigned long va)
+int kernel_map_prepare(unsigned long va)
 {
-	return pmd_alloc(&init_mm, va) != NULL;
+	return pmd_alloc(&init_mm, va) ? 0 : -ENOMEM;
 }

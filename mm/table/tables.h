@@ -9,9 +9,14 @@
 #include "mm/mm.h"
 #include "mm/types/pgtable_types.h"
 
+enum table_levels {
+	TABLES_ALL,
+	TABLES_UPPER, /* no PTE pages */
+};
+
 struct table_changes {
 	unsigned n;
-	bool upper_only; /* tables_prepare() makes no PTE pages */
+	enum table_levels levels; /* that tables_prepare() makes */
 #ifdef CONFIG_DEBUG
 	/* Since the first was collected: whose they are, and whose turn it is to hold that lock. */
 	const struct mm *mm;
@@ -51,18 +56,17 @@ struct page *plain_table_alloc_uncleared(struct mm *mm);
 void table_free(struct page *page);
 
 /*
- * Make every table that [start, end) of @mm lacks, and collect the links. False: no memory; what
+ * Make every table that [start, end) of @mm lacks, and collect the links. -ENOMEM: what
  * was made is collected all the same. page_table_lock is held until the commit, to which ranges
  * come in ascending order.
  */
-bool tables_prepare(struct mm *mm, struct table_changes *tc, unsigned long start,
-		    unsigned long end);
+int tables_prepare(struct mm *mm, struct table_changes *tc, unsigned long start, unsigned long end);
 /*
  * The same above the PTE page of @addr alone: where that is, or will be, linked. NULL: no memory.
  */
 pmd_t *tables_prepare_upper(struct mm *mm, struct table_changes *tc, unsigned long addr);
-/* The same, with the commit. Takes page_table_lock. */
-bool tables_alloc(struct mm *mm, unsigned long start, unsigned long end);
+/* The same, with the commit; -ENOMEM. Takes page_table_lock. */
+int tables_alloc(struct mm *mm, unsigned long start, unsigned long end);
 
 /* The L2 entry of @addr, or NULL if there is no table for it. */
 pmd_t *pmd_find(const struct mm *mm, unsigned long addr);
@@ -72,5 +76,5 @@ pmd_t *pmd_alloc(struct mm *mm, unsigned long addr);
 /* The L2 entry of page @addr, whether it links a PTE page or not; NULL: no memory. */
 pmd_t *pmd_alloc_upper(struct mm *mm, unsigned long addr);
 
-/* Make the tables for the kernel page @va, in init_mm and so in every mm. False: no memory. */
-bool kernel_map_prepare(unsigned long va);
+/* Make the tables for the kernel page @va, in init_mm and so in every mm. -ENOMEM. */
+int kernel_map_prepare(unsigned long va);

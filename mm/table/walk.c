@@ -4,7 +4,6 @@
 #include "mm/table/walk.h"
 
 #include "kernel/debug/printk.h"
-#include "kernel/lib/errno.h"
 #include "mm/table/pgtable.h"
 #include "mm/table/tables.h"
 #include "mm/vma/mmap_lock.h"
@@ -64,9 +63,9 @@ int walk_pte_ranges_alloc(struct vma *vma, unsigned long addr, unsigned long end
 
 	for (unsigned long next; addr < end && !err; addr = next) {
 		next = min(end, ALIGN_DOWN(addr, ALLOC_CHUNK) + ALLOC_CHUNK);
-		if (!tables_alloc(vma->mm, addr, next))
-			return -ENOMEM;
-		err = walk_pte_ranges(vma, addr, next, fn, arg);
+		err = tables_alloc(vma->mm, addr, next);
+		if (!err)
+			err = walk_pte_ranges(vma, addr, next, fn, arg);
 	}
 	return err;
 }

@@ -88,18 +88,23 @@ struct page *shmem_get_page(struct shmem *s, unsigned long index)
 	return page;
 }
 
-/* @fn for each page below @node, which stands @level above the pages; free the nodes if @free. */
-static void walk_tree(void **node, int level, void (*fn)(struct page *page), bool free)
+enum nodes {
+	KEEP_NODES,
+	FREE_NODES,
+};
+
+/* @fn for each page below @node, which stands @level above the pages. */
+static void walk_tree(void **node, int level, void (*fn)(struct page *page), enum nodes nodes)
 {
 	for (unsigned i = 0; i < 1 << FANOUT_SHIFT; i++) {
 		if (!node[i])
 			continue;
 		if (level)
-			walk_tree(node[i], level - 1, fn, free);
+			walk_tree(node[i], level - 1, fn, nodes);
 		else
 			fn(node[i]);
 	}
-	if (free)
+	if (nodes == FREE_NODES)
 		free_page(virt_to_page(node));
 }
 
@@ -111,7 +116,7 @@ void shmem_put(struct shmem *s) __no_thread_safety
 	list_del(&s->node);
 	spin_unlock(&objects_lock);
 	if (s->root)
-		walk_tree(s->root, LEVELS - 1, put_page, true);
+		walk_tree(s->root, LEVELS - 1, put_page, FREE_NODES);
 	kmem_cache_free(&shmem_cache, s);
 }
 
@@ -122,7 +127,7 @@ void shmem_for_each_page(void (*fn)(struct page *page)) __no_thread_safety
 	spin_lock(&objects_lock);
 	list_for_each_entry(s, &objects, node)
 		if (s->root)
-			walk_tree(s->root, LEVELS - 1, fn, false);
+			walk_tree(s->root, LEVELS - 1, fn, KEEP_NODES);
 	spin_unlock(&objects_lock);
 }
 

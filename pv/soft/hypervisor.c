@@ -105,7 +105,7 @@ static void soft_issue(struct batch *b)
 	if (b->n) {
 		long err = mmu_update(b->update, b->n, &done, &old);
 
-		batch_check_applied(b->update, b->n, err, done, b->caller, true);
+		batch_check_applied(b->update, b->n, err, done, b->caller);
 	}
 	batch_pay_flush(b);
 }
@@ -120,7 +120,7 @@ static u64 update_now(struct pt_update u, unsigned long caller)
 	preempt_disable();
 	err = mmu_update(&u, 1, &done, &old);
 	preempt_enable();
-	batch_check_applied(&u, 1, err, done, &caller, false);
+	batch_check_applied_by(&u, 1, err, done, caller);
 	return old;
 }
 

@@ -265,7 +265,7 @@ static void start_vcpu(unsigned cpu)
 void xen_start_vcpus(void)
 {
 	/* The one L4 entry of the kernel stacks, before any mm copies the kernel half. */
-	if (!kernel_map_prepare(KSTACK_AREA))
+	if (kernel_map_prepare(KSTACK_AREA))
 		panic("xen: out of memory for the kernel stacks");
 	this_cpu_write(current_task, sched_alloc_idle(0));
 	init_this_vcpu(0);

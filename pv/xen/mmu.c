@@ -41,7 +41,7 @@ static void apply(const struct mmu_update *u, unsigned n, unsigned long caller)
 	unsigned done = 0;
 	long err = xen_mmu_update(u, n, &done);
 
-	batch_check_applied((const struct pt_update *)u, n, err, done, &caller, false);
+	batch_check_applied_by((const struct pt_update *)u, n, err, done, caller);
 }
 
 /*
@@ -65,7 +65,7 @@ static void update_va_mapping(struct batch *b, struct xen_flush *flush)
 								 UVMF_INVLPG | UVMF_LOCAL);
 
 	xen_multicall(&call, 1);
-	batch_check_applied(b->update, 1, call.result, !call.result, b->caller, true);
+	batch_check_applied(b->update, 1, call.result, !call.result, b->caller);
 	xen_flush_complete(flush, 0);
 }
 
@@ -96,7 +96,7 @@ static void xen_issue(struct batch *b)
 	ASSERT(!b->n || calls[0].op == __HYPERVISOR_mmu_update);
 	xen_multicall(calls, n);
 	if (b->n)
-		batch_check_applied(b->update, b->n, calls[0].result, done, b->caller, true);
+		batch_check_applied(b->update, b->n, calls[0].result, done, b->caller);
 	if (b->flush.mm)
 		xen_flush_complete(&flush, n ? calls[n - 1].result : 0);
 }

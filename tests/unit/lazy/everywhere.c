@@ -221,7 +221,7 @@ static void map_in_interrupt(void)
 static void start_interrupts(void)
 {
 	for (unsigned cpu = 0; cpu < nr_cpus(); cpu++) {
-		BUG_ON(!kernel_map_prepare(INTERRUPT_AREA + cpu * PAGE_SIZE));
+		BUG_ON(kernel_map_prepare(INTERRUPT_AREA + cpu * PAGE_SIZE));
 		interrupt_page[cpu] = alloc_page(PAGE_KERNEL);
 		BUG_ON(!interrupt_page[cpu]);
 		interrupts[cpu] = 0;

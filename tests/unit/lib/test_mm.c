@@ -40,7 +40,7 @@ void test_free_tables(struct mm *mm, unsigned long start, unsigned long end)
 	tlb_gather_mmu(&tlb, mm);
 	mmap_write_lock(mm);
 	spin_lock(&mm->page_table_lock);
-	free_pgtables(&tlb, &unlinked, start, end, 0, USER_END + PAGE_SIZE);
+	free_pgtables(&tlb, &unlinked, start, end, (struct gap){0, USER_END + PAGE_SIZE});
 	table_changes_commit(&unlinked);
 	spin_unlock(&mm->page_table_lock);
 	tlb_finish_mmu(&tlb);

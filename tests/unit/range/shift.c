@@ -198,7 +198,7 @@ static void take_out(struct ktest *t, struct shift *s)
 		unsigned long addr = ADDR + i * PMD_SIZE, new = TARGET + ODD + i *PMD_SIZE;
 
 		KEXPECT(t, pmd_alloc_upper(mm, new + PMD_SIZE));
-		KEXPECT(t, shift_reserve(s, *pmd_alloc(mm, addr), new, PMD_SIZE));
+		KEXPECT_EQ(t, shift_reserve(s, *pmd_alloc(mm, addr), new, PMD_SIZE), 0);
 	}
 	for (unsigned i = 0; i < SHIFT_TABLES_MAX; i++) {
 		unsigned long addr = ADDR + i * PMD_SIZE, new = TARGET + ODD + i *PMD_SIZE;

@@ -43,7 +43,7 @@ static unsigned linked(const pmd_t *pmd)
 
 static void prepare(struct ktest *t, struct table_changes *tc, unsigned first, unsigned end)
 {
-	KEXPECT(t, tables_prepare(mm, tc, ADDR + first * PMD_SIZE, ADDR + end * PMD_SIZE));
+	KEXPECT_EQ(t, tables_prepare(mm, tc, ADDR + first * PMD_SIZE, ADDR + end * PMD_SIZE), 0);
 }
 
 /* Of what was there before table_changes_init() nothing counts. */

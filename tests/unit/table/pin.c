@@ -139,7 +139,7 @@ static void many_tables(struct ktest *t)
 	race.mm = mm;
 	free = page_kind_count(PAGE_FREE) + page_kind_count(PAGE_TABLE_RESERVE);
 	for (unsigned n = 0; n < 3; n++) {
-		KEXPECT(t, tables_alloc(mm, BASE, BASE + len));
+		KEXPECT_EQ(t, tables_alloc(mm, BASE, BASE + len), 0);
 		for (unsigned long a = BASE; a < BASE + len; a += PMD_SIZE)
 			KEXPECT(t, pmd_find(mm, a) && !pmd_none(*pmd_find(mm, a)));
 		KEXPECT(t, page_kind_count(PAGE_TABLE) >= tables + 200);

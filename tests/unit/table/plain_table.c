@@ -167,7 +167,7 @@ static void link_before_the_waiter(struct spinlock *lock) __must_hold(lock)
 
 	late_await(lock);
 	table_changes_init(&changes);
-	BUG_ON(!tables_prepare(mm, &changes, ADDR, ADDR + PAGE_SIZE));
+	BUG_ON(tables_prepare(mm, &changes, ADDR, ADDR + PAGE_SIZE));
 	table_changes_commit(&changes);
 }
 
