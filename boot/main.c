@@ -71,7 +71,7 @@ static void parse_boot(enum boot_protocol protocol, paddr_t info)
 	}
 }
 
-static void __noreturn refuse(void)
+static void __noreturn refuse_to_boot(void)
 {
 	printk("# verdict usage\n");
 	machine_shutdown(SHUTDOWN_CRASHED);
@@ -91,10 +91,10 @@ void boot_parse_params(void)
 {
 	if (boot_info.cmdline_truncated) {
 		pr_err("command line: longer than %d characters\n", BOOT_CMDLINE_MAX - 1);
-		refuse();
+		refuse_to_boot();
 	}
 	if (!cmdline_parse(boot_info.cmdline))
-		refuse();
+		refuse_to_boot();
 	boot_seed = boot_params.seed;
 	trace_prints_all = boot_params.trace;
 	lazy_mmu_enabled = boot_params.lazy;
@@ -106,12 +106,12 @@ void boot_parse_params(void)
 		       "Xen "
 		       "xen and ptwr\n",
 		       boot_params.backend);
-		refuse();
+		refuse_to_boot();
 	}
 	if (!ktest_select(boot_params.suites))
-		refuse();
+		refuse_to_boot();
 	if (boot_params.panic[0] && !panics_known(boot_params.panic))
-		refuse();
+		refuse_to_boot();
 }
 
 void boot_report(void)

@@ -111,7 +111,7 @@ void lapic_init_cpu(void)
 	write_reg(REG_LVT_TIMER, VECTOR_TIMER);
 }
 
-static void send(u32 apic_id, u32 command)
+static void send_ipi(u32 apic_id, u32 command)
 {
 	unsigned long flags;
 
@@ -131,17 +131,17 @@ void lapic_send_ipi(unsigned cpu, u8 vector)
 {
 	count(CNT_IPIS);
 	smp_mb(); /* x2APIC writes do not order earlier stores */
-	send(apic_id_of[cpu], ICR_ASSERT | (vector == LAPIC_VECTOR_NMI ? ICR_NMI : vector));
+	send_ipi(apic_id_of[cpu], ICR_ASSERT | (vector == LAPIC_VECTOR_NMI ? ICR_NMI : vector));
 }
 
 void lapic_send_init(unsigned cpu)
 {
-	send(apic_id_of[cpu], ICR_ASSERT | ICR_INIT);
+	send_ipi(apic_id_of[cpu], ICR_ASSERT | ICR_INIT);
 }
 
 void lapic_send_startup(unsigned cpu, u8 page)
 {
-	send(apic_id_of[cpu], ICR_ASSERT | ICR_STARTUP | page);
+	send_ipi(apic_id_of[cpu], ICR_ASSERT | ICR_STARTUP | page);
 }
 
 void lapic_eoi(void)

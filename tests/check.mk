@@ -8,7 +8,7 @@ CLANG_TIDY ?= clang-tidy
 TSA_FLAGS := -std=gnu11 -ffreestanding -mcmodel=kernel -mgeneral-regs-only -I. $(DEFINES) -DCONFIG_DEBUG \
 	-fsyntax-only -Werror
 
-check: check-thread-safety check-exemptions check-negative check-rooms check-bugs check-links check-version check-contracts check-syscalls check-figures check-words check-format check-shell ## every static check
+check: check-thread-safety check-exemptions check-negative check-rooms check-names check-bugs check-links check-version check-contracts check-syscalls check-figures check-words check-format check-shell ## every static check
 
 # The rules of lazy sections and locks, at compile time; and no variable is read before it has a
 # value, which gcc does not always see.
@@ -27,6 +27,10 @@ check-negative:
 # Who may include whom.
 check-rooms:
 	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.rooms
+
+# No two files define a static function or variable of the same name: a backtrace means one place.
+check-names:
+	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.names
 
 # Each seeded bug of tests/bugs fits the tree.
 check-bugs:
@@ -91,4 +95,4 @@ build/host/unit: $(HOST_SRC) $(wildcard boot/*.h kernel/*/*.h mm/*.h mm/*/*.h te
 host-test: build/host/unit ## unit tests of the pure parts, under ASan and UBSan
 	$(Q)./build/host/unit
 
-.PHONY: check check-thread-safety check-exemptions check-negative check-rooms check-bugs check-links check-version check-contracts check-syscalls check-figures check-words check-format check-shell tidy docs format host-test
+.PHONY: check check-thread-safety check-exemptions check-negative check-rooms check-names check-bugs check-links check-version check-contracts check-syscalls check-figures check-words check-format check-shell tidy docs format host-test

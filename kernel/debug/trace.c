@@ -29,7 +29,7 @@ static struct {
 	u64 order, acquisitions;
 } locks;
 
-static const char *const kind_names[NR_TRACE_KINDS] = {
+static const char *const trace_kind_names[NR_TRACE_KINDS] = {
 #define X(kind, name) [TRACE_##kind] = name,
 	TRACE_KINDS(X)
 #undef X
@@ -135,7 +135,7 @@ static void print_event(const struct trace_event *e, u64 last)
 	else
 		snprintf(what, sizeof(what), "%lx %lx", e->addr, e->value);
 	printk("    #   %lu before: cpu %u task %u mm %lu %s %s\n", last - e->when, e->cpu, e->tid,
-	       e->context, kind_names[e->kind], what);
+	       e->context, trace_kind_names[e->kind], what);
 }
 
 void trace_print(const struct trace_event *e, unsigned n)
@@ -169,7 +169,7 @@ static void print_ring(const struct trace_ring *ring)
 		const struct trace_event *e = &ring->event[i % RING_SIZE];
 
 		printk("# trace %u %lu %u %s %lu %lx %lx\n", e->cpu, e->when, e->tid,
-		       kind_names[e->kind], e->context, e->addr, e->value);
+		       trace_kind_names[e->kind], e->context, e->addr, e->value);
 	}
 }
 

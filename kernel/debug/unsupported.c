@@ -16,7 +16,7 @@
 #define REASON_MAX 120
 
 static u32 said[NR_SAID];
-static bool is_full;
+static bool said_all;
 
 static u32 hash_text(const char *s)
 {
@@ -44,7 +44,7 @@ static bool first_time(const char *text)
 		if (free == h)
 			return false;
 	}
-	if (!xchg(&is_full, true))
+	if (!xchg(&said_all, true))
 		pr_info("more refusals than %u: those that follow are not named\n", NR_SAID);
 	return false;
 }

@@ -63,7 +63,7 @@ static void clear_pushed_flag(unsigned long sp)
 	(void)copy_to_user(sp + 1, &second, 1);
 }
 
-static void forget(struct fault_progress *p)
+static void forget_progress(struct fault_progress *p)
 {
 	*p = (struct fault_progress){0};
 }
@@ -80,7 +80,7 @@ bool fault_step_ended(struct pt_regs *regs)
 		clear_pushed_flag(regs->sp);
 	if (opcode != OPCODE_POPF && opcode != OPCODE_IRET)
 		regs->flags &= ~FLAGS_TF;
-	forget(p);
+	forget_progress(p);
 	return true;
 }
 
@@ -90,7 +90,7 @@ void fault_note_syscall(struct pt_regs *regs)
 
 	if (unlikely(p->stepping))
 		regs->flags &= ~FLAGS_TF;
-	forget(p);
+	forget_progress(p);
 }
 
 /* The same instruction as at the last fault; in the kernel, the same access. */

@@ -60,7 +60,7 @@ static bool next_file(const char *p, size_t size, size_t *pos, struct file *f, c
 }
 
 /* Archives are made with names from /, from ./ and bare ones; all mean the same file. */
-static const char *bare(const char *name)
+static const char *bare_name(const char *name)
 {
 	while (*name == '/' || (name[0] == '.' && name[1] == '/'))
 		name++;
@@ -72,7 +72,7 @@ bool cpio_find(const void *p, size_t size, const char *name, struct file *f, con
 	size_t pos = 0;
 
 	while (next_file(p, size, &pos, f, wrong))
-		if (!strcmp(bare(f->name), bare(name)))
+		if (!strcmp(bare_name(f->name), bare_name(name)))
 			return true;
 	if (!*wrong)
 		*wrong = "the archive has no such file";

@@ -213,7 +213,7 @@ static const struct param {
 	 set_init},
 };
 
-static bool apply(const char *word)
+static bool apply_word(const char *word)
 {
 	const char *eq = strchr(word, '=');
 	size_t len = eq ? (size_t)(eq - word) : strlen(word);
@@ -255,7 +255,7 @@ bool cmdline_parse(const char *line)
 		}
 		memcpy(word, line, n);
 		word[n] = 0;
-		ok &= apply(word);
+		ok &= apply_word(word);
 		line += n;
 	}
 	return ok;

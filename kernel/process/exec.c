@@ -131,7 +131,7 @@ static int load_segment(const struct file *f, const Elf64_Phdr *ph)
 	return ret ? ret : do_mprotect(start, len, segment_prot(ph));
 }
 
-static int refuse(const struct elf *f, const char *wrong)
+static int refuse_elf(const struct elf *f, const char *wrong)
 {
 	pr_err("exec: %s %s\n", f->file.name, wrong);
 	return -ENOEXEC;
@@ -148,7 +148,7 @@ static int load_segments(const struct elf *f, unsigned long *end)
 		const char *wrong = check_segment(&f->file, &ph);
 
 		if (wrong)
-			return refuse(f, wrong);
+			return refuse_elf(f, wrong);
 		if (!is_loaded(&ph))
 			continue;
 		err = load_segment(&f->file, &ph);
@@ -157,7 +157,7 @@ static int load_segments(const struct elf *f, unsigned long *end)
 			       f->file.name, i, ph.p_vaddr, err);
 		*end = max(*end, ph.p_vaddr + ph.p_memsz);
 	}
-	return err || *end ? err : refuse(f, "has nothing to load");
+	return err || *end ? err : refuse_elf(f, "has nothing to load");
 }
 
 /* Where the program headers are in memory, for AT_PHDR; 0 if no segment holds them. */
@@ -243,7 +243,7 @@ int exec_load(const struct exec_args *args, struct pt_regs *regs)
 		return -ENOENT;
 	wrong = read_header(&f);
 	if (wrong)
-		return refuse(&f, wrong);
+		return refuse_elf(&f, wrong);
 	err = load_segments(&f, &end);
 	if (!err)
 		err = build_stack(args, &f, &sp);

@@ -3,7 +3,7 @@
  * address, one in shared memory by the object and the offset, so that processes find each other.
  *
  * Locks: each hash bucket's own guards its waiters; of two, that at the lower address is taken
- * first. A waiter's bucket and key change under the locks of both buckets. User memory is read
+ * first. A waiter's bucket and key change under the locks of both futex_buckets. User memory is read
  * under the lock with faults off.
  */
 #include "kernel/process/futex.h"
@@ -45,7 +45,7 @@ struct bucket {
 	struct spinlock lock;
 	struct list_head waiters; /* lock */
 };
-static struct bucket buckets[NR_BUCKETS];
+static struct bucket futex_buckets[NR_BUCKETS];
 
 /* Private memory that nobody can write is no place to wait at, Linux says. */
 static bool serves(const struct vma *v, unsigned long addr)
@@ -113,10 +113,10 @@ static int get_keys(struct futex f, struct futex_key *key, struct futex f2, stru
 	return err;
 }
 
-static struct bucket *bucket_of(const struct futex_key *key)
+static struct bucket *futex_bucket_of(const struct futex_key *key)
 {
 	u64 h = ((u64)key->space ^ key->offset * 0x9e3779b97f4a7c15UL) >> 6;
-	struct bucket *b = &buckets[(h ^ h >> 17) % NR_BUCKETS];
+	struct bucket *b = &futex_buckets[(h ^ h >> 17) % NR_BUCKETS];
 
 	return b;
 }
@@ -124,8 +124,8 @@ static struct bucket *bucket_of(const struct futex_key *key)
 void futex_init(void)
 {
 	for (unsigned i = 0; i < NR_BUCKETS; i++) {
-		spin_lock_init(&buckets[i].lock, LOCK_FUTEX);
-		list_init(&buckets[i].waiters);
+		spin_lock_init(&futex_buckets[i].lock, LOCK_FUTEX);
+		list_init(&futex_buckets[i].waiters);
 	}
 	audit_count_holders(held_by_wait_of);
 }
@@ -182,7 +182,7 @@ static bool end_wait(struct futex_waiter *w) __no_thread_safety
 	struct bucket *b = lock_bucket(w);
 	bool woken = w->woken;
 
-	ASSERT(b == bucket_of(&w->key));
+	ASSERT(b == futex_bucket_of(&w->key));
 	if (!woken)
 		list_del(&w->node);
 	spin_unlock(&b->lock);
@@ -209,7 +209,7 @@ long futex_wait_bits(struct futex f, u32 val, u32 bitset, u64 deadline)
 
 	if (err)
 		return err;
-	w.bucket = bucket_of(&w.key);
+	w.bucket = futex_bucket_of(&w.key);
 	current->futex_wait = &w;
 	err = enqueue_if_equal(w.bucket, &w, f.addr, val);
 	if (!err)
@@ -252,7 +252,7 @@ long futex_wake_bits(struct futex f, u32 n, u32 bitset)
 
 	if (err)
 		return err;
-	b = bucket_of(&key);
+	b = futex_bucket_of(&key);
 	spin_lock(&b->lock);
 	woken = wake_waiters(b, &key, n, bitset);
 	spin_unlock(&b->lock);
@@ -284,7 +284,7 @@ static void unlock_two(struct bucket *a, struct bucket *b) __no_thread_safety
 static u32 move_waiters(struct bucket *b, const struct futex_key *from, const struct futex_key *to,
 			u32 n)
 {
-	struct bucket *target = bucket_of(to);
+	struct bucket *target = futex_bucket_of(to);
 	struct futex_waiter *w, *next;
 	u32 moved = 0;
 
@@ -307,7 +307,7 @@ static u32 move_waiters(struct bucket *b, const struct futex_key *from, const st
 }
 
 /*
- * Of two buckets, locked with lock_two(), the word at @addr: 0 with the locks held, or they are
+ * Of two futex_buckets, locked with lock_two(), the word at @addr: 0 with the locks held, or they are
  * given back, and the page is made present: -EAGAIN to try again, or -EFAULT.
  */
 static int read_locked(struct bucket *a, struct bucket *b, unsigned long addr, u32 *now)
@@ -323,7 +323,7 @@ static int read_locked(struct bucket *a, struct bucket *b, unsigned long addr, u
 	return get_user32(addr, now) ? -EFAULT : -EAGAIN;
 }
 
-/* Lock the buckets, with the word at @addr in *@now, if @addr is not 0. -EFAULT: not locked. */
+/* Lock the futex_buckets, with the word at @addr in *@now, if @addr is not 0. -EFAULT: not locked. */
 static int lock_and_read(struct bucket *a, struct bucket *b, unsigned long addr, u32 *now)
 {
 	int err;
@@ -346,8 +346,8 @@ long futex_requeue_if(struct futex from, u32 n, struct futex to, u32 n_move, con
 
 	if (err)
 		return err;
-	a = bucket_of(&key);
-	b = bucket_of(&target);
+	a = futex_bucket_of(&key);
+	b = futex_bucket_of(&target);
 	err = lock_and_read(a, b, expected ? from.addr : 0, &now);
 	if (!err) {
 		if (expected && now != *expected) {
@@ -466,8 +466,8 @@ long futex_wake_op(struct futex f, u32 n, struct futex f2, u32 n2, u32 op) __no_
 
 	if (err)
 		return err;
-	a = bucket_of(&key);
-	b = bucket_of(&key2);
+	a = futex_bucket_of(&key);
+	b = futex_bucket_of(&key2);
 	do {
 		lock_two(a, b);
 		err = op_known(op) ? change_word(a, b, f2.addr, op, &old) : -ENOSYS;

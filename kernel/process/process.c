@@ -410,7 +410,7 @@ static bool is_unwanted(const struct process *p) __must_hold(process_lock)
 }
 
 /* Take the current task out of its process; the last thread makes it a zombie, or reaps it. */
-static void detach(int status)
+static void leave_process(int status)
 {
 	struct process *p = current->process;
 	LIST_HEAD(reap);
@@ -460,7 +460,7 @@ static void __noreturn exit_thread(int status)
 	WRITE_ONCE(current->ending, true);
 	clear_child_tid();
 	drop_mm();
-	detach(status);
+	leave_process(status);
 	release_task();
 	task_exit();
 }

@@ -129,7 +129,7 @@ static bool is_ignored(const struct process *p, int sig) __must_hold(process_loc
 	return ignored_by(p) & SIG_BIT(sig);
 }
 
-static void forget(struct process *p, int sig) __must_hold(process_lock)
+static void forget_signal(struct process *p, int sig) __must_hold(process_lock)
 {
 	struct task *t;
 
@@ -152,7 +152,7 @@ static unsigned long exchange_action(int sig, bool set, unsigned long handler)
 	if (set && handler == SIG_IGN)
 		p->sig_ignored |= SIG_BIT(sig);
 	if (set && is_ignored(p, sig))
-		forget(p, sig);
+		forget_signal(p, sig);
 	spin_unlock(&process_lock);
 	return old;
 }
@@ -205,7 +205,7 @@ static bool is_taken(const struct process *p, const struct task *to, int sig)
 
 /* @to: the thread of @p that it goes to; NULL: any. Whoever it ends finds out on its way to user
  * mode, the caller too. */
-static long send(struct process *p, struct task *to, int sig) __must_hold(process_lock)
+static long send_locked(struct process *p, struct task *to, int sig) __must_hold(process_lock)
 {
 	u64 *pending = to ? &to->sig_pending : &p->sig_pending;
 
@@ -238,7 +238,7 @@ long do_tkill(int pid, int tid, int sig)
 	spin_lock(&process_lock);
 	t = find_user_task(tid);
 	if (t && (!pid || t->process->pid == pid))
-		ret = send(t->process, t, sig);
+		ret = send_locked(t->process, t, sig);
 	spin_unlock(&process_lock);
 	return ret;
 }
@@ -255,7 +255,7 @@ static void kill_member(struct process *p, void *arg) __no_thread_safety
 	struct group_kill *k = arg;
 
 	if (k->pgid ? p->pgid == k->pgid : p != current->process && p->parent->pid)
-		k->ret = send(p, NULL, k->sig);
+		k->ret = send_locked(p, NULL, k->sig);
 }
 
 /* kill(2): @pid 0 or below -1 is a group, -1 all processes but the caller and the first. */
@@ -269,7 +269,7 @@ long do_kill(int pid, int sig)
 	spin_lock(&process_lock);
 	if (pid > 0) {
 		p = find_process(pid);
-		k.ret = p ? send(p, NULL, sig) : -ESRCH;
+		k.ret = p ? send_locked(p, NULL, sig) : -ESRCH;
 	} else {
 		k.pgid = pid == -1 ? 0 : pid ? -pid : current->process->pgid;
 		for_each_process(kill_member, &k);

@@ -8,7 +8,7 @@
  * (a full barrier) and only then looks at `sleepers`.
  *
  * Locks: each bucket's own guards its list of sleepers. Only locks of preemptible classes have such
- * sleepers, and the buckets' and the run queues' locks are not of these: waking does not recurse.
+ * sleepers, and the lock_buckets' and the run queues' locks are not of these: waking does not recurse.
  */
 #include "kernel/sync/spinlock.h"
 
@@ -36,7 +36,7 @@ struct lock_sleeper {
 static struct bucket {
 	struct spinlock lock;
 	struct lock_sleeper *first; /* lock */
-} buckets[NR_BUCKETS] = {
+} lock_buckets[NR_BUCKETS] = {
 	[0 ... NR_BUCKETS - 1] = {.lock = SPINLOCK_INIT(LOCK_WAIT)},
 };
 
@@ -74,7 +74,7 @@ static bool owner_is_off_cpu(const struct spinlock *l)
 	return cpu < MAX_CPUS && pv_cpu_is_preempted(cpu);
 }
 
-static bool spin_a_while(const struct spinlock *l, u16 ticket)
+static bool spin_for_turn(const struct spinlock *l, u16 ticket)
 {
 	for (unsigned i = 0; i < spins_before_sleep; i++) {
 		if (smp_load_acquire(&l->head) == ticket)
@@ -107,12 +107,12 @@ static void wait_for_kick(struct spinlock *l, u16 ticket)
 	preempt_enable_no_resched();
 }
 
-static struct bucket *bucket_of(const struct spinlock *l)
+static struct bucket *lock_bucket_of(const struct spinlock *l)
 {
-	return &buckets[(unsigned long)l / CACHE_LINE % NR_BUCKETS];
+	return &lock_buckets[(unsigned long)l / CACHE_LINE % NR_BUCKETS];
 }
 
-static void add_sleeper(struct bucket *b, struct lock_sleeper *s)
+static void add_lock_sleeper(struct bucket *b, struct lock_sleeper *s)
 {
 	spin_lock(&b->lock);
 	s->next = b->first;
@@ -120,7 +120,7 @@ static void add_sleeper(struct bucket *b, struct lock_sleeper *s)
 	spin_unlock(&b->lock);
 }
 
-static void remove_sleeper(struct bucket *b, struct lock_sleeper *s)
+static void remove_lock_sleeper(struct bucket *b, struct lock_sleeper *s)
 {
 	struct lock_sleeper **link = &b->first;
 
@@ -134,10 +134,10 @@ static void remove_sleeper(struct bucket *b, struct lock_sleeper *s)
 static void sleep_until_served(struct spinlock *l, u16 ticket)
 {
 	struct lock_sleeper s = {.task = current, .lock = l, .ticket = ticket};
-	struct bucket *b = bucket_of(l);
+	struct bucket *b = lock_bucket_of(l);
 
 	ASSERT(!current->is_idle && current->state == TASK_RUNNING);
-	add_sleeper(b, &s);
+	add_lock_sleeper(b, &s);
 	__atomic_add_fetch(&l->sleepers, 1, __ATOMIC_SEQ_CST);
 	note_wait_for_lock(l);
 	for (;;) {
@@ -149,12 +149,12 @@ static void sleep_until_served(struct spinlock *l, u16 ticket)
 	set_current_state(TASK_RUNNING);
 	note_wait(NULL, 0);
 	__atomic_sub_fetch(&l->sleepers, 1, __ATOMIC_SEQ_CST);
-	remove_sleeper(b, &s);
+	remove_lock_sleeper(b, &s);
 }
 
 static void wake_sleeper(const struct spinlock *l, u16 ticket)
 {
-	struct bucket *b = bucket_of(l);
+	struct bucket *b = lock_bucket_of(l);
 
 	spin_lock(&b->lock);
 	for (struct lock_sleeper *s = b->first; s; s = s->next)
@@ -167,7 +167,7 @@ void spin_wait(struct spinlock *l, u16 ticket, bool preemptible)
 {
 	ASSERT(!preemptible || lock_class_is_preemptible(l->class));
 	count_contended(l->class);
-	while (!spin_a_while(l, ticket)) {
+	while (!spin_for_turn(l, ticket)) {
 		if (preemptible && preempt_count() == 0 && sched_has_runnable())
 			sleep_until_served(l, ticket);
 		else

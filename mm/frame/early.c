@@ -18,7 +18,7 @@ static unsigned nr_free;
 static struct mem_region held_ranges[8]; /* free, and not writable yet */
 static unsigned nr_held;
 
-static void add_range(paddr_t start, paddr_t end)
+static void add_ram(paddr_t start, paddr_t end)
 {
 	if (start >= end)
 		return;
@@ -39,7 +39,7 @@ void early_reserve(paddr_t start, paddr_t end)
 		if (end <= r.start || start >= r.end)
 			continue;
 		free_ranges[i] = (struct mem_region){r.start, max(r.start, start)};
-		add_range(min(r.end, end), r.end);
+		add_ram(min(r.end, end), r.end);
 	}
 }
 
@@ -63,14 +63,14 @@ void early_release_image_tail(void)
 	while (nr_held) {
 		struct mem_region r = held_ranges[--nr_held];
 
-		add_range(r.start, r.end);
+		add_ram(r.start, r.end);
 	}
 }
 
 void early_init(void)
 {
 	for (unsigned i = 0; i < boot_info.nr_ram; i++)
-		add_range(boot_info.ram[i].start, boot_info.ram[i].end);
+		add_ram(boot_info.ram[i].start, boot_info.ram[i].end);
 	early_reserve(0, LOW_MEMORY_END);
 	early_reserve(__pa_symbol(__text_start), __pa_symbol(__image_end));
 	early_reserve(boot_info.module.start, boot_info.module.end);
@@ -96,8 +96,8 @@ void *early_alloc(size_t size, size_t align)
 		if (start + size > r->end || start < r->start)
 			continue;
 		/* What alignment skips stays free for smaller pieces. */
-		add_range(r->start,
-			  start - r->start >= PAGE_SIZE ? ALIGN_DOWN(start, PAGE_SIZE) : r->start);
+		add_ram(r->start,
+			start - r->start >= PAGE_SIZE ? ALIGN_DOWN(start, PAGE_SIZE) : r->start);
 		r->start = start + size;
 		return memset(__va(start), 0, size);
 	}

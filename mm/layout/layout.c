@@ -34,7 +34,7 @@ bool mm_may_grow(const struct mm *mm, unsigned long len)
 	return mm->mapped_pages + (len >> PAGE_SHIFT) <= READ_ONCE(mm->address_limit) >> PAGE_SHIFT;
 }
 
-static bool is_full(const struct mm *mm)
+static bool is_at_limit(const struct mm *mm)
 {
 	return mm->vmas.count >= MAX_MAP_COUNT;
 }
@@ -69,8 +69,8 @@ int split_around(struct mm *mm, unsigned long start, unsigned long end)
 	int err;
 
 	mmap_assert_write_locked(mm);
-	err = is_full(mm) && is_inside(mm, start) ? -ENOMEM : split_at(mm, start);
-	if (!err && is_full(mm) && is_inside(mm, end))
+	err = is_at_limit(mm) && is_inside(mm, start) ? -ENOMEM : split_at(mm, start);
+	if (!err && is_at_limit(mm) && is_inside(mm, end))
 		err = -ENOMEM;
 	return err ? err : split_at(mm, end);
 }
@@ -84,7 +84,7 @@ static int split_to_unmap(struct mm *mm, unsigned long start, unsigned long end)
 	int err;
 
 	mmap_assert_write_locked(mm);
-	if (is_full(mm) && v && v->start < start && v->end > end)
+	if (is_at_limit(mm) && v && v->start < start && v->end > end)
 		return -ENOMEM;
 	err = split_at(mm, start);
 	return err ? err : split_at(mm, end);

@@ -72,14 +72,14 @@ void batch_put_slowly(struct batch *b, struct batch_table *t, const pte_t *ptep,
 	batch_append(b, t, ptep, val, cmd, caller);
 }
 
-static bool is_empty(const struct batch *b)
+static bool is_empty_batch(const struct batch *b)
 {
 	return !b->n && !b->flush.mm;
 }
 
 bool batch_is_empty(void)
 {
-	return is_empty(this_cpu_ptr(this_batch));
+	return is_empty_batch(this_cpu_ptr(this_batch));
 }
 
 bool batch_is_pending(const pte_t *ptep)
@@ -135,7 +135,7 @@ void batch_flush(void)
 	preempt_disable();
 	b = this_cpu_ptr(this_batch);
 	ASSERT(b == this_cpu_ptr(this_batch));
-	if (!is_empty(b)) {
+	if (!is_empty_batch(b)) {
 		count(CNT_BATCHES);
 		trace(TRACE_BATCH, 0, 0, b->n);
 		if (b->flush.mm)

@@ -172,7 +172,7 @@ static u64 *followed_by(struct cpu_tlb *c)
  * The invalidation that makes @generation has been made here; those before it may still come, with
  * flush=exact. What is followed is what was made without a gap.
  */
-static void follow(struct cpu_tlb *c, u64 generation)
+static void follow_made(struct cpu_tlb *c, u64 generation)
 {
 	u64 *followed = followed_by(c);
 
@@ -215,7 +215,7 @@ static void flush_on_this_cpu(void *arg)
 	} else {
 		for (unsigned long addr = f->start; addr < f->end; addr += PAGE_SIZE)
 			flush_page(c, addr);
-		follow(c, f->generation);
+		follow_made(c, f->generation);
 	}
 	assert_seen(c, f);
 }

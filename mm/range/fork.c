@@ -118,7 +118,7 @@ static void protect_table(const struct table_pair *p, struct mm *mm) __must_hold
 		pmd_wrprotect(mm, p->pmd, p->block);
 }
 
-static void fill_table(const struct table_pair *p)
+static void fill_copy(const struct table_pair *p)
 {
 	pte_t *to = page_to_virt(p->table), *from;
 	struct spinlock *ptl;
@@ -210,7 +210,7 @@ static int copy_pte_range(struct vma *src, pmd_t *pmd, unsigned long addr,
 	if (!p.table)
 		return -ENOMEM;
 	if (fills)
-		fill_table(&p);
+		fill_copy(&p);
 	else
 		copy_table(&p);
 	table_change(&c->changes, link, pmd_make(page_to_pfn(p.table), _PAGE_TABLE).v);

@@ -131,8 +131,8 @@ static void link_image(struct shift *s)
 }
 
 /* @n entries, from @from on, to @new; @table: an image can be made of it. */
-static void move_part(struct shift *s, const pte_t *from, unsigned n, unsigned long new,
-		      struct page *table)
+static void move_to_image(struct shift *s, const pte_t *from, unsigned n, unsigned long new,
+			  struct page *table)
 {
 	if (!s->image || s->block != block_of(new)) {
 		pmd_t *pmd = pmd_find(s->mm, new);
@@ -159,12 +159,12 @@ static void move_entries(struct shift *s, const struct shifted *t, struct page *
 	count(CNT_TABLES_SHIFTED);
 	trace_entries(s->mm, from, n, t->addr, new);
 	if (first < n) {
-		move_part(s, from, first, new, NULL);
+		move_to_image(s, from, first, new, NULL);
 		from += first;
 		n -= first;
 		new = block_of(new) + PMD_SIZE;
 	}
-	move_part(s, from, n, new, table);
+	move_to_image(s, from, n, new, table);
 	if (s->image != table)
 		give_spare(s, table);
 }
@@ -179,7 +179,7 @@ static void protect_entries(struct page *table)
 }
 
 /* No CPU walks it any more, so what it holds now is final, A and D bits too. */
-static struct page *make_plain(pmd_t link)
+static struct page *take_plain(pmd_t link)
 {
 	struct page *table = pfn_to_page(pmd_pfn(link));
 
@@ -214,7 +214,7 @@ static void move_collected(struct shift *s)
 	if (s->n)
 		unlink_tables(s, link);
 	for (unsigned i = 0; i < s->n; i++)
-		move_entries(s, &s->table[i], make_plain(link[i]));
+		move_entries(s, &s->table[i], take_plain(link[i]));
 	s->n = 0;
 }
 

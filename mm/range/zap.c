@@ -105,7 +105,7 @@ struct free_space {
  * Between two L2 tables: others may want the lock, and the CPU. Nobody makes tables meanwhile in
  * the free space, because no VMA lies in it.
  */
-static void let_others_in(struct free_space *f) __no_thread_safety
+static void let_others_lock(struct free_space *f) __no_thread_safety
 {
 	if (f->removed < REMOVED_MAX)
 		return;
@@ -154,7 +154,7 @@ DEFINE_FREE_RANGE(pmd, PMD, free_below_pmd)
 static void free_below_pud(struct free_space *f, pud_t e, unsigned long addr, unsigned long end)
 {
 	free_pmd_range(f, pmd_offset(e, addr), addr, end);
-	let_others_in(f);
+	let_others_lock(f);
 }
 DEFINE_FREE_RANGE(pud, PUD, free_below_pud)
 

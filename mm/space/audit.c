@@ -82,8 +82,8 @@ static bool check_table(struct audit *a, const struct mm *mm, u64 entry, unsigne
 }
 
 /* @alone: RW in @pte says that nothing else maps the page. */
-static void check_frame(struct audit *a, const struct vma *vma, pte_t pte, unsigned long addr,
-			bool alone)
+static void check_frame_of(struct audit *a, const struct vma *vma, pte_t pte, unsigned long addr,
+			   bool alone)
 {
 	u64 frame = pte_pfn(pte).v;
 	struct page *page;
@@ -141,7 +141,7 @@ static void check_entry(struct audit *a, const struct mm *mm, pmd_t pmd, pte_t p
 		audit_report(a, "entry %#lx for %#lx is neither none nor a mapping", pte.v, addr);
 		return;
 	}
-	check_frame(a, vma, pte, addr, alone);
+	check_frame_of(a, vma, pte, addr, alone);
 	if (excess(vma, pte_narrow(pte, pmd)))
 		audit_report(a, "entry %#lx for %#lx has rights that its VMA (%#lx) has not", pte.v,
 			     addr, vma->flags);

@@ -14,7 +14,7 @@
 #include "mm/table/table_reserve.h"
 #include "mm/vma/shmem.h"
 
-static const char *const kind_names[NR_PAGE_KINDS] = {
+static const char *const page_kind_names[NR_PAGE_KINDS] = {
 	[PAGE_RESERVED] = "reserved",
 	[PAGE_FREE] = "free",
 	[PAGE_USER] = "user",
@@ -110,8 +110,8 @@ static void check_frame(struct audit *a, struct page *page)
 	if (page->kind == PAGE_USER)
 		check_user_page(a, page);
 	else if (page->kind != PAGE_RESERVED && page->audit_mappings != 1)
-		audit_report(a, "frame %#lx (%s) was found %u times", frame, kind_names[page->kind],
-			     page->audit_mappings);
+		audit_report(a, "frame %#lx (%s) was found %u times", frame,
+			     page_kind_names[page->kind], page->audit_mappings);
 	if (page->kind == PAGE_FREE && page->pg_flags)
 		audit_report(a, "free frame %#lx has flags %#x of its former life", frame,
 			     page->pg_flags);
@@ -138,5 +138,5 @@ void audit_frames(struct audit *a)
 	for (unsigned kind = PAGE_FREE; kind < NR_PAGE_KINDS; kind++)
 		if (counted[kind] != page_kind_count(kind))
 			audit_report(a, "there are %ld frames of kind %s, and %ld are counted",
-				     counted[kind], kind_names[kind], page_kind_count(kind));
+				     counted[kind], page_kind_names[kind], page_kind_count(kind));
 }

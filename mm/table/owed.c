@@ -281,7 +281,7 @@ static struct page *linked_page(u64 entry)
 	return pfn_to_page(mfn_to_pfn(maddr_to_mfn((maddr_t){entry & PTE_MFN_MASK})));
 }
 
-static bool is_empty(const struct page *table)
+static bool is_empty_table(const struct page *table)
 {
 	const pte_t *e = page_to_virt(table);
 
@@ -300,7 +300,7 @@ static void record_unlink(const struct page *parent, u64 old, unsigned long addr
 {
 	struct page *table = linked_page(old);
 
-	if (!is_empty(table))
+	if (!is_empty_table(table))
 		add_span(parent->table_mm, addr, addr + size_below(parent->level), by);
 	ledger()->tables = parent->table_mm;
 	table->covers = TABLE_UNLINKED;

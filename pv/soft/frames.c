@@ -180,7 +180,7 @@ static void count_contents(u64 frame, unsigned level, int n) __must_hold(soft_lo
 }
 
 /* No table any more; what it holds is counted no more. */
-static void make_plain(u64 frame) __must_hold(soft_lock)
+static void end_table(u64 frame) __must_hold(soft_lock)
 {
 	soft_frames[frame].level = 0;
 	soft_frames[frame].kernel = false;
@@ -201,7 +201,7 @@ const char *soft_make_table(u64 frame, unsigned level, bool kernel)
 	set_writable(frame, false);
 	why = check_contents(frame, f);
 	if (why)
-		make_plain(frame);
+		end_table(frame);
 	else
 		count_contents(frame, level, 1);
 	return why;
@@ -216,7 +216,7 @@ const char *soft_unmake_table(u64 frame)
 	if (f->links)
 		return "it is still linked";
 	count_contents(frame, f->level, -1);
-	make_plain(frame);
+	end_table(frame);
 	return NULL;
 }
 

@@ -58,8 +58,8 @@ static bool refusal_is_due(void)
 }
 
 /* Entries [from, to) of the call; how many were done. NULL or why the next was refused in @why. */
-static unsigned change_entries(const struct pt_update *u, unsigned from, unsigned to, u64 *old,
-			       const char **why)
+static unsigned validate_and_store(const struct pt_update *u, unsigned from, unsigned to, u64 *old,
+				   const char **why)
 {
 	spin_lock_unfair(&soft_lock);
 	for (; from < to; from++) {
@@ -86,10 +86,10 @@ static long mmu_update(const struct pt_update *u, unsigned n, unsigned *done, u6
 	trace(TRACE_HYPERCALL, 0, (u64)u, MMU_UPDATE);
 	count(CNT_MMU_UPDATES);
 	count_n(CNT_MMU_UPDATE_ENTRIES, n);
-	*done = change_entries(u, 0, stop, old, &why);
+	*done = validate_and_store(u, 0, stop, old, &why);
 	if (!why && stop < n) {
 		let_an_event_in();
-		*done = change_entries(u, stop, n, old, &why);
+		*done = validate_and_store(u, stop, n, old, &why);
 	}
 	local_irq_restore(flags);
 	if (why && !batch_refusal.expected)
@@ -111,7 +111,7 @@ static void soft_issue(struct batch *b)
 }
 
 /* One update at once; what the entry held. */
-static u64 update_now(struct pt_update u, unsigned long caller)
+static u64 soft_update_now(struct pt_update u, unsigned long caller)
 {
 	unsigned done = 0;
 	u64 old = 0;
@@ -124,7 +124,8 @@ static u64 update_now(struct pt_update u, unsigned long caller)
 	return old;
 }
 
-static __always_inline void update(pte_t *ptep, const pte_t *pte, unsigned n, enum pt_command cmd)
+static __always_inline void soft_update(pte_t *ptep, const pte_t *pte, unsigned n,
+					enum pt_command cmd)
 {
 	unsigned long caller = (unsigned long)__builtin_return_address(0);
 
@@ -133,17 +134,17 @@ static __always_inline void update(pte_t *ptep, const pte_t *pte, unsigned n, en
 		return;
 	}
 	for (unsigned i = 0; i < n; i++)
-		update_now((struct pt_update){__pa(ptep + i) | cmd, pte[i].v}, caller);
+		soft_update_now((struct pt_update){__pa(ptep + i) | cmd, pte[i].v}, caller);
 }
 
 static void soft_set_pte(pte_t *ptep, pte_t pte)
 {
-	update(ptep, &pte, 1, PT_NORMAL);
+	soft_update(ptep, &pte, 1, PT_NORMAL);
 }
 
 static void soft_modify_ptes(pte_t *ptep, const pte_t *new, unsigned n)
 {
-	update(ptep, new, n, PT_PRESERVE_AD);
+	soft_update(ptep, new, n, PT_PRESERVE_AD);
 }
 
 /*
@@ -159,7 +160,7 @@ static pte_t soft_ptep_get_and_clear(pte_t *ptep)
 	if (is_lazy_mmu_mode_active())
 		batch_queue(ptep, &(pte_t){0}, 1, PT_PRESERVE_AD, caller);
 	else
-		old.v = update_now((struct pt_update){__pa(ptep), 0}, caller);
+		old.v = soft_update_now((struct pt_update){__pa(ptep), 0}, caller);
 	return old;
 }
 

@@ -133,7 +133,7 @@ u64 shadow_pool_get(u64 guest)
 }
 
 /* The shadow in @frame is one no more; the frame is not free yet. */
-static void forget(u64 frame) __must_hold(soft_lock)
+static void forget_shadow(u64 frame) __must_hold(soft_lock)
 {
 	struct pool_entry *e = entry_of(frame);
 
@@ -157,7 +157,7 @@ void shadow_pool_drop(u64 guest)
 	if (!frame)
 		return;
 	BUG_ON(shadow_is_loaded(guest));
-	forget(frame);
+	forget_shadow(frame);
 	shadow_pool_put(frame);
 }
 
@@ -207,13 +207,13 @@ void shadow_pool_set_parent(u64 frame, u64 *entry)
 }
 
 /* Unlink the shadow in @frame. Its parent may be another table's by now: then it links another. */
-static void detach(u64 frame) __must_hold(soft_lock)
+static void unlink_shadow(u64 frame) __must_hold(soft_lock)
 {
 	struct pool_entry *e = entry_of(frame);
 
 	if (e->parent && soft_frame_of(*e->parent) == frame)
 		WRITE_ONCE(*e->parent, 0);
-	forget(frame);
+	forget_shadow(frame);
 }
 
 /* The shadow in entry @k is one no more; false if it is to stay. */
@@ -223,7 +223,7 @@ static bool detach_entry(unsigned k) __must_hold(soft_lock)
 		return exceeds_reserve() && detach_root(k);
 	if (!is_shadow(k))
 		return false;
-	detach(pool.first + k);
+	unlink_shadow(pool.first + k);
 	return true;
 }
 

@@ -120,7 +120,7 @@ static void xen_save_user_segments(struct task *t)
 		t->gs_base = 0;
 }
 
-static __noinline void load_selectors(const union selectors *s)
+static __noinline void xen_load_selectors(const union selectors *s)
 {
 	load_ds_es_fs(s);
 	xen_check("the GS selector", xen_set_segment_base(SEGBASE_GS_USER_SEL, s->gs));
@@ -129,7 +129,7 @@ static __noinline void load_selectors(const union selectors *s)
 static void xen_load_user_segments(const struct task *t)
 {
 	if (unlikely(read_selectors().all != t->selectors.all))
-		load_selectors(&t->selectors);
+		xen_load_selectors(&t->selectors);
 	xen_check("the FS base", xen_set_segment_base(SEGBASE_FS, t->fs_base));
 	xen_check("the GS base", xen_set_segment_base(SEGBASE_GS_USER, t->gs_base));
 }
@@ -196,7 +196,7 @@ bool xen_select_backend(const char *name)
 }
 
 static unsigned nr_vcpus = 1, starting_vcpu;
-static struct task *starting_idle;
+static struct task *starting_vcpu_idle;
 
 /* As many as Xen has for us: VCPUOP_is_up knows those that exist. */
 void xen_prepare_vcpus(unsigned max)
@@ -221,7 +221,7 @@ void xen_ap_main(void)
 {
 	unsigned cpu = starting_vcpu;
 
-	this_cpu_write(current_task, starting_idle);
+	this_cpu_write(current_task, starting_vcpu_idle);
 	init_this_vcpu(cpu);
 	cpumask_set(&cpu_online_mask, cpu);
 	preempt_enable_no_resched();
@@ -236,15 +236,15 @@ static void start_vcpu(unsigned cpu)
 
 	xen_irq_prepare_cpu(cpu);
 	starting_vcpu = cpu;
-	starting_idle = sched_alloc_idle(cpu);
+	starting_vcpu_idle = sched_alloc_idle(cpu);
 	memset(&ctx, 0, sizeof(ctx));
 	ctx.flags = VGCF_IN_KERNEL | VGCF_failsafe_disables_events;
 	ctx.user_regs.rip = (unsigned long)xen_ap_entry;
-	ctx.user_regs.rsp = starting_idle->stack + KSTACK_SIZE;
+	ctx.user_regs.rsp = starting_vcpu_idle->stack + KSTACK_SIZE;
 	ctx.user_regs.cs = FLAT_KERNEL_CS;
 	ctx.user_regs.ss = FLAT_KERNEL_SS;
 	ctx.kernel_ss = FLAT_KERNEL_SS;
-	ctx.kernel_sp = starting_idle->stack + KSTACK_SIZE;
+	ctx.kernel_sp = starting_vcpu_idle->stack + KSTACK_SIZE;
 	ctx.ctrlreg[3] = xen_pfn_to_cr3(pfn_to_mfn(virt_to_pfn(init_mm.pgd)).v);
 	ctx.event_callback_eip = (unsigned long)xen_event_callback;
 	ctx.failsafe_callback_eip = (unsigned long)xen_failsafe_callback;

@@ -78,7 +78,7 @@ static u64 direct_entry(u64 p)
 }
 
 /* Fill the table in frame @p with @n entries that @entry gives, through the window. */
-static void fill_table(u64 p, u64 base, u64 limit, u64 (*entry)(u64 index))
+static void fill_frame(u64 p, u64 base, u64 limit, u64 (*entry)(u64 index))
 {
 	map_initial((unsigned long)window, xen_p2m[p] << PAGE_SHIFT | XEN_KERNEL_RW);
 	for (unsigned i = 0; i < PTRS_PER_TABLE; i++)
@@ -128,10 +128,10 @@ void xen_direct_map_init(void)
 	BUG_ON(xen_p2m != (const u64 *)XEN_P2M);
 	choose_tables(nr);
 	for (u64 i = 0; i < tables.l2 - tables.l1; i++)
-		fill_table(tables.l1 + i, i * 512, nr, direct_entry);
+		fill_frame(tables.l1 + i, i * 512, nr, direct_entry);
 	for (u64 i = 0; i < tables.end - 1 - tables.l2; i++)
-		fill_table(tables.l2 + i, tables.l1 + i * 512, tables.l2, table_entry);
-	fill_table(tables.end - 1, tables.l2, tables.end - 1, table_entry);
+		fill_frame(tables.l2 + i, tables.l1 + i * 512, tables.l2, table_entry);
+	fill_frame(tables.end - 1, tables.l2, tables.end - 1, table_entry);
 
 	link.ptr = (xen_p2m[initial_pfn(xen_start_info->pt_base)] << PAGE_SHIFT) +
 		   (DIRECT_MAP >> PGD_SHIFT & 511) * 8;

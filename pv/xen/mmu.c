@@ -36,7 +36,7 @@ static u64 maddr_of(const void *va)
 	return xen_p2m[__pa(va) >> PAGE_SHIFT] << PAGE_SHIFT | ((vaddr_t)va & ~PAGE_MASK);
 }
 
-static void apply(const struct mmu_update *u, unsigned n, unsigned long caller)
+static void apply_updates(const struct mmu_update *u, unsigned n, unsigned long caller)
 {
 	unsigned done = 0;
 	long err = xen_mmu_update(u, n, &done);
@@ -101,13 +101,14 @@ static void xen_issue(struct batch *b)
 		xen_flush_complete(&flush, n ? calls[n - 1].result : 0);
 }
 
-/* Apart from update(), whose other way must be short and needs no stack. */
-static __noinline void update_now(u64 ptr, u64 val, unsigned long caller)
+/* Apart from xen_update(), whose other way must be short and needs no stack. */
+static __noinline void xen_update_now(u64 ptr, u64 val, unsigned long caller)
 {
-	apply(&(struct mmu_update){.ptr = ptr, .val = val}, 1, caller);
+	apply_updates(&(struct mmu_update){.ptr = ptr, .val = val}, 1, caller);
 }
 
-static __always_inline void update(pte_t *ptep, const pte_t *pte, unsigned n, enum pt_command cmd)
+static __always_inline void xen_update(pte_t *ptep, const pte_t *pte, unsigned n,
+				       enum pt_command cmd)
 {
 	unsigned long caller = (unsigned long)__builtin_return_address(0);
 
@@ -116,19 +117,19 @@ static __always_inline void update(pte_t *ptep, const pte_t *pte, unsigned n, en
 		return;
 	}
 	for (unsigned i = 0; i < n; i++)
-		update_now(maddr_of(ptep + i) | cmd, pte[i].v, caller);
+		xen_update_now(maddr_of(ptep + i) | cmd, pte[i].v, caller);
 }
 
 static void xen_set_pte(pte_t *ptep, pte_t pte)
 {
 	pte.v &= ~_PAGE_GLOBAL;
-	update(ptep, &pte, 1, PT_NORMAL);
+	xen_update(ptep, &pte, 1, PT_NORMAL);
 }
 
 /* A user entry's G bit is Xen's own, and may be given back. */
 static void xen_modify_ptes(pte_t *ptep, const pte_t *new, unsigned n)
 {
-	update(ptep, new, n, PT_PRESERVE_AD);
+	xen_update(ptep, new, n, PT_PRESERVE_AD);
 }
 
 /* See soft_ptep_get_and_clear(): A and D bits that the CPU still sets are harvested after the
@@ -137,7 +138,7 @@ static pte_t xen_ptep_get_and_clear(pte_t *ptep)
 {
 	pte_t old = *(volatile pte_t *)ptep;
 
-	update(ptep, &(pte_t){0}, 1, PT_PRESERVE_AD);
+	xen_update(ptep, &(pte_t){0}, 1, PT_PRESERVE_AD);
 	if (!is_lazy_mmu_mode_active())
 		old.v |= *(volatile u64 *)ptep & _PAGE_AD;
 	return old;
@@ -180,7 +181,7 @@ static void xen_set_tables(const struct table_change *change, unsigned n)
 	count(CNT_TABLE_UPDATES);
 	preempt_disable();
 	assert_may_continue(); /* a single one, too */
-	apply(u, used, (unsigned long)__builtin_return_address(0));
+	apply_updates(u, used, (unsigned long)__builtin_return_address(0));
 	preempt_enable();
 }
 

@@ -64,7 +64,7 @@ bool xen_flush_is_here(const struct xen_flush *x)
  * What this vCPU's TLB has followed by now. A whole flush covers all that was invalidated before
  * it; and this invalidation too, which has the number @mine, unless another one got in between.
  */
-static void follow(const struct xen_flush *x, u64 mine)
+static void xen_follow(const struct xen_flush *x, u64 mine)
 {
 	struct mm *mm = x->f->mm;
 	u64 followed = is_one_page(x->f) ? tlb_followed_here(mm) : x->generation;
@@ -94,7 +94,7 @@ void xen_flush_complete(struct xen_flush *x, long err)
 	xen_check("a TLB flush", x->any ? err : 0);
 	generation = tlb_new_generation(x->f->mm);
 	if (cpumask_test(&x->cpus, smp_processor_id()))
-		follow(x, generation);
+		xen_follow(x, generation);
 	flush_latecomers(x);
 	owed_settle(x->f);
 }
