@@ -47,7 +47,8 @@ void wake_up_all(struct wait_queue *wq)
 
 struct rwsem_waiter {
 	struct waiter w;
-	bool write, granted;
+	u64 share;
+	bool granted;
 };
 
 void rwsem_init(struct rwsem *s)
@@ -56,24 +57,19 @@ void rwsem_init(struct rwsem *s)
 	wait_queue_init(&s->wq);
 }
 
-static bool is_free_for(u64 state, bool write)
+static bool is_free_for(u64 state, u64 share)
 {
-	return !(state & RWSEM_WRITER) && !(write && state >= RWSEM_READER);
+	return !(state & RWSEM_WRITER) && !(share == RWSEM_WRITER && state >= RWSEM_READER);
 }
 
-static u64 share_of(bool write)
-{
-	return write ? RWSEM_WRITER : RWSEM_READER;
-}
-
-static bool try_grant(struct rwsem *s, bool write)
+static bool try_grant(struct rwsem *s, u64 share)
 {
 	u64 old = READ_ONCE(s->state);
 
 	do {
-		if (!is_free_for(old, write))
+		if (!is_free_for(old, share))
 			return false;
-	} while (!try_cmpxchg(&s->state, &old, old + share_of(write)));
+	} while (!try_cmpxchg(&s->state, &old, old + share));
 	return true;
 }
 
@@ -85,7 +81,7 @@ static void grant_waiters(struct rwsem *s) __must_hold(s->wq.lock)
 			list_first_entry(&s->wq.waiters, struct rwsem_waiter, w.node);
 		struct task *task = rw->w.task;
 
-		if (!try_grant(s, rw->write))
+		if (!try_grant(s, rw->share))
 			return;
 		list_del(&rw->w.node);
 		smp_store_release(&rw->granted, true); /* rw is gone from here on */
@@ -102,34 +98,34 @@ void rwsem_wake(struct rwsem *s)
 }
 
 /* To sleep and be woken costs more than most holders need. */
-static bool spin_a_while(struct rwsem *s, bool write)
+static bool spin_a_while(struct rwsem *s, u64 share)
 {
 	for (unsigned i = 0; i < spins_before_sleep; i++) {
 		u64 old = READ_ONCE(s->state);
 
 		if (old & RWSEM_WAITERS)
 			return false;
-		if (is_free_for(old, write) && try_cmpxchg(&s->state, &old, old + share_of(write)))
+		if (is_free_for(old, share) && try_cmpxchg(&s->state, &old, old + share))
 			return true;
 		cpu_relax();
 	}
 	return false;
 }
 
-void rwsem_wait(struct rwsem *s, bool write)
+void rwsem_wait(struct rwsem *s, u64 share)
 {
-	struct rwsem_waiter rw = {.w.task = current, .write = write};
+	struct rwsem_waiter rw = {.w.task = current, .share = share};
 
 	ASSERT(preempt_count() == 0);
 	count_contended(LOCK_MMAP);
-	if (spin_a_while(s, write))
+	if (spin_a_while(s, share))
 		return;
 	spin_lock(&s->wq.lock);
 	list_add_tail(&rw.w.node, &s->wq.waiters);
 	__atomic_or_fetch(&s->state, RWSEM_WAITERS, __ATOMIC_SEQ_CST);
 	grant_waiters(s);
 	spin_unlock(&s->wq.lock);
-	note_wait(write ? "rwsem, to write," : "rwsem, to read,", (unsigned long)s);
+	note_wait(share == RWSEM_WRITER ? "rwsem, to write," : "rwsem, to read,", (unsigned long)s);
 	for (;;) {
 		set_current_state(TASK_BLOCKED);
 		if (smp_load_acquire(&rw.granted))

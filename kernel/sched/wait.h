@@ -74,10 +74,10 @@ struct __capability("rwsem") rwsem
 /* Nobody else knows @s yet, and nobody holds it. */
 void rwsem_init(struct rwsem *s);
 /*
- * The contended path of down_read and, with @write, of down_write: sleeps until it is granted.
- * Preemption on.
+ * The contended path of down_read and down_write: sleeps until @share is granted, which is what a
+ * holder adds to the state: RWSEM_READER or RWSEM_WRITER. Preemption on.
  */
-void rwsem_wait(struct rwsem *s, bool write);
+void rwsem_wait(struct rwsem *s, u64 share);
 /*
  * After a release that left RWSEM_WAITERS: grant @s to those who wait and can have it, in their
  * order.
@@ -93,18 +93,24 @@ static inline void down_read(struct rwsem *s) __acquires_shared(s) __no_thread_s
 	if (likely(!(old & (RWSEM_WRITER | RWSEM_WAITERS))) &&
 	    likely(try_cmpxchg(&s->state, &old, old + RWSEM_READER)))
 		return;
-	rwsem_wait(s, false);
+	rwsem_wait(s, RWSEM_READER);
+}
+
+/* What both ways of giving it back do. */
+static inline void rwsem_give_back(struct rwsem *s, u64 share)
+{
+	u64 now;
+
+	lockdep_pop(s, LOCK_MMAP);
+	now = __atomic_sub_fetch(&s->state, share, __ATOMIC_SEQ_CST);
+	if (unlikely(now & RWSEM_WAITERS))
+		rwsem_wake(s);
 }
 
 /* Not analysed: this is the lock's own code. */
 static inline void up_read(struct rwsem *s) __releases_shared(s) __no_thread_safety
 {
-	u64 now;
-
-	lockdep_pop(s, LOCK_MMAP);
-	now = __atomic_sub_fetch(&s->state, RWSEM_READER, __ATOMIC_SEQ_CST);
-	if (unlikely(now & RWSEM_WAITERS))
-		rwsem_wake(s);
+	rwsem_give_back(s, RWSEM_READER);
 }
 
 /*
@@ -118,7 +124,7 @@ static inline void down_write_nested(struct rwsem *s, unsigned subclass) __acqui
 
 	lockdep_push(s, LOCK_MMAP, subclass);
 	if (unlikely(!try_cmpxchg(&s->state, &old, RWSEM_WRITER)))
-		rwsem_wait(s, true);
+		rwsem_wait(s, RWSEM_WRITER);
 }
 
 static inline void down_write(struct rwsem *s) __acquires(s)
@@ -129,12 +135,7 @@ static inline void down_write(struct rwsem *s) __acquires(s)
 /* Not analysed: this is the lock's own code. */
 static inline void up_write(struct rwsem *s) __releases(s) __no_thread_safety
 {
-	u64 now;
-
-	lockdep_pop(s, LOCK_MMAP);
-	now = __atomic_sub_fetch(&s->state, RWSEM_WRITER, __ATOMIC_SEQ_CST);
-	if (unlikely(now & RWSEM_WAITERS))
-		rwsem_wake(s);
+	rwsem_give_back(s, RWSEM_WRITER);
 }
 
 /* A writer becomes a reader; nobody gets in between. Not analysed: this is the lock's own code. */

@@ -197,7 +197,7 @@ static int copy_pte_range(struct vma *src, pmd_t *pmd, unsigned long addr,
 			  unsigned long end __unused, void *arg)
 {
 	struct copy *c = arg;
-	struct table_pair p = {c, ALIGN_DOWN(addr, PMD_SIZE), src, pmd, NULL};
+	struct table_pair p = {c, pmd_start(addr), src, pmd, NULL};
 	bool fills = whole_tables_enabled && holds_many(&p);
 	pmd_t *link;
 

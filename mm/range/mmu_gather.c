@@ -46,7 +46,7 @@ void tlb_remove_table(struct mmu_gather *tlb, unsigned long addr, struct page *t
 	 * Any address does for an empty table; of one that maps something, all must be forgotten.
 	 */
 	if (table->pg_flags & PG_DROP_WHOLE)
-		add_range(tlb, ALIGN_DOWN(addr, PMD_SIZE), PMD_SIZE);
+		add_range(tlb, pmd_start(addr), PMD_SIZE);
 	else
 		add_range(tlb, addr, PAGE_SIZE);
 	table->next_free = tlb->tables;

@@ -91,14 +91,14 @@ static bool keeps_indices(const struct move *m)
 static bool move_by_link(struct mm *mm, const struct part *p)
 {
 	struct table_change change[] = {{p->pmd, 0}, {p->new_pmd, p->pmd->v}};
-	unsigned long block = ALIGN_DOWN(p->addr, PMD_SIZE);
+	unsigned long block = pmd_start(p->addr);
 	bool free;
 
 	spin_lock(&mm->page_table_lock);
 	free = pmd_none(pmdp_get(p->new_pmd));
 	if (free) {
 		trace(TRACE_TABLE, mm_context(mm), block, 0);
-		trace(TRACE_TABLE, mm_context(mm), ALIGN_DOWN(p->new_addr, PMD_SIZE), p->pmd->v);
+		trace(TRACE_TABLE, mm_context(mm), pmd_start(p->new_addr), p->pmd->v);
 		pv_set_tables(change, ARRAY_SIZE(change));
 		count(CNT_TABLES_MOVED);
 	}

@@ -12,11 +12,6 @@
 #include "mm/table/tables.h"
 #include "mm/vma/mmap_lock.h"
 
-static unsigned long block_of(unsigned long addr)
-{
-	return addr & ~(PMD_SIZE - 1);
-}
-
 static pte_t *entries_of(const struct page *table)
 {
 	return page_to_virt(table);
@@ -50,7 +45,7 @@ void shift_init(struct shift *s, struct mm *mm)
 
 int shift_reserve(struct shift *s, pmd_t pmd, unsigned long new, unsigned long len)
 {
-	unsigned long first = block_of(new), last = block_of(new + len - 1);
+	unsigned long first = pmd_start(new), last = pmd_start(new + len - 1);
 	bool is_open = s->image_end == first + PMD_SIZE;
 	struct page *table;
 
@@ -134,7 +129,7 @@ static void link_image(struct shift *s)
 static void move_to_image(struct shift *s, const pte_t *from, unsigned n, unsigned long new,
 			  struct page *table)
 {
-	if (!s->image || s->block != block_of(new)) {
+	if (!s->image || s->block != pmd_start(new)) {
 		pmd_t *pmd = pmd_find(s->mm, new);
 
 		link_image(s);
@@ -143,7 +138,7 @@ static void move_to_image(struct shift *s, const pte_t *from, unsigned n, unsign
 			return;
 		}
 		s->image = table ? table : take_spare(s);
-		s->block = block_of(new);
+		s->block = pmd_start(new);
 		s->filled = 0;
 	}
 	fill_image(s, pte_index(new), from, n);
@@ -162,7 +157,7 @@ static void move_entries(struct shift *s, const struct shifted *t, struct page *
 		move_to_image(s, from, first, new, NULL);
 		from += first;
 		n -= first;
-		new = block_of(new) + PMD_SIZE;
+		new = pmd_start(new) + PMD_SIZE;
 	}
 	move_to_image(s, from, n, new, table);
 	if (s->image != table)
@@ -192,19 +187,19 @@ static struct page *take_plain(pmd_t link)
 /* The links that they had are left in @link. */
 static void unlink_tables(struct shift *s, pmd_t link[])
 {
-	unsigned long start = block_of(s->table[0].addr);
+	unsigned long start = pmd_start(s->table[0].addr);
 	struct table_changes changes;
 
 	table_changes_init(&changes);
 	spin_lock(&s->mm->page_table_lock);
 	for (unsigned i = 0; i < s->n; i++) {
 		link[i] = *s->table[i].pmd;
-		trace(TRACE_TABLE, mm_context(s->mm), block_of(s->table[i].addr), 0);
+		trace(TRACE_TABLE, mm_context(s->mm), pmd_start(s->table[i].addr), 0);
 		table_change(&changes, s->table[i].pmd, 0);
 	}
 	table_changes_commit(&changes);
 	spin_unlock(&s->mm->page_table_lock);
-	flush_tlb_tables(s->mm, start, block_of(s->table[s->n - 1].addr) + PMD_SIZE);
+	flush_tlb_tables(s->mm, start, pmd_start(s->table[s->n - 1].addr) + PMD_SIZE);
 }
 
 static void move_collected(struct shift *s)

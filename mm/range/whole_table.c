@@ -48,7 +48,7 @@ bool table_holds(pmd_t pmd, unsigned min)
 
 static void set_pmd(struct mm *mm, pmd_t *pmd, unsigned long addr, u64 val)
 {
-	trace(TRACE_TABLE, mm_context(mm), addr & ~(PMD_SIZE - 1), val);
+	trace(TRACE_TABLE, mm_context(mm), pmd_start(addr), val);
 	pv_set_tables(&(struct table_change){pmd, val}, 1);
 }
 
@@ -60,7 +60,7 @@ void pmd_wrprotect(struct mm *mm, pmd_t *pmd, unsigned long addr)
 	preempt_point();
 	set_pmd(mm, pmd, addr, pmd->v & ~_PAGE_RW);
 	preempt_point();
-	addr &= ~(PMD_SIZE - 1);
+	addr = pmd_start(addr);
 	flush_tlb_tables(mm, addr, addr + PMD_SIZE);
 }
 
@@ -126,7 +126,7 @@ static void push_down_entries(struct mm *mm, pte_t *table, unsigned long start)
 
 void pmd_push_down(struct mm *mm, pmd_t *pmd, unsigned long addr)
 {
-	unsigned long start = addr & ~(PMD_SIZE - 1);
+	unsigned long start = pmd_start(addr);
 	struct spinlock *ptl;
 	pte_t *table;
 

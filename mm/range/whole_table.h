@@ -27,7 +27,7 @@ extern bool whole_tables_enabled;
 /* True if [addr, end) is all that one PTE page covers, and may be treated so. */
 static inline bool is_whole_table(unsigned long addr, unsigned long end)
 {
-	return whole_tables_enabled && !(addr & (PMD_SIZE - 1)) && end - addr == PMD_SIZE;
+	return whole_tables_enabled && pmd_start(addr) == addr && end - addr == PMD_SIZE;
 }
 
 /* True if the block of @size bytes that @addr lies in is all within [floor, ceiling). */

@@ -55,16 +55,16 @@ static int zap_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsign
 	const struct zap *z = arg;
 	struct mmu_gather *tlb = z->tlb;
 	lazy_mmu_state_t state;
-	pte_t *ptep, *table;
+	pte_t *first, *table;
 	struct spinlock *ptl;
 
 	if (goes_whole(z, *pmd, addr, end))
 		return 0;
-	ptep = pte_offset_map_lock(pmd, addr, &ptl);
-	table = ptep - pte_index(addr);
+	first = pte_offset_map_lock(pmd, addr, &ptl);
+	table = first - pte_index(addr);
 	state = arch_enter_lazy_mmu_mode();
 
-	for (; addr != end; ptep++, addr += PAGE_SIZE) {
+	for (pte_t *ptep = first; addr != end; ptep++, addr += PAGE_SIZE) {
 		pte_t pte = ptep_get(ptep);
 
 		if (pte_none(pte))
@@ -78,7 +78,7 @@ static int zap_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsign
 	tlb_flush_mmu(tlb);
 	arch_leave_lazy_mmu_mode(state);
 	tlb_harvest(tlb, table);
-	pte_unmap_unlock(table, ptl);
+	pte_unmap_unlock(first, ptl);
 	tlb_free_pages(tlb);
 	return 0;
 }
@@ -129,7 +129,7 @@ static bool may_go(const struct free_space *f, unsigned long addr, unsigned long
 				       unsigned long end)                                          \
 	{                                                                                          \
 		for (unsigned long next; addr != end; entry++, addr = next) {                      \
-			lvl##_t e = *(volatile lvl##_t *)entry;                                    \
+			lvl##_t e = lvl##p_get(entry);                                             \
 			struct page *table;                                                        \
                                                                                                    \
 			next = lvl##_addr_end(addr, end);                                          \

@@ -68,7 +68,7 @@ static bool overlaps_image(paddr_t pa)
 static void map_range(paddr_t pa, paddr_t end)
 {
 	while (pa < end) {
-		if (!pv_validates_updates && !(pa & (PMD_SIZE - 1)) && end - pa >= PMD_SIZE &&
+		if (!pv_validates_updates && pmd_start(pa) == pa && end - pa >= PMD_SIZE &&
 		    !overlaps_image(pa)) {
 			early_pmd(DIRECT_MAP + pa)->v = pa | _PAGE_KERNEL | _PAGE_PSE;
 			pa += PMD_SIZE;

@@ -86,7 +86,7 @@ static struct owed_block *find_block(const struct mm *mm, unsigned long addr)
 	struct owed *o = ledger();
 
 	for (struct owed_block *b = o->block; b < o->block + OWED_BLOCKS; b++)
-		if (b->mm == mm && b->start == ALIGN_DOWN(addr, PMD_SIZE))
+		if (b->mm == mm && b->start == pmd_start(addr))
 			return b;
 	return NULL;
 }
@@ -100,7 +100,7 @@ static void add_page(const struct mm *mm, unsigned long addr, unsigned long by)
 	if (!b) {
 		b = find_block(NULL, 0);
 		BUG_ON(!b);
-		*b = (struct owed_block){.mm = mm, .start = ALIGN_DOWN(addr, PMD_SIZE)};
+		*b = (struct owed_block){.mm = mm, .start = pmd_start(addr)};
 	}
 	b->pages[pte_index(addr) / 64] |= BIT(pte_index(addr) % 64);
 	b->by = by;

@@ -33,7 +33,7 @@ static bool is_selected(const struct trace_event *e, const void *selection)
 	if (e->kind == TRACE_FLUSH || e->kind == TRACE_OWE)
 		return e->addr <= s->page && s->page < e->value;
 	if (e->kind == TRACE_TABLE)
-		return e->addr == (s->page & ~(PMD_SIZE - 1));
+		return e->addr == pmd_start(s->page);
 	return (e->addr & PAGE_MASK) == s->page;
 }
 

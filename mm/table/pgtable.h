@@ -311,7 +311,10 @@ void pte_assert_unlock(void);
 static inline void pte_assert_unlock(void) {}
 #endif
 
-/* Not analysed: as pte_offset_map_lock(). */
+/*
+ * @pte: what pte_offset_map_lock() gave, as on Linux; here nothing is unmapped. Not analysed: as
+ * pte_offset_map_lock().
+ */
 static inline void pte_unmap_unlock(pte_t *pte __unused, struct spinlock *ptl) __releases(ptl_role)
 	__excludes(lazy_mmu_role) __no_thread_safety
 {

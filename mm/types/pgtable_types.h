@@ -61,3 +61,9 @@ struct table_change {
 #define PUD_SIZE BIT(PUD_SHIFT)
 #define PGD_SHIFT 39
 #define PGD_SIZE BIT(PGD_SHIFT)
+
+/* The start of the block of addresses that the PTE page of @addr covers. */
+static inline unsigned long pmd_start(unsigned long addr)
+{
+	return addr & ~(PMD_SIZE - 1);
+}
