@@ -20,11 +20,11 @@ static void assert_own_gs_base(void)
 	preempt_enable();
 }
 
-void assert_entered(const struct pt_regs *regs, bool irqs_on)
+void assert_entered(const struct pt_regs *regs, enum entered_with irqs)
 {
 	assert_kernel_flags();
 	ASSERT(!(cpu_read_flags() & FLAGS_TF));
-	ASSERT(irqs_disabled() == !irqs_on);
+	ASSERT(irqs_disabled() == (irqs == ENTERED_IRQS_OFF));
 	assert_own_gs_base();
 	ASSERT(!user_mode(regs) || regs == task_user_regs(current));
 }

@@ -13,12 +13,21 @@
 
 struct pt_regs;
 
+/* How an entry leaves interrupts. */
+enum entered_with {
+	ENTERED_IRQS_OFF,
+	ENTERED_IRQS_ON,
+};
+
 #ifdef CONFIG_DEBUG
-/* First in C, behind every entry; @irqs_on: how that entry leaves them. */
-void assert_entered(const struct pt_regs *regs, bool irqs_on);
+/* First in C, behind every entry. */
+void assert_entered(const struct pt_regs *regs, enum entered_with irqs);
 /* Last in C before user mode, whose registers @regs are. */
 void assert_leaving(const struct pt_regs *regs);
 #else
-static inline void assert_entered(const struct pt_regs *regs __unused, bool irqs_on __unused) {}
+static inline void assert_entered(const struct pt_regs *regs __unused,
+				  enum entered_with irqs __unused)
+{
+}
 static inline void assert_leaving(const struct pt_regs *regs __unused) {}
 #endif

@@ -227,7 +227,7 @@ static void do_interrupt(const struct pt_regs *regs, unsigned vector)
 
 void trap_dispatch(struct pt_regs *regs, unsigned vector)
 {
-	assert_entered(regs, false);
+	assert_entered(regs, ENTERED_IRQS_OFF);
 	if (vector >= NR_TRAPS)
 		do_interrupt(regs, vector);
 	else if (vector == TRAP_PF)

@@ -39,7 +39,12 @@ static void put_padded(struct out *o, const char *s, size_t n, const struct spec
 		put(o, ' ');
 }
 
-static void put_number(struct out *o, u64 v, bool negative, unsigned base, const struct spec *sp)
+enum sign {
+	PLUS,
+	MINUS,
+};
+
+static void put_number(struct out *o, u64 v, enum sign sign, unsigned base, const struct spec *sp)
 {
 	const char *digits = sp->upper ? "0123456789ABCDEF" : "0123456789abcdef";
 	char tmp[72];
@@ -49,9 +54,9 @@ static void put_number(struct out *o, u64 v, bool negative, unsigned base, const
 		tmp[--i] = digits[v % base];
 	while (v /= base);
 	if (sp->zero && !sp->left)
-		while (sizeof(tmp) - i + negative < (size_t)sp->width && i > 1)
+		while (sizeof(tmp) - i + (sign == MINUS) < (size_t)sp->width && i > 1)
 			tmp[--i] = '0';
-	if (negative)
+	if (sign == MINUS)
 		tmp[--i] = '-';
 	put_padded(o, tmp + i, sizeof(tmp) - i, sp);
 }
@@ -96,7 +101,7 @@ static void put_signed(struct out *o, const struct spec *sp, va_list *args)
 {
 	s64 v = sp->bytes == 8 ? va_arg(*args, s64) : va_arg(*args, int);
 
-	put_number(o, v < 0 ? -(u64)v : (u64)v, v < 0, 10, sp);
+	put_number(o, v < 0 ? -(u64)v : (u64)v, v < 0 ? MINUS : PLUS, 10, sp);
 }
 
 static void put_unsigned(struct out *o, unsigned base, const struct spec *sp, va_list *args)
@@ -105,7 +110,7 @@ static void put_unsigned(struct out *o, unsigned base, const struct spec *sp, va
 
 	if (sp->bytes < 4)
 		v &= BIT(sp->bytes * 8) - 1;
-	put_number(o, v, false, base, sp);
+	put_number(o, v, PLUS, base, sp);
 }
 
 static void put_string(struct out *o, const char *s, const struct spec *sp)
@@ -150,9 +155,14 @@ static void put_conversion(struct out *o, char conv, struct spec *sp, va_list *a
 	}
 }
 
-static int format(char *buf, size_t size, const char *fmt, va_list ap, bool one_line)
+enum lines {
+	ANY_LINES,
+	ONE_LINE,
+};
+
+static int format(char *buf, size_t size, const char *fmt, va_list ap, enum lines lines)
 {
-	struct out o = {buf, size, 0, one_line};
+	struct out o = {buf, size, 0, lines == ONE_LINE};
 	va_list args;
 
 	va_copy(args, ap);
@@ -176,12 +186,12 @@ static int format(char *buf, size_t size, const char *fmt, va_list ap, bool one_
 
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 {
-	return format(buf, size, fmt, args, false);
+	return format(buf, size, fmt, args, ANY_LINES);
 }
 
 int vsnprintf_line(char *buf, size_t size, const char *fmt, va_list args)
 {
-	return format(buf, size, fmt, args, true);
+	return format(buf, size, fmt, args, ONE_LINE);
 }
 
 int snprintf(char *buf, size_t size, const char *fmt, ...)

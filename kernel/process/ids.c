@@ -83,7 +83,12 @@ struct process *find_process(int pid)
 
 /* --- groups and sessions --- */
 
-static long id_of(int pid, bool session)
+enum kind_of_id {
+	ID_GROUP,
+	ID_SESSION,
+};
+
+static long id_of(int pid, enum kind_of_id kind)
 {
 	struct process *p;
 	long ret = -ESRCH;
@@ -91,24 +96,24 @@ static long id_of(int pid, bool session)
 	spin_lock(&process_lock);
 	p = find_process(pid);
 	if (p)
-		ret = session ? p->sid : p->pgid;
+		ret = kind == ID_SESSION ? p->sid : p->pgid;
 	spin_unlock(&process_lock);
 	return ret;
 }
 
 SYSCALL_DEFINE1(getpgid, int, pid)
 {
-	return id_of(pid, false);
+	return id_of(pid, ID_GROUP);
 }
 
 SYSCALL_DEFINE0(getpgrp)
 {
-	return id_of(0, false);
+	return id_of(0, ID_GROUP);
 }
 
 SYSCALL_DEFINE1(getsid, int, pid)
 {
-	return id_of(pid, true);
+	return id_of(pid, ID_SESSION);
 }
 
 struct group_search {

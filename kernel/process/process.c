@@ -282,14 +282,15 @@ static long check_clone(unsigned long flags)
 }
 
 /* Errors as on Linux: the number of tasks is a matter of time, -EAGAIN; memory is -ENOMEM. */
-static long clone_counted(const struct pt_regs *regs, const struct clone_args *args, bool thread)
+static long clone_counted(const struct pt_regs *regs, const struct clone_args *args)
 {
 	long ret = -ENOMEM;
 
 	if (!claim_task())
 		return -EAGAIN;
 	if (fork_fits())
-		ret = thread ? clone_thread(regs, args) : clone_process(regs, args);
+		ret = args->flags & CLONE_THREAD ? clone_thread(regs, args)
+						 : clone_process(regs, args);
 	if (ret < 0)
 		release_task();
 	return ret;
@@ -303,10 +304,8 @@ long do_clone(const struct pt_regs *regs, const struct clone_args *args)
 		return ret;
 	if ((args->flags & CLONE_SETTLS) && args->tls >= USER_END)
 		return -EPERM; /* the CPU refuses a base that is not canonical */
-	if (args->flags & CLONE_THREAD)
-		return clone_counted(regs, args, true);
-	ret = clone_counted(regs, args, false);
-	if (ret > 0 && (args->flags & CLONE_VFORK))
+	ret = clone_counted(regs, args);
+	if (ret > 0 && (args->flags & (CLONE_THREAD | CLONE_VFORK)) == CLONE_VFORK)
 		wait_for_child(ret);
 	return ret;
 }

@@ -45,7 +45,7 @@ void syscall_dispatch(struct pt_regs *regs, int nr)
 {
 	unsigned index = nr;
 
-	assert_entered(regs, true);
+	assert_entered(regs, ENTERED_IRQS_ON);
 	count(CNT_SYSCALLS);
 	fault_note_syscall(regs);
 	if (likely(index < NR_SYSCALLS && table[index]))

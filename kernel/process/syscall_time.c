@@ -44,14 +44,20 @@ static long read_timespec(unsigned long addr, u64 *ns)
 	return 0;
 }
 
-/* @ns from now on, or, if @absolute, of clock @id, by clock_ns(). */
-static u64 deadline_of(u64 ns, int id, bool absolute)
+/* What a time-out counts from. */
+enum timeout_from {
+	FROM_NOW,
+	FROM_EPOCH, /* of its clock */
+};
+
+/* @ns from now on, or of clock @id, by clock_ns(). */
+static u64 deadline_of(u64 ns, int id, enum timeout_from from)
 {
 	u64 now = clock_ns();
 
 	if (ns == FOREVER)
 		return FOREVER;
-	if (absolute)
+	if (from == FROM_EPOCH)
 		return ns - min(ns, ahead(id));
 	return ns < FOREVER - now ? now + ns : FOREVER;
 }
@@ -65,16 +71,16 @@ struct futex_call {
 	u32 val3;
 };
 
-/* The time-out is one of clock @id, if @absolute. */
+/* The time-out is one of clock @id. */
 static long wait_on_futex(const struct futex_call *c, struct futex f, u32 bitset, int id,
-			  bool absolute)
+			  enum timeout_from from)
 {
 	u64 ns = FOREVER;
 	long err = c->timeout ? read_timespec(c->timeout, &ns) : 0;
 
 	if (err)
 		return err;
-	return bitset ? futex_wait_bits(f, c->val, bitset, deadline_of(ns, id, absolute)) : -EINVAL;
+	return bitset ? futex_wait_bits(f, c->val, bitset, deadline_of(ns, id, from)) : -EINVAL;
 }
 
 static long requeue(const struct futex_call *c, struct futex f, struct futex f2,
@@ -119,11 +125,11 @@ static long do_futex(const struct futex_call *c, int op)
 
 	switch (op & ~FUTEX_PRIVATE) {
 	case FUTEX_WAIT:
-		return wait_on_futex(c, f, FUTEX_BITSET_ANY, CLOCK_MONOTONIC, false);
+		return wait_on_futex(c, f, FUTEX_BITSET_ANY, CLOCK_MONOTONIC, FROM_NOW);
 	case FUTEX_WAIT_BITSET:
-		return wait_on_futex(c, f, c->val3, CLOCK_MONOTONIC, true);
+		return wait_on_futex(c, f, c->val3, CLOCK_MONOTONIC, FROM_EPOCH);
 	case FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME:
-		return wait_on_futex(c, f, c->val3, CLOCK_REALTIME, true);
+		return wait_on_futex(c, f, c->val3, CLOCK_REALTIME, FROM_EPOCH);
 	case FUTEX_WAKE:
 		return futex_wake_bits(f, to_wake(c->val), FUTEX_BITSET_ANY);
 	case FUTEX_WAKE_BITSET:
@@ -215,7 +221,7 @@ SYSCALL_DEFINE2(nanosleep, unsigned long, request, unsigned long, left __unused)
 	u64 ns;
 	long err = read_timespec(request, &ns);
 
-	return err ? err : sleep_until(deadline_of(ns, CLOCK_MONOTONIC, false));
+	return err ? err : sleep_until(deadline_of(ns, CLOCK_MONOTONIC, FROM_NOW));
 }
 
 static bool may_sleep_on(int id)
@@ -242,5 +248,5 @@ SYSCALL_DEFINE4(clock_nanosleep, int, id, int, flags, unsigned long, request, un
 		return err;
 	if (is_cpu_clock(id))
 		return cpu_clock_sleep(id, time, absolute);
-	return sleep_until(deadline_of(time, id, absolute));
+	return sleep_until(deadline_of(time, id, absolute ? FROM_EPOCH : FROM_NOW));
 }

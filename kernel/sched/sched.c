@@ -101,9 +101,14 @@ static struct rq *rq_of(unsigned cpu)
 	return per_cpu_ptr(runqueue, cpu);
 }
 
-static void enqueue(struct rq *rq, struct task *t, bool first) __must_hold(rq->lock)
+enum place {
+	AT_FRONT,
+	AT_BACK,
+};
+
+static void enqueue(struct rq *rq, struct task *t, enum place place) __must_hold(rq->lock)
 {
-	if (first)
+	if (place == AT_FRONT)
 		list_add(&t->rq_node, &rq->queue);
 	else
 		list_add_tail(&t->rq_node, &rq->queue);
@@ -199,7 +204,7 @@ static void enqueue_on_its_cpu(struct task *t, enum arrival how)
 	struct rq *rq = rq_of(cpu);
 	unsigned long flags = spin_lock_irqsave(&rq->lock);
 
-	enqueue(rq, t, how == ARRIVE_FIRST);
+	enqueue(rq, t, how == ARRIVE_FIRST ? AT_FRONT : AT_BACK);
 	if (how != ARRIVE_LAST) {
 		note_ask(rq);
 		resched_cpu(cpu);
@@ -221,7 +226,7 @@ static bool is_queued(const struct task *t)
 static void move_to_front(struct rq *rq, struct task *t) __must_hold(rq->lock)
 {
 	dequeue(rq, t);
-	enqueue(rq, t, true);
+	enqueue(rq, t, AT_FRONT);
 	note_ask(rq);
 	resched_cpu(t->cpu);
 }
@@ -481,12 +486,18 @@ static struct task *pick_next(struct rq *rq) __must_hold(rq->lock)
 	return next;
 }
 
+/* How a task leaves its CPU. */
+enum leave {
+	LEAVE_BY_STATE, /* it sleeps, if it has said so */
+	LEAVE_RUNNABLE, /* it has been preempted, or yields */
+};
+
 /*
  * Preemption is off once, interrupts are on; both again at the end. A task that was woken before it
  * slept goes on, unless its CPU was asked for: it may have been given a lock. Not analysed:
  * switch_to() returns on the stack of another task, and finish_switch() gives the lock back there.
  */
-static void __schedule(bool preempted) __no_thread_safety
+static void __schedule(enum leave how) __no_thread_safety
 {
 	struct task *prev = current, *next;
 	struct rq *rq;
@@ -499,15 +510,15 @@ static void __schedule(bool preempted) __no_thread_safety
 	if (!READ_ONCE(rq->nr_queued) && (prev->is_idle || prev->state != TASK_RUNNING))
 		steal_task(smp_processor_id());
 	spin_lock(&rq->lock);
-	asked = preempted || need_resched();
+	asked = how == LEAVE_RUNNABLE || need_resched();
 	clear_need_resched();
 	note_heard(rq);
 	if (prev->is_idle) {
 		/* on no queue */
-	} else if (preempted || prev->state == TASK_RUNNING) {
+	} else if (how == LEAVE_RUNNABLE || prev->state == TASK_RUNNING) {
 		migrate_to = choose_migration(prev, smp_processor_id());
 		if (migrate_to < 0)
-			enqueue(rq, prev, !asked);
+			enqueue(rq, prev, asked ? AT_BACK : AT_FRONT);
 	} else {
 		prev->on_rq = false;
 	}
@@ -522,11 +533,11 @@ static void __schedule(bool preempted) __no_thread_safety
 	local_irq_enable();
 }
 
-static void schedule_loop(bool preempted)
+static void schedule_loop(enum leave how)
 {
 	do {
 		preempt_disable();
-		__schedule(preempted);
+		__schedule(how);
 		preempt_enable_no_resched();
 	} while (need_resched());
 }
@@ -534,18 +545,18 @@ static void schedule_loop(bool preempted)
 void schedule(void)
 {
 	ASSERT(preempt_count() == 0 && !irqs_disabled());
-	schedule_loop(false);
+	schedule_loop(LEAVE_BY_STATE);
 }
 
 void sched_yield(void)
 {
 	lockdep_assert_none_held("sched_yield");
-	schedule_loop(true);
+	schedule_loop(LEAVE_RUNNABLE);
 }
 
 void sched_yield_in_lock(void)
 {
-	schedule_loop(true);
+	schedule_loop(LEAVE_RUNNABLE);
 }
 
 bool sched_has_runnable(void)
@@ -556,7 +567,7 @@ bool sched_has_runnable(void)
 void preempt_schedule(void)
 {
 	if (preempt_count() == 0 && !irqs_disabled())
-		schedule_loop(true);
+		schedule_loop(LEAVE_RUNNABLE);
 }
 
 void preempt_schedule_irq(void)
@@ -564,7 +575,7 @@ void preempt_schedule_irq(void)
 	do {
 		preempt_disable();
 		local_irq_enable();
-		__schedule(true);
+		__schedule(LEAVE_RUNNABLE);
 		local_irq_disable();
 		preempt_enable_no_resched();
 	} while (need_resched());
@@ -669,6 +680,6 @@ void cpu_idle(void)
 			local_irq_enable();
 		assert_heard_after_halt();
 		cpumask_clear(&idle_mask, cpu);
-		schedule_loop(false);
+		schedule_loop(LEAVE_BY_STATE);
 	}
 }

@@ -163,8 +163,10 @@ static void wake_sleeper(const struct spinlock *l, u16 ticket)
 	spin_unlock(&b->lock);
 }
 
-void spin_wait(struct spinlock *l, u16 ticket, bool preemptible)
+void spin_wait(struct spinlock *l, u16 ticket, enum lock_way way)
 {
+	const bool preemptible = way == LOCK_PREEMPTIBLY;
+
 	ASSERT(!preemptible || lock_class_is_preemptible(l->class));
 	count_contended(l->class);
 	while (!spin_for_turn(l, ticket)) {

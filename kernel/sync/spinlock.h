@@ -58,8 +58,13 @@ void count_contended(enum lock_class class);
 /* How many there were; exact only while nobody takes such locks. */
 u64 contended_acquisitions(enum lock_class class);
 
-/* The contended path; @preemptible: the caller may sleep, if it is not inside of something. */
-void spin_wait(struct spinlock *l, u16 ticket, bool preemptible);
+/* How a lock is taken. */
+enum lock_way {
+	LOCK_SPINNING,
+	LOCK_PREEMPTIBLY, /* the caller may sleep, if it is not inside of something */
+};
+/* The contended path. */
+void spin_wait(struct spinlock *l, u16 ticket, enum lock_way way);
 /*
  * After a release that found sleepers: wake whoever has the ticket that is served now, be it a CPU
  * or a task.
@@ -91,12 +96,12 @@ static inline bool spin_is_locked(const struct spinlock *l)
 	return (u16)t != t >> 16;
 }
 
-static __always_inline void ticket_lock(struct spinlock *l, bool preemptible)
+static __always_inline void ticket_lock(struct spinlock *l, enum lock_way way)
 {
 	u32 t = __atomic_fetch_add(&l->tickets, TICKET_ONE, __ATOMIC_SEQ_CST);
 
 	if (unlikely((u16)t != t >> 16))
-		spin_wait(l, t >> 16, preemptible);
+		spin_wait(l, t >> 16, way);
 	l->owner = this_cpu_read(current_task);
 }
 
@@ -133,7 +138,7 @@ static inline void spin_lock_nested(struct spinlock *l, unsigned subclass) __acq
 {
 	preempt_disable();
 	lockdep_acquire(l, subclass);
-	ticket_lock(l, false);
+	ticket_lock(l, LOCK_SPINNING);
 }
 
 static inline void spin_lock(struct spinlock *l) __acquires(l)
@@ -194,7 +199,7 @@ static inline void spin_lock_preemptible(struct spinlock *l, unsigned subclass) 
 	__no_thread_safety
 {
 	lockdep_acquire(l, subclass);
-	ticket_lock(l, true);
+	ticket_lock(l, LOCK_PREEMPTIBLY);
 }
 
 /* Not analysed: this is the lock's own code. */

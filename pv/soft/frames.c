@@ -136,12 +136,17 @@ static u64 *direct_map_entry(u64 frame)
 	return &table[va >> PAGE_SHIFT & (PTRS_PER_TABLE - 1)];
 }
 
-static void set_writable(u64 frame, bool on) __must_hold(soft_lock)
+enum direct_map_right {
+	READ_ONLY,
+	WRITABLE,
+};
+
+static void set_writable(u64 frame, enum direct_map_right right) __must_hold(soft_lock)
 {
 	u64 *entry = direct_map_entry(frame);
 
-	WRITE_ONCE(*entry, on ? *entry | _PAGE_RW : *entry & ~_PAGE_RW);
-	soft_frames[frame].writable += on ? 1 : -1;
+	WRITE_ONCE(*entry, right == WRITABLE ? *entry | _PAGE_RW : *entry & ~_PAGE_RW);
+	soft_frames[frame].writable += right == WRITABLE ? 1 : -1;
 	__asm__ volatile("invlpg (%0)" : : "r"(DIRECT_MAP + (frame << PAGE_SHIFT)) : "memory");
 }
 
@@ -184,7 +189,7 @@ static void end_table(u64 frame) __must_hold(soft_lock)
 {
 	soft_frames[frame].level = 0;
 	soft_frames[frame].kernel = false;
-	set_writable(frame, true);
+	set_writable(frame, WRITABLE);
 }
 
 const char *soft_make_table(u64 frame, unsigned level, bool kernel)
@@ -198,7 +203,7 @@ const char *soft_make_table(u64 frame, unsigned level, bool kernel)
 		return "something else than the direct map maps it writable";
 	f->level = level;
 	f->kernel = kernel;
-	set_writable(frame, false);
+	set_writable(frame, READ_ONLY);
 	why = check_contents(frame, f);
 	if (why)
 		end_table(frame);

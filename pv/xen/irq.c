@@ -229,7 +229,7 @@ void xen_upcall(struct pt_regs *regs)
 {
 	struct vcpu_info *v = this_cpu_ptr(vcpu);
 
-	assert_entered(regs, false);
+	assert_entered(regs, ENTERED_IRQS_OFF);
 	while (v->evtchn_upcall_pending) {
 		u64 words;
 
