@@ -8,7 +8,8 @@
 /*
  * The shape of every range function: change the entries of [addr, end), which lies within @vma and
  * within the one PTE page that @pmd links. It takes the page's lock, enters a lazy section, goes
- * along the entries, owes the TLB invalidation, leaves and unlocks. 0 or a negative error.
+ * along the entries, owes the TLB invalidation, leaves and unlocks: mm/range/pte_section.h. 0 or a
+ * negative error.
  */
 typedef int (*pte_range_fn)(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
 			    void *arg);
