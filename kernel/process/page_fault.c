@@ -19,8 +19,8 @@
 /* What the fault was about, in mm's words; @error is the CPU's. */
 static unsigned fault_access(unsigned long error)
 {
-	static_assert(PF_WRITE >> 1 == FAULT_WRITE && PF_INSTR >> 3 == FAULT_EXEC, "");
-	return (error & PF_WRITE) >> 1 | (error & PF_INSTR) >> 3;
+	static_assert(PF_WRITE == FAULT_WRITE && PF_INSTR == FAULT_EXEC, "");
+	return error & (FAULT_WRITE | FAULT_EXEC);
 }
 
 /*

@@ -39,60 +39,80 @@ static bool is_at_limit(const struct mm *mm)
 	return mm->vmas.count >= MAX_MAP_COUNT;
 }
 
-/*
- * Split the VMA that @addr lies strictly inside, if any. -ENOMEM; else nothing observable changes.
- */
-static int split_at(struct mm *mm, unsigned long addr)
+/* Split *@at at @addr, which lies strictly inside; *@at is the upper part then. -ENOMEM. */
+static __noinline int split_inside(struct mm *mm, struct vma **at, unsigned long addr)
 {
-	struct vma *v = vma_find(&mm->vmas, addr), *upper;
+	struct vma *v = *at, *upper;
 
-	if (!v || v->start >= addr)
-		return 0;
 	upper = vma_clone(v, mm, addr, v->end);
 	if (!upper)
 		return -ENOMEM;
 	vma_start_write(v);
 	v->end = addr;
 	vma_insert(&mm->vmas, upper);
+	*at = upper;
 	return 0;
 }
 
-static bool is_inside(const struct mm *mm, unsigned long addr)
+static bool is_inside(const struct vma *v, unsigned long addr)
 {
-	const struct vma *v = vma_find(&mm->vmas, addr);
-
 	return v && v->start < addr;
 }
 
-int split_around(struct mm *mm, unsigned long start, unsigned long end)
+/*
+ * *@at is what vma_find() gives for @addr, before and after. -ENOMEM; else nothing observable
+ * changes.
+ */
+static __always_inline int split_at(struct mm *mm, struct vma **at, unsigned long addr)
 {
+	return is_inside(*at, addr) ? split_inside(mm, at, addr) : 0;
+}
+
+/* What vma_find() gives for @end, where @v is what it gives for a lower address. */
+static struct vma *find_from(const struct mm *mm, struct vma *v, unsigned long end)
+{
+	if (v && v->end == end)
+		return v->next;
+	return v && v->end > end ? v : vma_find(&mm->vmas, end);
+}
+
+int split_around(struct mm *mm, unsigned long start, unsigned long end, struct vma **first)
+{
+	struct vma *v = vma_find(&mm->vmas, start), *last;
 	int err;
 
 	mmap_assert_write_locked(mm);
-	err = is_at_limit(mm) && is_inside(mm, start) ? -ENOMEM : split_at(mm, start);
-	if (!err && is_at_limit(mm) && is_inside(mm, end))
-		err = -ENOMEM;
-	return err ? err : split_at(mm, end);
+	err = is_at_limit(mm) && is_inside(v, start) ? -ENOMEM : split_at(mm, &v, start);
+	*first = v;
+	if (err)
+		return err;
+	last = find_from(mm, v, end);
+	return is_at_limit(mm) && is_inside(last, end) ? -ENOMEM : split_at(mm, &last, end);
 }
 
 /*
  * For an unmap, which may split at the limit: only a hole in the middle of a VMA makes it one more.
  */
-static int split_to_unmap(struct mm *mm, unsigned long start, unsigned long end)
+static int split_to_unmap(struct mm *mm, unsigned long start, unsigned long end, struct vma **first)
 {
-	const struct vma *v = vma_find(&mm->vmas, start);
+	struct vma *v = vma_find(&mm->vmas, start), *last;
 	int err;
 
 	mmap_assert_write_locked(mm);
-	if (is_at_limit(mm) && v && v->start < start && v->end > end)
+	if (is_at_limit(mm) && is_inside(v, start) && v->end > end)
 		return -ENOMEM;
-	err = split_at(mm, start);
-	return err ? err : split_at(mm, end);
+	err = split_at(mm, &v, start);
+	*first = v;
+	if (err)
+		return err;
+	last = find_from(mm, v, end);
+	return split_at(mm, &last, end);
 }
 
-void merge_around(struct mm *mm, unsigned long start, unsigned long end)
+/* Join VMAs from @v on up to @end, and that which begins there. */
+static void merge_from(struct mm *mm, struct vma *v, unsigned long end)
 {
-	struct vma *v = vma_find(&mm->vmas, start ? start - 1 : 0), *next;
+	struct vma *next;
 
 	mmap_assert_write_locked(mm);
 	for (; v && v->start <= end; v = next) {
@@ -108,13 +128,19 @@ void merge_around(struct mm *mm, unsigned long start, unsigned long end)
 	}
 }
 
+void merge_around(struct mm *mm, unsigned long start, unsigned long end)
+{
+	merge_from(mm, vma_find(&mm->vmas, start ? start - 1 : 0), end);
+}
+
 int layout_change_flags(struct mm *mm, unsigned long start, unsigned long end,
 			struct flag_change *c)
 {
-	int err = split_around(mm, start, end);
+	struct vma *first, *v;
+	int err = split_around(mm, start, end, &first);
 
 	c->changed = 0;
-	for (struct vma *v = vma_find(&mm->vmas, start); v && v->start < end && !err; v = v->next) {
+	for (v = first; v && v->start < end && !err; v = v->next) {
 		unsigned long flags = (v->flags & ~c->clear) | c->set;
 
 		if (v->flags & c->refused) {
@@ -125,17 +151,18 @@ int layout_change_flags(struct mm *mm, unsigned long start, unsigned long end,
 		vma_start_write(v);
 		v->flags = flags;
 	}
-	merge_around(mm, start, end);
+	if (first)
+		merge_from(mm, first->prev ? first->prev : first, end);
 	return err;
 }
 
-/* Take the VMAs of [start, end), already split at its ends, out of the mm; linked by `next`. */
-static struct vma *detach_range(struct mm *mm, unsigned long start, unsigned long end)
+/* Take VMAs, from @v on up to @end, where one begins, out of the mm; linked by `next`. */
+static struct vma *detach_range(struct mm *mm, struct vma *v, unsigned long end)
 {
-	struct vma *first = NULL, **link = &first, *v, *next;
+	struct vma *first = NULL, **link = &first, *next;
 
 	mmap_assert_write_locked(mm);
-	for (v = vma_find(&mm->vmas, start); v && v->start < end; v = next) {
+	for (; v && v->start < end; v = next) {
 		next = v->next;
 		vma_detach(v);
 		mm_remove_vma(mm, v);
@@ -186,11 +213,11 @@ int unmap_range_locked(struct mm *mm, unsigned long start, unsigned long end, en
 {
 	struct gap gap;
 	struct vma *list;
-	int err = split_to_unmap(mm, start, end);
+	int err = split_to_unmap(mm, start, end, &list);
 
 	if (err)
 		return err;
-	list = detach_range(mm, start, end);
+	list = detach_range(mm, list, end);
 	gap = free_space_around(mm, start);
 	if (lock == UNMAP_DOWNGRADE)
 		mmap_write_downgrade(mm);
@@ -201,7 +228,7 @@ int unmap_range_locked(struct mm *mm, unsigned long start, unsigned long end, en
 
 void unmap_everything(struct mm *mm)
 {
-	struct vma *list = detach_range(mm, 0, USER_END);
+	struct vma *list = detach_range(mm, mm->vmas.first, USER_END);
 
 	if (list)
 		zap_detached(mm, list, (struct gap){0, USER_END + PAGE_SIZE});

@@ -21,8 +21,11 @@
 
 /* @v, which overlaps no other, belongs to the layout from now on. */
 void mm_insert_vma(struct mm *mm, struct vma *v);
-/* Let VMA borders fall on @start and @end. -ENOMEM: nothing observable has changed. */
-int split_around(struct mm *mm, unsigned long start, unsigned long end);
+/*
+ * Let VMA borders fall on @start and @end; *@first is what vma_find() gives for @start then.
+ * -ENOMEM: nothing observable has changed.
+ */
+int split_around(struct mm *mm, unsigned long start, unsigned long end, struct vma **first);
 /* Join VMAs in and next to [start, end] that continue each other. */
 void merge_around(struct mm *mm, unsigned long start, unsigned long end);
 enum unmap_lock {

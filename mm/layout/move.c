@@ -43,13 +43,16 @@ static long move_vma(struct mm *mm, struct vma *like, const struct remap *r)
 
 long layout_move(struct mm *mm, const struct remap *r)
 {
+	struct vma *v;
 	int err = 0;
 
 	if (mm->vmas.count >= MAX_MAP_COUNT - 3)
 		return -ENOMEM; /* Linux's, who may need as many to undo it */
 	if (r->old_len)
-		err = split_around(mm, r->old, r->old + r->old_len);
-	return err ? err : move_vma(mm, vma_find(&mm->vmas, r->old), r);
+		err = split_around(mm, r->old, r->old + r->old_len, &v);
+	else
+		v = vma_find(&mm->vmas, r->old);
+	return err ? err : move_vma(mm, v, r);
 }
 
 static bool can_grow_in_place(const struct vma *v, const struct remap *r)

@@ -13,9 +13,12 @@ enum fault_result {
 	FAULT_RETRY, /* with FAULT_VMA_LOCK only: mmap_lock is needed; nothing was done */
 };
 
-#define FAULT_WRITE BIT(0)
-#define FAULT_EXEC BIT(1)
-#define FAULT_VMA_LOCK BIT(2) /* the lock of the VMA is held, and not mmap_lock */
+enum fault_flags {
+	/* The access, as the CPU's error code has it, so that decoding costs no more; else a read. */
+	FAULT_WRITE = 2,
+	FAULT_EXEC = 16,
+	FAULT_VMA_LOCK = 4, /* the lock of the VMA is held, and not mmap_lock */
+};
 
 /* The boot parameter neighbours=: off populates the page of the access only. */
 extern bool fault_neighbours_enabled;
