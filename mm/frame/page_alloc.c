@@ -36,6 +36,7 @@ static struct page *free_list __guarded_by(free_lock);
 static unsigned quarantine_size = QUARANTINE_MAX;
 static u64 fail_countdown; /* 0: no failures are injected */
 
+/* Not analysed: at boot, on one CPU. */
 static void add_free_range(paddr_t start, paddr_t end) __no_thread_safety
 {
 	for (paddr_t pa = start; pa < end; pa += PAGE_SIZE) {

@@ -208,6 +208,7 @@ static struct gap free_space_around(const struct mm *mm, unsigned long addr)
 	return (struct gap){below ? below->end : 0, above ? above->start : USER_END + PAGE_SIZE};
 }
 
+/* Not analysed: @lock says which one is held at the end. */
 int unmap_range_locked(struct mm *mm, unsigned long start, unsigned long end, enum unmap_lock lock)
 	__no_thread_safety
 {

@@ -35,6 +35,7 @@ static bool grow_down(struct mm *mm, struct vma *v, unsigned long addr)
 	return true;
 }
 
+/* Not analysed: the caller's lock for reading is given back, and taken again. */
 struct vma *stack_grow(struct mm *mm, unsigned long addr) __no_thread_safety
 {
 	struct vma *v = vma_find(&mm->vmas, addr);

@@ -22,6 +22,7 @@ static void set_word(lazy_mmu_word_t w)
 	preempt_point();
 }
 
+/* Not analysed: this is the role's own code. */
 lazy_mmu_state_t arch_enter_lazy_mmu_mode(void) __no_thread_safety
 {
 	lazy_mmu_word_t w = current->lazy_mmu;
@@ -46,6 +47,7 @@ static void leave_paused(lazy_mmu_word_t w, bool nested)
 	set_word(nested ? w - LAZY_INNER_ONE : w & ~LAZY_INNER_MASK);
 }
 
+/* Not analysed: this is the role's own code. */
 void arch_leave_lazy_mmu_mode(lazy_mmu_state_t state) __no_thread_safety
 {
 	bool nested = state.opaque == LAZY_MMU_NESTED.opaque;

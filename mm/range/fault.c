@@ -52,7 +52,7 @@ static bool access_permitted(const struct fault *f, pte_t pte)
  * Lock the entry. NULL, with no lock held: it is not what was found any more, try the access again.
  */
 static pte_t *lock_unchanged(const struct fault *f, struct spinlock **ptl)
-	__try_acquires(1, ptl_role) __no_thread_safety
+	__try_acquires(1, ptl_role)
 {
 	pte_t *ptep = pte_offset_map_lock(f->pmd, f->addr, ptl);
 	pte_t now = ptep_get(ptep);

@@ -103,7 +103,8 @@ struct free_space {
 
 /*
  * Between two L2 tables: others may want the lock, and the CPU. Nobody makes tables meanwhile in
- * the free space, because no VMA lies in it.
+ * the free space, because no VMA lies in it. Not analysed: the caller's lock is given back, and
+ * taken again.
  */
 static void let_others_lock(struct free_space *f) __no_thread_safety
 {

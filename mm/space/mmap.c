@@ -15,6 +15,7 @@
 #include "mm/vma/mmap_lock.h"
 #include "mm/vma/vma.h"
 
+/* Not analysed: which lock is held at the end depends on what unmap_range_locked() answers. */
 long do_munmap(unsigned long addr, unsigned long len) __no_thread_safety
 {
 	struct mm *mm = current->mm;

@@ -53,7 +53,6 @@ static enum rights_change kind_of(const struct flag_change *rights)
 
 /* As on Linux, what lies before a hole is changed, and the hole is an error in the end. */
 static int protect_range(struct mm *mm, unsigned long addr, unsigned long want, unsigned long prot)
-	__no_thread_safety
 {
 	struct flag_change rights = {.clear = VM_ACCESS, .set = prot_to_vm_flags(prot)};
 	unsigned long end = want;

@@ -44,7 +44,10 @@ static int populate_chunk(struct vma *v, unsigned long start, unsigned long end,
 	return populate_range(v, start, end, write ? ACCESS_WRITE : ACCESS_READ);
 }
 
-/* Let others have mmap_lock, or the audits their rest, where they wait. -EINTR. */
+/*
+ * Let others have mmap_lock, or the audits their rest, where they wait. -EINTR. Not analysed: the
+ * caller's lock is given back, and taken again.
+ */
 static int let_others_in(struct mm *mm) __no_thread_safety
 {
 	if (likely(!READ_ONCE(current->work) && !rwsem_has_waiters(&mm->mmap_lock)))

@@ -181,7 +181,7 @@ static unsigned trim_to(unsigned kept)
 	return t.n;
 }
 
-void kstack_trim(void) __no_thread_safety
+void kstack_trim(void)
 {
 	/* A peek. By a batch too many: tasks that come and go shall not map and unmap. */
 	if (unlikely(READ_ONCE(mapped.n) > kept_max() + TRIM_BATCH))

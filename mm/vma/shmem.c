@@ -108,7 +108,7 @@ static void walk_tree(void **node, int level, void (*fn)(struct page *page), enu
 		free_page(virt_to_page(node));
 }
 
-void shmem_put(struct shmem *s) __no_thread_safety
+void shmem_put(struct shmem *s)
 {
 	if (!atomic_dec_and_test(&s->refs))
 		return;
@@ -120,7 +120,7 @@ void shmem_put(struct shmem *s) __no_thread_safety
 	kmem_cache_free(&shmem_cache, s);
 }
 
-void shmem_for_each_page(void (*fn)(struct page *page)) __no_thread_safety
+void shmem_for_each_page(void (*fn)(struct page *page))
 {
 	struct shmem *s;
 
@@ -139,7 +139,7 @@ static void walk_nodes(void **node, int level, void (*fn)(struct page *page))
 			walk_nodes(node[i], level - 1, fn);
 }
 
-void shmem_for_each_node(void (*fn)(struct page *page)) __no_thread_safety
+void shmem_for_each_node(void (*fn)(struct page *page))
 {
 	struct shmem *s;
 
@@ -150,7 +150,7 @@ void shmem_for_each_node(void (*fn)(struct page *page)) __no_thread_safety
 	spin_unlock(&objects_lock);
 }
 
-void shmem_audit_begin(void) __no_thread_safety
+void shmem_audit_begin(void)
 {
 	struct shmem *s;
 
@@ -163,7 +163,7 @@ void shmem_audit_begin(void) __no_thread_safety
 /*
  * Of @held, which may be gone, only the address counts. Under the list of those that may hold it.
  */
-bool shmem_audit_holder(const struct shmem *held) __no_thread_safety
+bool shmem_audit_holder(const struct shmem *held)
 {
 	bool exists = false;
 	struct shmem *s;
@@ -180,7 +180,6 @@ bool shmem_audit_holder(const struct shmem *held) __no_thread_safety
 }
 
 void shmem_audit_end(void (*fn)(unsigned refs, unsigned found, void *arg), void *arg)
-	__no_thread_safety
 {
 	struct shmem *s;
 
