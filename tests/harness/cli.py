@@ -168,8 +168,9 @@ def command_list(args: argparse.Namespace) -> int:
 
 
 def _gdb(config: Config, args: argparse.Namespace, sock: Path) -> list[str]:
-    commands = [f"target remote {sock}", *args.gdb_commands]
-    return ["gdb", "-q", str(config.build.image), *(word for c in commands for word in ("-ex", c)), *args.gdb_args]
+    first = "kernel_entry" if config.on == "qemu" else "xen_entry_c"  # in C
+    commands = [f"target remote {sock}", *(args.gdb_commands or [f"hbreak {first}"])]
+    return ["gdb", "-q", str(config.build.image), "-x", str(catalogue.ROOT / "tests/harness/gdb_pteron.py"), *(word for c in commands for word in ("-ex", c)), *args.gdb_args]
 
 
 def command_gdb(args: argparse.Namespace) -> int:
@@ -435,7 +436,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--json", action="store_true", help="as one JSON object")
     p = command("gdb", command_gdb)
     add_run_options(p)
-    p.set_defaults(gdb_commands=["hbreak kernel_entry"])
+    p.set_defaults(gdb_commands=[])
     _gdb_argument(p)
     p = command("iso", command_iso)
     p.add_argument("--output", metavar="FILE", help="where to leave it (default: build/pteron.iso)")
