@@ -160,11 +160,15 @@ static void report_recent(const struct panic_context *unused __unused)
 }
 PANIC_REPORT(70, report_recent);
 
-/* For ./pteron trace (tests/harness/trace.py): one event a line, each CPU's in order. */
-static void print_ring(const struct trace_ring *ring)
+/*
+ * For ./pteron trace (tests/harness/trace.py): how many events the ring of @cpu has lost, then one
+ * a line, in order.
+ */
+static void print_ring(const struct trace_ring *ring, unsigned cpu)
 {
 	u32 n = ring->taken;
 
+	printk("# trace lost %u %u\n", cpu, n - min(n, (u32)RING_SIZE));
 	for (u32 i = n - min(n, (u32)RING_SIZE); i != n; i++) {
 		const struct trace_event *e = &ring->event[i % RING_SIZE];
 
@@ -180,7 +184,7 @@ void trace_report(void)
 		return;
 	trace_stop();
 	for_each_online_cpu(cpu)
-		print_ring(per_cpu_ptr(trace_ring, cpu));
+		print_ring(per_cpu_ptr(trace_ring, cpu), cpu);
 }
 
 #endif

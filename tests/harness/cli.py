@@ -132,10 +132,13 @@ def command_trace(args: argparse.Namespace) -> int:
     result = run(config, (printer := Printer(suites=not config.program)).line)
     printer.close()
     report.write(trace.as_json(result.output.kernel_lines))
-    events = len(trace.parse(result.output.kernel_lines))
+    lines = result.output.kernel_lines
+    events = len(trace.parse(lines))
     if not events:
         raise trace.TraceError(f"the run ({result.verdict}) recorded no events: only debug builds do")
     print(f"\n{events:,} events are in {args.output or 'build/trace.json'}: open it in https://ui.perfetto.dev or chrome://tracing")
+    if older := sum(trace.lost(lines).values()):
+        print(f"they are the last of each CPU; {older:,} older ones are lost")
     return result.exit_code
 
 

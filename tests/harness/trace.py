@@ -8,6 +8,11 @@ import re
 from dataclasses import dataclass
 
 QEMUS_TSC_MHZ = 1000.0
+ENTRY_BITS = {0: "present", 1: "rw", 2: "user", 5: "accessed", 6: "dirty", 7: "large", 8: "global", 9: "special", 10: "protnone",
+              63: "nx"}  # mm/types/pgtable_types.h
+HYPERCALLS = {1: "mmu_update", 3: "stack_switch", 12: "memory_op", 13: "multicall", 14: "update_va_mapping", 18: "console_io", 20: "grant_table_op",
+              23: "iret", 24: "vcpu_op", 25: "set_segment_base", 26: "mmuext_op", 29: "sched_op", 32: "event_channel_op"}  # Xen's public/xen.h
+FAULT = "page fault"  # a program may be called fault
 RESULTS = {0: "ok", 1: "no mapping or right", 2: "out of memory"}
 
 
@@ -49,12 +54,38 @@ def _ticks_per_us(lines: list[str]) -> float:
     return float(found[1]) if found else QEMUS_TSC_MHZ
 
 
+def lost(lines: list[str]) -> dict[int, int]:
+    """How many events of each CPU were recorded before those that the ring of the CPU still has."""
+    found = (re.fullmatch(r"# trace lost (\d+) (\d+)", line) for line in lines)
+    return {int(m[1]): int(m[2]) for m in found if m}
+
+
 def _record(phase: str, event: Event, name: str, **more) -> dict:
     return {"ph": phase, "pid": 1, "tid": event.cpu, "name": name, "ts": event.when, **more}
 
 
 def _arguments(event: Event) -> dict:
-    return {"task": event.task, "mm": event.mm, "addr": hex(event.addr), "value": hex(event.value)}
+    """What the event says, in words where the kernel has numbers."""
+    told = {"task": event.task, "mm": event.mm}
+    if event.kind in ("set_pte", "clear_pte", "modify_pte", "set_table"):
+        return {**told, "page": hex(event.addr), "entry": _entry(event.value)}
+    if event.kind in ("owe_flush", "flush_tlb"):
+        return {**told, "from": hex(event.addr), "to": hex(event.value), "pages": (event.value - event.addr) >> 12}
+    if event.kind == "batch":
+        return {**told, "updates": event.value}
+    if event.kind == "hypercall":
+        return {**told, "call": HYPERCALLS.get(event.value, str(event.value)), "first argument": hex(event.addr)}
+    if event.kind == "fault":
+        access = "write" if event.value & 2 else "fetch" if event.value & 16 else "read"
+        why = "refused" if event.value & 1 else "not present"
+        return {**told, "address": hex(event.addr), "access": f"{access}, {'user' if event.value & 4 else 'kernel'}", "why": why}
+    return {**told, "addr": hex(event.addr), "value": hex(event.value)}
+
+
+def _entry(value: int) -> str:
+    """A page-table entry: its frame and its bits."""
+    bits = " ".join(name for bit, name in ENTRY_BITS.items() if value >> bit & 1)
+    return f"frame {value >> 12 & (1 << 40) - 1:#x} {bits or 'no bits'}" if value else "empty"
 
 
 class _Track:
@@ -67,7 +98,7 @@ class _Track:
 
     def _end_faults(self, event: Event) -> None:
         for _ in range(self.faults):
-            self.records.append(_record("E", event, "fault"))
+            self.records.append(_record("E", event, FAULT))
         self.faults = 0
 
     def take(self, event: Event) -> None:
@@ -80,13 +111,13 @@ class _Track:
             self.running = True
         elif event.kind == "fault":
             self.faults += 1
-            self.records.append(_record("B", event, "fault", args=_arguments(event)))
+            self.records.append(_record("B", event, FAULT, args=_arguments(event)))
         elif event.kind == "fault_end":
             if not self.faults:
                 return  # it began before the trace, or before its task was switched away
             self.faults -= 1
             result = RESULTS.get(event.value, str(event.value))
-            self.records.append(_record("E", event, "fault", args={"result": result}))
+            self.records.append(_record("E", event, FAULT, args={"result": result}))
         else:
             self.records.append(_record("i", event, event.kind, s="t", args=_arguments(event)))
 

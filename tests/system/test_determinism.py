@@ -92,7 +92,11 @@ def test_trace_is_what_perfetto_reads(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     records = json.loads(out.read_text(encoding="utf-8"))["traceEvents"]
     assert {r["args"]["name"] for r in records if r["name"] == "thread_name"} == {f"CPU {n}" for n in range(4)}
-    assert {"fault", "set_pte", "clear_pte", "flush_tlb", "batch", "hypercall"} <= {r["name"] for r in records}
+    assert {"page fault", "set_pte", "clear_pte", "flush_tlb", "batch", "hypercall"} <= {r["name"] for r in records}
+    said = {r["name"]: r["args"] for r in records if r.get("args") and r["ph"] != "E"}
+    assert "present rw user" in said["set_pte"]["entry"] and said["flush_tlb"]["pages"] > 0 and "user" in said["page fault"]["access"]
+    assert not [r for r in records if r["name"] == "hypercall" and r["args"]["call"].isdigit()]
+    assert "older ones are lost" in done.stdout
     for cpu in range(4):
         track = [r for r in records if r.get("tid") == cpu and "ts" in r]
         assert track and track == sorted(track, key=lambda r: r["ts"])
