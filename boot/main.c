@@ -108,7 +108,7 @@ void boot_parse_params(void)
 		       boot_params.backend);
 		refuse_to_boot();
 	}
-	if (!ktest_select(boot_params.suites))
+	if (!ktest_select(boot_params.suites, boot_params.cases))
 		refuse_to_boot();
 	if (boot_params.panic[0] && !panics_known(boot_params.panic))
 		refuse_to_boot();

@@ -15,7 +15,9 @@
 extern const struct ktest_suite *const __ktests_start[], *const __ktests_end[];
 
 #define MAX_SUITES 256
-static const char *selection;
+static struct {
+	const char *suites, *cases;
+} selection;
 
 /* The length of the name at the front of @list. */
 static size_t name_len(const char *list)
@@ -32,17 +34,39 @@ static bool is_name(const char *list, size_t n, const char *name)
 	return strlen(name) == n && !strncmp(list, name, n);
 }
 
-static bool selects(const char *list, const struct ktest_suite *s)
+static bool lists(const char *list, const char *name)
 {
 	while (*list) {
 		size_t n = name_len(list);
 
-		if (is_name(list, n, s->name) || is_name(list, n, "all") ||
-		    (s->by_default && is_name(list, n, "default")))
+		if (is_name(list, n, name))
 			return true;
 		list += n + (list[n] == ',');
 	}
 	return false;
+}
+
+static bool selects_case(const struct ktest_case *c)
+{
+	return !*selection.cases || lists(selection.cases, c->name);
+}
+
+/* How many cases of @s run. */
+static unsigned count_cases(const struct ktest_suite *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->nr_cases; i++)
+		n += selects_case(&s->cases[i]);
+	return n;
+}
+
+static bool selects(const struct ktest_suite *s)
+{
+	bool named = lists(selection.suites, s->name) || lists(selection.suites, "all") ||
+		     (s->by_default && lists(selection.suites, "default"));
+
+	return named && (!*selection.cases || count_cases(s));
 }
 
 static bool is_known(const char *list, size_t n)
@@ -55,9 +79,28 @@ static bool is_known(const char *list, size_t n)
 	return false;
 }
 
-bool ktest_select(const char *list)
+/* Each of @list is a case of a suite that was selected. */
+static bool cases_are_known(const char *list)
 {
-	selection = list;
+	while (*list) {
+		size_t n = name_len(list);
+		bool known = false;
+
+		for (const struct ktest_suite *const *s = __ktests_start; s < __ktests_end; s++)
+			for (unsigned i = 0; i < (*s)->nr_cases && selects(*s); i++)
+				known |= is_name(list, n, (*s)->cases[i].name);
+		if (!known) {
+			pr_err("command line: no suite that is chosen has a case %.*s\n", (int)n,
+			       list);
+			return false;
+		}
+		list += n + (list[n] == ',');
+	}
+	return true;
+}
+
+static bool suites_are_known(const char *list)
+{
 	while (*list) {
 		size_t n = name_len(list);
 
@@ -72,6 +115,13 @@ bool ktest_select(const char *list)
 		list += n + (list[n] == ',');
 	}
 	return true;
+}
+
+bool ktest_select(const char *suites, const char *cases)
+{
+	selection.suites = suites;
+	selection.cases = cases;
+	return suites_are_known(suites) && cases_are_known(cases);
 }
 
 void ktest_fail(struct ktest *t, const char *file, int line, const char *fmt, ...)
@@ -112,8 +162,11 @@ static u64 name_hash(const char *s)
 	return h;
 }
 
-/* True if the case passed or was skipped. One that failed before it gave up has failed. */
-static bool run_case(const struct ktest_suite *s, unsigned i)
+/*
+ * Case @i of @s, the @nth that runs. True if it passed or was skipped: one that failed before it
+ * gave up has failed.
+ */
+static bool run_case(const struct ktest_suite *s, unsigned i, unsigned nth)
 {
 	struct ktest t = {
 		.suite = s,
@@ -124,19 +177,20 @@ static bool run_case(const struct ktest_suite *s, unsigned i)
 	s->cases[i].run(&t);
 	if (t.failures)
 		t.skipped = NULL;
-	printk("    %sok %u %s%s%s\n", t.failures ? "not " : "", i + 1, s->cases[i].name,
+	printk("    %sok %u %s%s%s\n", t.failures ? "not " : "", nth, s->cases[i].name,
 	       t.skipped ? " # SKIP " : "", t.skipped ?: "");
 	return !t.failures;
 }
 
 static bool run_suite(const struct ktest_suite *s)
 {
-	unsigned failed = s->nr_cases == 0;
+	unsigned failed = s->nr_cases == 0, n = 0;
 
 	trace_start();
-	printk("    KTAP version 1\n    # Subtest: %s\n    1..%u\n", s->name, s->nr_cases);
+	printk("    KTAP version 1\n    # Subtest: %s\n    1..%u\n", s->name, count_cases(s));
 	for (unsigned i = 0; i < s->nr_cases; i++)
-		failed += !run_case(s, i);
+		if (selects_case(&s->cases[i]))
+			failed += !run_case(s, i, ++n);
 	return !failed;
 }
 
@@ -146,7 +200,7 @@ static unsigned choose_suites(const struct ktest_suite *chosen[MAX_SUITES])
 	unsigned n = 0;
 
 	for (const struct ktest_suite *const *s = __ktests_start; s < __ktests_end; s++) {
-		if (!selects(selection, *s))
+		if (!selects(*s))
 			continue;
 		BUG_ON(n == MAX_SUITES);
 		chosen[n++] = *s;

@@ -43,8 +43,11 @@ struct ktest {
 	};                                                                                         \
 	static const struct ktest_suite *const id##_ptr __section(".ktests") __used = &id
 
-/* Check every name of @list (or default, all); false after saying which is not known. */
-bool ktest_select(const char *list);
+/*
+ * Choose the suites of @suites (or default, all), and of their cases those of @cases, if it is not
+ * empty; names are separated by commas. False after saying which is not known. Both must live on.
+ */
+bool ktest_select(const char *suites, const char *cases);
 /* Run what was selected; true if every case passed. */
 bool ktest_run_selected(void);
 

@@ -59,6 +59,11 @@ static bool set_suites(const char *v)
 	return copy_text(boot_params.suites, sizeof(boot_params.suites), v);
 }
 
+static bool set_cases(const char *v)
+{
+	return copy_text(boot_params.cases, sizeof(boot_params.cases), v);
+}
+
 static bool set_seed(const char *v)
 {
 	return parse_u64(v, &boot_params.seed);
@@ -192,6 +197,7 @@ static const struct param {
 } params[] = {
 	{"backend", "native, deferred, or on Xen xen or ptwr", set_backend},
 	{"suite", "names separated by commas, default, or all", set_suites},
+	{"case", "names of cases, separated by commas", set_cases},
 	{"seed", "a number", set_seed},
 	{"rounds", "a number from 1", set_rounds},
 	{"maxcpus", "1 to 256", set_maxcpus},

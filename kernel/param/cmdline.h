@@ -14,7 +14,8 @@ enum tlb_flush_mode { FLUSH_BY_SEED, FLUSH_EXACT, FLUSH_CEILING };
 
 struct boot_params {
 	char backend[16];
-	char suites[512]; /* names separated by commas, or default, or all */
+	char suites[1024]; /* names separated by commas, or default, or all */
+	char cases[256];   /* of the suites, only those of these names; empty: all */
 	u64 seed;
 	u64 rounds; /* 0: each suite's own */
 	u64 refuse; /* 0: nothing */

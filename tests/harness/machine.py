@@ -43,6 +43,7 @@ class Config:
     accel: str = "tcg"
     cpu: str = "max"
     suite: str = "default"
+    case: str = ""  # of the suites, only the cases of these names
     seed: int = 1
     rounds: int | None = None
     lazy: str = "on"
@@ -56,6 +57,7 @@ class Config:
     seeds: tuple[int, ...] = ()  # on xl: a domain for each, one after the other, in one boot
     xen: Path | None = None  # a Xen of its own; else Debian's
     icount: int | None = None  # shift: instructions are the clock, all CPUs in one thread
+    qemu_args: tuple[str, ...] = ()  # more of QEMU's own
     linux: Linux | None = None  # on qemu and xen: this instead of Pteron
 
     def arguments(self) -> list[str]:
@@ -63,6 +65,8 @@ class Config:
         args = ["--on", self.on, "--backend", self.backend, "--cpus", str(self.cpus),
                 "--mem", str(self.mem), "--boot", self.boot, "--accel", self.accel,
                 "--suite", self.suite, "--seed", str(self.seed), "--lazy", self.lazy]
+        if self.case:
+            args += ["--case", self.case]
         if self.tables != "on":
             args += ["--tables", self.tables]
         if self.shuffle:
@@ -83,6 +87,8 @@ class Config:
             args += ["--append", self.append]
         if self.patience != PATIENCE:
             args += ["--patience", str(self.patience)]
+        for arg in self.qemu_args:
+            args += [f"--qemu-arg={arg}"]
         if self.initrd:
             args += ["--initrd", str(self.initrd)]
         if self.program:
@@ -97,6 +103,8 @@ class Config:
         """The kernel's command line."""
         words = [f"backend={self.backend}", f"suite={self.suite}", f"seed={self.seed}",
                  f"lazy={self.lazy}"]
+        if self.case:
+            words.append(f"case={self.case}")
         if self.tables != "on":
             words.append(f"tables={self.tables}")
         if self.icount is not None:
@@ -230,7 +238,7 @@ def qemu_command(config: Config, scratch: Path, extra: list[str] | None = None) 
             "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
             "-qmp", f"unix:{scratch}/qmp,server=on,wait=off",
             "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
-            *_media(config, scratch), *(extra or [])]
+            *_media(config, scratch), *config.qemu_args, *(extra or [])]
 
 
 def make_scratch() -> Path:

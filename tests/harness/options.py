@@ -14,12 +14,13 @@ from .tree import build_of
 
 MIN_MEM, MAX_MEM = 48, 1 << 20
 MAX_TCG_CPUS, MAX_XEN_CPUS, MAX_CPUS = 64, 32, 255
+SUITES_MAX, CASES_MAX = 1024, 256  # kernel/param/cmdline.h
 NAMED_MAX = 100  # names that a refusal lists
 
 EPILOG = ("exit status: 0 passed, 1 a test failed, 2 usage, 3 the kernel crashed, hung or gave no verdict, "
           "125 the tool had trouble of its own: a build failed, QEMU did not start, it was interrupted, a disk is full")
 # The words of the kernel's command line that options own.
-OWNED_WORDS = {"backend": "--backend", "suite": "--suite", "seed": "--seed", "lazy": "--lazy", "tables": "--tables",
+OWNED_WORDS = {"backend": "--backend", "suite": "--suite", "case": "--case", "seed": "--seed", "lazy": "--lazy", "tables": "--tables",
                "turns": "--deterministic", "shuffle": "--shuffle", "rounds": "--rounds", "replay": "./pteron replay"}
 
 
@@ -84,9 +85,18 @@ def _suites(text: str) -> str:
     names = {name for part in chosen for name in part} - {name for part in left_out for name in part}
     if not names:
         raise argparse.ArgumentTypeError(f"{text!r} leaves no suite")
+    if len(",".join(names)) >= SUITES_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} names {len(names)} suites, more than the kernel's command line takes")
     if text in ("default", "all") or names == set(text.split(",")):
         return text
     return ",".join(sorted(names))
+
+
+def _cases(text: str) -> str:
+    """Which suites have them, the kernel knows."""
+    if not re.fullmatch(r"\w+(,\w+)*", text) or len(text) >= CASES_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} are no names of cases, separated by commas, of less than {CASES_MAX} characters")
+    return text
 
 
 def bug(text: str) -> str:
@@ -114,6 +124,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--suite", type=_suites, default="default", metavar="CHOICE[,CHOICE]",
         help="what to run: names, patterns (m*), tags (unit, stress, bench, stepping), all, default; !CHOICE leaves it out; "
              "`./pteron list` names them (default: %(default)s)")
+    add("--case", type=_cases, metavar="NAME[,NAME]", help="of the suites, run only the cases of these names")
     add("--seed", type=number(0, (1 << 63) - 1), default=1, metavar="N",
         help="of all randomness (default: %(default)s)")
     add("--shuffle", action="store_true", help="run the suites in an order that the seed chooses")
@@ -123,6 +134,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="off: every update takes effect at once (default: %(default)s)")
     add("--tables", choices=["on", "off"], default="on",
         help="off: never change a whole page table at once (default: %(default)s)")
+    add("--qemu-arg", dest="qemu_args", action="append", default=[], metavar="ARG",
+        help="one more argument for QEMU, as in --qemu-arg=-d --qemu-arg=int; may be repeated")
     add("--append", default="", metavar='"WORDS"', help="more words for the kernel's command line")
     add("--initrd", metavar="FILE",
         help="a cpio archive (newc), or one static ELF program, that holds the PROGRAM to run; default: the one built")
@@ -196,7 +209,8 @@ def configuration(args: argparse.Namespace, say=print) -> Config:
         args.accel = "tcg"
     config = Config(
         build=build_of(catalogue.bug(args.bug or ""), args.cc, not args.release), on=args.on, bug=args.bug or "", backend=backend,
-        cpus=args.cpus, mem=args.mem, boot=args.boot, cpu=args.cpu, suite=args.suite, seed=args.seed,
+        cpus=args.cpus, mem=args.mem, boot=args.boot, cpu=args.cpu, suite=args.suite, case=args.case or "", seed=args.seed,
+        qemu_args=tuple(args.qemu_args),
         rounds=args.rounds, lazy=args.lazy, tables=args.tables, shuffle=args.shuffle,
         append=args.append, icount=args.icount,
         initrd=args.initrd, program=args.program, patience=args.patience)

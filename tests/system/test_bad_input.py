@@ -18,6 +18,7 @@ def said(result):
     ("lazy=perhaps", "lazy=perhaps: lazy= takes on or off"),
     ("rounds=0", "rounds=0: rounds= takes a number from 1"),
     ("backend=vmware", "backend=vmware: there are native, deferred and shadow"),
+    ("suite=vma,zap case=merging,nothing", "no suite that is chosen has a case nothing"),
     ("suite=nothing", "suite nothing is not known; there are: "),
     ("panic=nothing", "panic=nothing is not known; there are: null_read"),
 ])

@@ -198,6 +198,27 @@ def test_first_steps():
         assert pteron(*command.split()[1:], "--help").returncode == 0, command
 
 
+def test_chosen_cases(boot):
+    """Only they run, of the suites that have any; and they do what they do among all."""
+    result = boot(cpus=1, mem=128, suite="vma,pgtable,clock_rate", case="merging,dates")
+    assert result.verdict == "passed"
+    assert [(s.name, s.planned, [c.name for c in s.cases]) for s in result.output.suites] == [
+        ("clock_rate", 1, ["dates"]), ("vma", 1, ["merging"])]
+
+
+def test_many_names_fit(boot):
+    """All suites but one: more names than fit the old limit."""
+    suites = options._suites("all,!costs")
+    assert len(suites) > 512
+    assert boot(cpus=1, mem=128, suite=suites, case="merging").verdict == "passed"
+
+
+def test_arguments_for_qemu(tmp_path):
+    log = tmp_path / "qemu.log"
+    done = pteron("run", *FAST, "--qemu-arg=-d", "--qemu-arg=guest_errors", "--qemu-arg=-D", f"--qemu-arg={log}", "--seed", "3")
+    assert done.returncode == 0 and log.exists()
+
+
 def test_show_command():
     done = pteron("run", *FAST, "--show-command")
     assert done.returncode == 0 and "qemu-system-x86_64" in done.stdout and "-nodefaults" in done.stdout
