@@ -42,7 +42,8 @@ STRESS_SUITE(mix, "mix", "every operation at once, in random sizes", .processes 
 
 /* Once mprotect has returned, every CPU sees the rights that it set. */
 STRESS_SUITE(mprotect, "mprotect", "rights change while other CPUs probe them", .processes = 2,
-	     .pages = 1400, .rounds = 300, MUST_COUNT(CNT_SHOOTDOWNS, CNT_LAZY_SECTIONS));
+	     .pages = 1400, .rounds = 300, .tuning = {.migrate_permille = 100},
+	     MUST_COUNT(CNT_SHOOTDOWNS, CNT_LAZY_SECTIONS));
 
 /* Mappings move in shared PTE pages: contents follow their mapping, and nothing stays behind. */
 STRESS_SUITE(mremap, "mremap", "mappings move in shared PTE pages", .processes = 2, .pages = 1500,
