@@ -42,8 +42,10 @@ def locked(path: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            print(f"pteron: waiting for process {file.read().strip() or 'unknown'}, which builds here too ({path.name})",
-                  file=sys.stderr, flush=True)
+            holder = file.read().strip()
+            if holder != str(os.getpid()):  # else another thread of this one
+                print(f"pteron: waiting for process {holder or 'unknown'}, which builds here too ({path.name})",
+                      file=sys.stderr, flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         file.truncate(0)
         file.write(str(os.getpid()))
