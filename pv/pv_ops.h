@@ -74,8 +74,8 @@ struct pv_mmu_ops {
 
 	/* L2 and above: @n changes, in order, effective at once, never queued. */
 	void (*set_tables)(const struct table_change *change, unsigned n);
-	/* A page becomes a table; a PTE page may hold entries already. False: no memory. */
-	bool (*alloc_table)(struct mm *mm, u64 pfn, unsigned level);
+	/* A page becomes a table; a PTE page may hold entries already. 0, or for L4 -ENOMEM. */
+	int (*alloc_table)(struct mm *mm, u64 pfn, unsigned level);
 	/* A table without a link becomes plain memory; a PTE page may still hold entries. */
 	void (*unmake_table)(u64 pfn);
 
@@ -329,9 +329,9 @@ static inline void pv_set_tables(const struct table_change *change, unsigned n)
 	owed_tables_end(change, n);
 }
 
-static inline bool pv_alloc_table(struct mm *mm, pfn_t p, unsigned level)
+static inline int pv_alloc_table(struct mm *mm, pfn_t p, unsigned level)
 {
-	return (bool)PV_CALL3(mmu.alloc_table, mm, p.v, level);
+	return (int)PV_CALL3(mmu.alloc_table, mm, p.v, level);
 }
 
 static inline void pv_unmake_table(pfn_t p)

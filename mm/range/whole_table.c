@@ -3,6 +3,7 @@
  */
 #include "mm/range/whole_table.h"
 
+#include "kernel/debug/panic.h"
 #include "mm/frame/owed.h"
 #include "mm/lazy/lazy_mmu.h"
 #include "mm/lazy/tlb.h"
@@ -152,7 +153,7 @@ void table_make_plain(struct page *table)
 void plain_table_adopt(struct mm *mm, struct page *table)
 {
 	table->pg_flags &= ~PG_PLAIN_TABLE;
-	pv_alloc_table(mm, page_to_pfn(table), 1);
+	BUG_ON(pv_alloc_table(mm, page_to_pfn(table), 1));
 }
 
 bool plain_table_link(struct mm *mm, unsigned long addr, struct page *table)

@@ -37,7 +37,7 @@ static struct page *new_table(struct mm *mm, unsigned level)
 	page->backend = 0;
 	if (level == 4)
 		fill_kernel_half(page);
-	if (!pv_alloc_table(mm, page_to_pfn(page), level)) {
+	if (pv_alloc_table(mm, page_to_pfn(page), level)) {
 		free_page(page);
 		return NULL;
 	}

@@ -162,9 +162,9 @@ static unsigned native_audit(void)
 
 static void native_take_over(void) {}
 
-static bool native_alloc_table(struct mm *mm __unused, u64 p __unused, unsigned level __unused)
+static int native_alloc_table(struct mm *mm __unused, u64 p __unused, unsigned level __unused)
 {
-	return true;
+	return 0;
 }
 
 static void native_unmake_table(u64 p __unused) {}

@@ -183,7 +183,7 @@ static void soft_set_tables(const struct table_change *change, unsigned n)
 	local_irq_restore(flags);
 }
 
-static bool soft_alloc_table(struct mm *mm, u64 frame, unsigned level)
+static int soft_alloc_table(struct mm *mm, u64 frame, unsigned level)
 {
 	unsigned long flags = spin_lock_irqsave_unfair(&soft_lock);
 	const char *why = soft_make_table(frame, level, mm == &init_mm);
@@ -193,7 +193,7 @@ static bool soft_alloc_table(struct mm *mm, u64 frame, unsigned level)
 		panic("hypervisor: frame %#lx cannot become a table of level %u: %s", frame, level,
 		      why);
 	spin_unlock_irqrestore(&soft_lock, flags);
-	return true;
+	return 0;
 }
 
 static void soft_unmake(u64 frame)

@@ -8,6 +8,7 @@
  */
 #include "kernel/arch/preempt.h"
 #include "kernel/debug/panic.h"
+#include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "mm/frame/page.h"
 #include "mm/mm.h"
@@ -52,14 +53,14 @@ static void make_table(u64 p, unsigned level)
 	check("pinning", p, calls[1].result);
 }
 
-static bool xen_alloc_table(struct mm *mm __unused, u64 p, unsigned level)
+static int xen_alloc_table(struct mm *mm __unused, u64 p, unsigned level)
 {
 	struct page *user = NULL;
 
 	if (level == 4) {
 		user = alloc_page_zeroed(PAGE_TABLE);
 		if (!user)
-			return false;
+			return -ENOMEM;
 		user->level = 4;
 		user->backend = 0;
 		memset((u64 *)__va(p << PAGE_SHIFT) + XEN_L4_FIRST, 0,
@@ -68,7 +69,7 @@ static bool xen_alloc_table(struct mm *mm __unused, u64 p, unsigned level)
 		make_table(page_to_pfn(user).v, 4);
 	}
 	make_table(p, level);
-	return true;
+	return 0;
 }
 
 /* --- unmaking --- */

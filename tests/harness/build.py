@@ -44,7 +44,7 @@ def locked(path: Path) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip()
             if holder != str(os.getpid()):  # else another thread of this one
-                print(f"pteron: waiting for process {holder or 'unknown'}, which builds here too ({path.name})",
+                print(f"pteron: waiting for {f'process {holder}' if holder else 'another'}, which builds here too ({path.name})",
                       file=sys.stderr, flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         file.truncate(0)

@@ -21,7 +21,7 @@ from .junit import as_junit
 from .machine import Config, drop_scratch, make_scratch, qemu_command
 from .options import EPILOG, Arguments, UsageError, add_run_options, bug, configuration, number
 from .report import Printer, advice, summary
-from .report_file import ReportError, callers_path, report_file
+from .report_file import STDOUT, ReportError, callers_path, report_file
 from .runner import SCHEMA, TROUBLE, Result, run
 
 MAX_JOBS = 64
@@ -43,6 +43,8 @@ def _to_stderr(text: str) -> None:
 
 def command_run(args: argparse.Namespace) -> int:
     """Build, boot, run suites, print KTAP and a summary."""
+    if args.json == args.junit == STDOUT:
+        raise UsageError("--json - and --junit -: there is one standard output")
     reports = {write: report_file(option, name) for option, name, write in
                (("--json", args.json, _json_of), ("--junit", args.junit, as_junit))}
     if args.failed:
@@ -64,6 +66,8 @@ def command_run(args: argparse.Namespace) -> int:
     print("\n" + summary(result))
     if result.verdict != "passed":
         print(f"\n{advice(result)}\nlog: {runs.shown(log)}")
+    elif config.bug:
+        print(f"\nthis run did not catch {config.bug}; where it is caught: ./pteron mutants --bug {config.bug} --seeds 1")
     for write, report in reports.items():
         if report:
             report.write(write(result))
@@ -82,18 +86,32 @@ def _json_of(result: Result) -> str:
 
 def _show_command(config: Config) -> int:
     """QEMU's, for who wants to start it by hand. Its files stay: what they are made of takes seconds."""
-    print(shlex.join(qemu_command(config, make_scratch())))
+    scratch = make_scratch()
+    print(shlex.join(qemu_command(config, scratch)))
+    _to_stderr(f"pteron: its files are in {scratch}; remove that when you need it no more")
     return 0
+
+
+# Options of the command, and not of what it runs.
+_OF_NO_RUN = ("json", "junit", "seeds", "repeat", "until_fail", "jobs", "show_command", "record", "function", "parser")
 
 
 def _failed_again(args: argparse.Namespace) -> argparse.Namespace:
     """The last run that did not pass, with the suites that failed in it."""
-    entry = runs.last_failure()
+    entry, plain = runs.last_failure(), _parse(["run"])
+    beside = (*_OF_NO_RUN, "failed", "suite", "case")
+    if other := [name for name, value in vars(args).items() if name not in beside and value != getattr(plain, name)]:
+        raise UsageError(f"--failed takes the options of the last run that did not pass, not --{other[0].replace('_', '-')}; "
+                         "--suite and --case may narrow it")
     _to_stderr(f"pteron: {entry['replay']}")
     again = _parse(replay.arguments(entry["replay"]))
     if entry["failed"]:
         again.suite = ",".join(entry["failed"])
-    for name in ("json", "junit", "seeds", "repeat", "until_fail", "jobs", "show_command", "record"):
+    if args.suite != plain.suite:
+        again.suite = args.suite
+    if args.case:
+        again.case = args.case
+    for name in _OF_NO_RUN:
         setattr(again, name, getattr(args, name))
     return again
 
@@ -132,6 +150,8 @@ def command_trace(args: argparse.Namespace) -> int:
     result = run(config, (printer := Printer(suites=not config.program)).line)
     printer.close()
     report.write(trace.as_json(result.output.kernel_lines))
+    if result.verdict == "interrupted":
+        raise trace.TraceError("interrupted: a trace is printed at the end of a run, and is lost")
     lines = result.output.kernel_lines
     events = len(trace.parse(lines))
     if not events:
@@ -159,7 +179,7 @@ def command_list(args: argparse.Namespace) -> int:
         print(json.dumps(catalogue.as_json(), indent=2))
         return 0
     for suite in catalogue.suites():
-        mark = "" if suite.default else " (not in the default run)"
+        mark = f" [{' '.join(suite.tags)}]" + ("" if suite.default else " (not in the default run)")
         print(f"suite    {suite.name:<12} {suite.what}{mark}")
     for bug in catalogue.bugs():
         print(f"bug      {bug.name:<20} {bug.provenance} ({' '.join(bug.backends)}: {bug.suites})")
@@ -177,7 +197,7 @@ def _gdb(config: Config, args: argparse.Namespace, sock: Path) -> list[str]:
 
 
 def command_gdb(args: argparse.Namespace) -> int:
-    """Boot stopped at the first instruction and open gdb with symbols."""
+    """Boot, stop at the machine's first instruction, and open gdb with symbols; `continue` goes to the kernel's first in C."""
     config = configuration(args, _to_stderr)
     scratch = make_scratch()
     sock = scratch / "gdb"
@@ -432,8 +452,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--json", metavar="FILE", help="write the rows as JSON")
     _record_option(p)
     p = command("coverage", command_coverage)
-    p.add_argument("--only", action="append", default=[], choices=list(coverage.configurations(Build(coverage=True))),
-                   help="only this run; may be repeated")
+    p.add_argument("--only", action="append", default=[], choices=list(coverage.configurations(Build(coverage=True))), metavar="RUN",
+                   help="only this run; may be repeated: " + "; ".join(coverage.configurations(Build(coverage=True))))
     _record_option(p)
     p = command("list", command_list)
     p.add_argument("--json", action="store_true", help="as one JSON object")
@@ -530,8 +550,14 @@ def main(argv: list[str] | None = None) -> int:
         _say_last("\npteron: interrupted")
         return TROUBLE
     except tuple(e for errors in _ENDS.values() for e in errors) as error:
-        failed = "; the build failed" if isinstance(error, BuildError) else ""
-        _say_last(f"pteron: {error}{failed}")
+        text = str(error).rstrip()
+        if isinstance(error, BuildError):
+            text += "\npteron: the build failed; see above"
+        elif isinstance(error, FileNotFoundError) and error.filename and "/" not in str(error.filename):
+            text = f"there is no {error.filename} in PATH: {os.environ.get('PATH')}"
+        elif isinstance(error, OSError) and error.filename:
+            text = f"{error.filename}: {error.strerror}"
+        _say_last(f"pteron: {text}")
         return next(status for status, errors in reversed(_ENDS.items()) if isinstance(error, errors))
 
 

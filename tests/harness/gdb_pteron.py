@@ -13,7 +13,7 @@ FRAME = 0x000ffffffffff000
 LEVELS = ((4, 39, "pgd_t"), (3, 30, "pud_t"), (2, 21, "pmd_t"), (1, 12, "pte_t"))
 BITS = ((0, "present"), (1, "rw"), (2, "user"), (5, "accessed"), (6, "dirty"), (7, "large"), (8, "global"), (9, "special"),
         (10, "protnone"), (63, "nx"))
-STATES = ("running", "blocked", "interruptible", "dead")
+STATES = ("runnable", "blocked", "interruptible", "dead")
 STACK_SIZE = 16 << 10  # KSTACK_SIZE in kernel/sched/task.h
 LIST_MAX = 1 << 16  # longer is a list that is being changed
 ALL_BITS = (1 << 64) - 1
@@ -30,7 +30,7 @@ def symbol(name):
 
 
 def cpus():
-    """The CPUs that are online, by number."""
+    """The CPUs that are online, by number; they are known once the kernel runs."""
     mask = symbol("cpu_online_mask")
     words = mask[mask.type.fields()[0].name]
     return [64 * i + bit for i in range(words.type.range()[1] + 1) for bit in range(64) if int(words[i]) >> bit & 1]
@@ -44,6 +44,21 @@ def per_cpu(name, cpu):
 
 def read_as(kind, address):
     return gdb.Value(address & ALL_BITS).cast(kind.pointer()).dereference()
+
+
+class Command(gdb.Command):
+    """A command with a name; where its memory cannot be read, or its argument is none, it says so."""
+
+    def __init__(self, name, completion=gdb.COMPLETE_NONE):
+        super().__init__(name, gdb.COMMAND_DATA, completion)
+
+    def invoke(self, argument, from_tty):
+        try:
+            self.run(argument)
+        except gdb.MemoryError as error:
+            raise gdb.GdbError(f"{error}: the kernel does not run yet, or this CPU runs something else; continue") from error
+        except ValueError as error:
+            raise gdb.GdbError(f"{argument!r} is no number") from error
 
 
 def linked(head, kind, member):
@@ -62,6 +77,13 @@ def tasks():
     return linked(symbol("'kernel/sched/task.c'::task_list"), "struct task", "task_node")
 
 
+def waits_for(task):
+    """The address of what @task sleeps for; 0: nothing, or a release build, which does not note it."""
+    if not any(f.name == "wait" for f in task.type.fields()) or not int(task["wait"]["what"]):
+        return 0
+    return int(task["wait"]["object"])
+
+
 def is_xen():
     return int(symbol("xen_shared_info")) != 0
 
@@ -76,6 +98,13 @@ def frame_address(entry):
 
 def flags(entry):
     return " ".join(name for bit, name in BITS if entry >> bit & 1) or "nothing"
+
+
+def vma_flags(value):
+    """As /proc/PID/maps has them, and what else there is (mm/mm.h)."""
+    rights = "".join(letter if value >> bit & 1 else "-" for bit, letter in enumerate("rwxs"))
+    more = [name for bit, name in enumerate(("frames", "stack", "dontcopy", "wipeonfork"), 4) if value >> bit & 1]
+    return " ".join([rights, *more])
 
 
 def code(address):
@@ -116,29 +145,28 @@ class Prefix(gdb.Command):
             print(gdb.execute(f"help pteron-{name}", to_string=True).splitlines()[0])
 
 
-class Tasks(gdb.Command):
+class Tasks(Command):
     """pteron-tasks: each task with its state, its CPU, and what it waits for."""
 
     def __init__(self):
-        super().__init__("pteron-tasks", gdb.COMMAND_DATA)
+        super().__init__("pteron-tasks")
 
-    def invoke(self, argument, from_tty):
+    def run(self, argument):
         for t in tasks():
-            state = STATES[int(t["state"])] + (", on its CPU" if t["on_cpu"] else "")
+            state = "running" if t["on_cpu"] else STATES[int(t["state"])]
             line = f"{int(t['tid']):>5} {t['name'].string():<16} cpu {int(t['cpu'])}  {state}"
-            wait = t["wait"] if any(f.name == "wait" for f in t.type.fields()) else None
-            if wait is not None and int(wait["what"]):
-                line += f", waits for {wait['what'].string()} {int(wait['object']):#x}"
+            if waits_for(t):
+                line += f", waits for {t['wait']['what'].string()} {waits_for(t):#x}"
             print(line)
 
 
-class Mm(gdb.Command):
+class Mm(Command):
     """pteron-mm [TASK]: the address space of a task, and its VMAs."""
 
     def __init__(self):
-        super().__init__("pteron-mm", gdb.COMMAND_DATA)
+        super().__init__("pteron-mm")
 
-    def invoke(self, argument, from_tty):
+    def run(self, argument):
         t = task_of(argument)
         if not int(t["mm"]):
             raise gdb.GdbError(f"task {int(t['tid'])} {t['name'].string()} is a kernel thread: it has no address space")
@@ -149,8 +177,7 @@ class Mm(gdb.Command):
         for _ in range(LIST_MAX):
             if not int(vma):
                 return
-            print(f"  {int(vma['start']):#x}-{int(vma['end']):#x} flags {int(vma['flags']):#x}"
-                  f"{' shared' if int(vma['shmem']) else ''}")
+            print(f"  {int(vma['start']):#x}-{int(vma['end']):#x} {vma_flags(int(vma['flags']))}")
             vma = vma["next"]
 
     @staticmethod
@@ -159,17 +186,19 @@ class Mm(gdb.Command):
         return vmas[name]
 
 
-class Walk(gdb.Command):
+class Walk(Command):
     """pteron-walk ADDRESS [TASK]: the entries that translate an address, from L4 down."""
 
     def __init__(self):
-        super().__init__("pteron-walk", gdb.COMMAND_DATA)
+        super().__init__("pteron-walk")
 
-    def invoke(self, argument, from_tty):
+    def run(self, argument):
         words = gdb.string_to_argv(argument)
         if not words:
             raise gdb.GdbError("pteron-walk ADDRESS [TASK]")
         address = int(gdb.parse_and_eval(words[0])) & ALL_BITS
+        if not (address < 1 << 47 or address >= (1 << 64) - (1 << 47)):
+            raise gdb.GdbError(f"{address:#x} is not canonical: no table has it")
         t = task_of(words[1] if words[1:] else "")
         table = int(t["mm"]["pgd"]) if int(t["mm"]) else int(gdb.parse_and_eval("$cr3")) & FRAME | DIRECT_MAP
         for level, shift, kind in LEVELS:
@@ -181,13 +210,13 @@ class Walk(gdb.Command):
         print(f"frame at {table:#x}")
 
 
-class Lazy(gdb.Command):
+class Lazy(Command):
     """pteron-lazy: who is in the lazy MMU mode, and how deep."""
 
     def __init__(self):
-        super().__init__("pteron-lazy", gdb.COMMAND_DATA)
+        super().__init__("pteron-lazy")
 
-    def invoke(self, argument, from_tty):
+    def run(self, argument):
         inside = [(t, int(t["lazy_mmu"])) for t in tasks() if int(t["lazy_mmu"])]
         for t, word in inside:
             print(f"task {int(t['tid'])} {t['name'].string()}: {word & 255} sections, {word >> 8 & 255} pauses, "
@@ -196,14 +225,17 @@ class Lazy(gdb.Command):
             print("no task is in the mode")
 
 
-class Queue(gdb.Command):
+class Queue(Command):
     """pteron-queue [CPU]: the updates that a CPU has queued, who queued them, and the invalidation that it owes."""
 
     def __init__(self):
-        super().__init__("pteron-queue", gdb.COMMAND_DATA)
+        super().__init__("pteron-queue")
 
-    def invoke(self, argument, from_tty):
-        for cpu in [int(argument, 0)] if argument else cpus():
+    def run(self, argument):
+        online = cpus()
+        if argument and int(argument, 0) not in online:
+            raise gdb.GdbError(f"CPU {argument} is not online; online are: {' '.join(map(str, online))}")
+        for cpu in [int(argument, 0)] if argument else online:
             batch = per_cpu("this_batch", cpu)
             n = int(batch["n"])
             owed = batch["flush"]
@@ -216,30 +248,31 @@ class Queue(gdb.Command):
                       f"{int(update['val']):016x} by {code(batch['caller'][i])}")
 
 
-class Locks(gdb.Command):
-    """pteron-locks: which task holds which locks, innermost last (debug builds)."""
+class Locks(Command):
+    """pteron-locks: which task holds which locks, or is about to take them; innermost last (debug builds)."""
 
     def __init__(self):
-        super().__init__("pteron-locks", gdb.COMMAND_DATA)
+        super().__init__("pteron-locks")
 
-    def invoke(self, argument, from_tty):
+    def run(self, argument):
         names = [f.name for f in gdb.lookup_type("enum lock_class").fields()]
         none = True
         for t in tasks():
             for i in range(int(t["held"]["nr"])):
                 held, none = t["held"]["lock"][i], False
-                print(f"task {int(t['tid'])} {t['name'].string()}: {names[int(held['class'])]} at {int(held['lock']):#x}")
+                waits = ", which it waits for" if waits_for(t) == int(held["lock"]) else ""
+                print(f"task {int(t['tid'])} {t['name'].string()}: {names[int(held['class'])]} at {int(held['lock']):#x}{waits}")
         if none:
             print("no task holds a lock, or this is a release build")
 
 
-class Program(gdb.Command):
+class Program(Command):
     """pteron-program NAME|FILE: symbols of a program of ring 3; by its name, of one in the initrd that was built."""
 
     def __init__(self):
-        super().__init__("pteron-program", gdb.COMMAND_DATA, gdb.COMPLETE_FILENAME)
+        super().__init__("pteron-program", gdb.COMPLETE_FILENAME)
 
-    def invoke(self, argument, from_tty):
+    def run(self, argument):
         programs = os.path.join(os.path.dirname(gdb.objfiles()[0].filename), "user")
         path = argument if os.path.exists(argument) else os.path.join(programs, argument)
         if not argument or not os.path.isfile(path):

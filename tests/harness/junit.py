@@ -18,6 +18,8 @@ def _case(suite: ET.Element, name: str, kind: str = "", message: str = "") -> No
 def as_junit(result: Result) -> str:
     """A run that came to no verdict has an error in a case of its own: what became of the run."""
     top = ET.Element("testsuites", name="pteron")
+    about = ET.SubElement(ET.SubElement(top, "testsuite", name="about", tests="0"), "properties")
+    ET.SubElement(about, "property", name="replay", value=result.config.replay())
     for s in result.output.suites:
         suite = ET.SubElement(top, "testsuite", name=s.name, tests=str(len(s.cases)), failures=str(s.failed),
                               skipped=str(s.skipped), time=f"{s.seconds:.3f}")

@@ -21,7 +21,7 @@ class Tally:
         orders = {r.output.lock_order for r in self.results} - {""}
         parts = [f"{n} {verdict}" + ("" if verdict == "passed" else f" (first: seed {first[verdict]})")
                  for verdict, n in kinds.most_common()]
-        return f"{len(self.results)} runs: {', '.join(parts) or 'none'}; {len(orders)} distinct orders of lock acquisitions"
+        return f"{len(self.results)} run{'s' if len(self.results) != 1 else ''}: {', '.join(parts) or 'none'}; {len(orders)} distinct orders of lock acquisitions"
 
     @property
     def exit_code(self) -> int:

@@ -11,7 +11,8 @@ NAMES_SHOWN = 20
 _HEADER = 110  # cpio(5), newc: the magic number and 13 fields of 8 hex digits
 _MODE, _FILE_SIZE, _NAME_SIZE = 1, 6, 11
 _REGULAR = 0o100000
-_ET_EXEC, _X86_64, _PT_INTERP = 2, 62, 3
+_ET_EXEC, _ET_DYN, _X86_64, _PT_INTERP = 2, 3, 62, 3
+_USER_END = 0x7ffffffff000  # kernel/lib/layout.h
 
 
 class ProgramError(Exception):
@@ -77,7 +78,10 @@ def _check_static(data: bytes) -> None:
     if machine != _X86_64:
         raise ProgramError(f"is an ELF program for another machine ({machine}, not x86-64)")
     if kind != _ET_EXEC:
-        raise ProgramError("is position-independent or no program: link it with -static -no-pie")
+        raise ProgramError("is position-independent: link it with -static -no-pie" if kind == _ET_DYN else
+                           "is an object file: link it with -static -no-pie")
+    if (entry := struct.unpack_from("<Q", data, 24)[0]) >= _USER_END:
+        raise ProgramError(f"begins at {entry:#x}, which is no address of a program: it is linked as a kernel is")
     if start + size * count > len(data):
         raise ProgramError("is cut off: its program headers are beyond its end")
     if any(struct.unpack_from("<I", data, start + i * size)[0] == _PT_INTERP for i in range(count)):

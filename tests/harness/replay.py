@@ -1,5 +1,6 @@
 """./pteron replay: finding the command that repeats a run."""
 
+import html
 import json
 import re
 import shlex
@@ -19,7 +20,10 @@ class NoReplay(Exception):
 
 
 def _text_of(text: str) -> str:
-    """Of a log, itself; of what --json has written, its replay line."""
+    """Of a log, itself; of what --json or --junit has written, its replay line."""
+    if text.startswith("<?xml"):
+        found = re.search(r'<property name="replay" value="([^"]*)"', text)
+        return f"replay: {html.unescape(found[1])}" if found else ""
     try:
         return f"replay: {json.loads(text)['replay']}"
     except (ValueError, KeyError, TypeError):

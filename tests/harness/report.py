@@ -57,8 +57,9 @@ class Printer:
         name, _, part = text.partition(" ")
         try:
             done, total = (int(x) for x in part.split("/"))
-            bar = "#" * (30 * done // total)
-            text = f"{name:<10} [{bar:<30}] {100 * done // total:3d} %"
+            width = max(5, min(30, shutil.get_terminal_size().columns - 42))
+            bar = "#" * (width * done // total)
+            text = f"{name:<10} [{bar:<{width}}] {100 * done // total:3d} %"
         except (ValueError, ZeroDivisionError):
             pass
         return f"  suite {len(output.suites)} of {output.planned}: {text}"
@@ -91,11 +92,11 @@ def summary(result: Result) -> str:
     counters = result.output.counters
     if counters:
         rows.append("")
-        rows += [f"{name.replace('_', ' '):<20} {counters.get(name, 0):>12,}" for name in _COUNTS]
+        rows += [f"{name.replace('_', ' '):<20} {f'{counters[name]:,}' if name in counters else '-':>12}" for name in _COUNTS]
         rows.append(_batches(result.output.histogram))
     rows.append("")
     rows.append(f"{c.on}, backend {c.backend}, {c.cpus} CPUs, {c.mem} MiB, boot {c.boot}, "
-                f"{c.accel}, {c.build.kind} build, seed {c.seed}{f', bug {c.bug}' if c.bug else ''}: "
+                f"{c.accel}, {c.build.kind} build{'' if c.build.cc == 'gcc' else f' by {c.build.cc}'}, seed {c.seed}{f', bug {c.bug}' if c.bug else ''}: "
                 f"{result.verdict.upper()}")
     return "\n".join(rows)
 
@@ -120,8 +121,13 @@ def _batches(histogram: dict[str, int]) -> str:
 
 def advice(result: Result) -> str:
     """After a run that did not pass: what happened, why, and what to do next."""
-    reason = "\n".join(why(result.verdict, result.output))
-    return _what_next(result) if not reason else f"{reason}\n{_what_next(result)}"
+    reason = "".join(line + "\n" for line in why(result.verdict, result.output))
+    if result.verdict != "hung":
+        return reason + _what_next(result)
+    replay = result.config.replay()
+    return (f"pteron: hung: no output for too long. The machine's state:\n{result.state}\n{reason}"
+            f"hung: {result.where or 'QEMU does not say where'}\n"
+            f"replay: {replay}\nor look inside: ./pteron gdb {replay.split(' ', 2)[2]}")
 
 
 def _what_next(result: Result) -> str:
@@ -130,10 +136,6 @@ def _what_next(result: Result) -> str:
         return f"pteron: interrupted; the table has what ran so far.\nreplay: {replay}"
     if result.verdict == "unstarted":
         return "pteron: QEMU does not start; it says why above"
-    if result.verdict == "hung":
-        return (f"pteron: hung: no output for too long. The machine's state:\n{result.state}\n"
-                f"hung: {result.where or 'QEMU does not say where'}\n"
-                f"replay: {replay}\nor look inside: ./pteron gdb {replay.split(' ', 2)[2]}")
     if result.verdict == "crashed":
         return f"pteron: the kernel crashed; the report above says where.\nreplay: {replay}"
     if result.verdict == "none":

@@ -40,8 +40,12 @@ class ReportFile:
             self.stdout.write(text)
             self.stdout.flush()
             return
-        self.part.write_text(text, encoding="utf-8")
-        os.replace(self.part, self.path)
+        try:
+            self.part.write_text(text, encoding="utf-8")
+            os.replace(self.part, self.path)
+        except OSError as error:
+            self.part.unlink(missing_ok=True)
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
 
 
 def report_file(option: str, name: str | None) -> ReportFile | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from .catalogue import ROOT
 from .ktap import Output, decode
 from .machine import Config, drop_scratch, make_scratch, qemu_command
+from .why import why
 
 # config.patience: seconds without a line of output after which a run counts as hung. The stress programs
 # say how far they are after each twentieth of their work, and unit suites take a second or two. The time in
@@ -73,7 +74,7 @@ class Result:
         c = self.config
         return {
             "schema": SCHEMA, "date": self.date, "seconds": round(self.seconds, 3), **provenance(),
-            "verdict": self.verdict, "replay": c.replay(), "seed": c.seed, "on": c.on, "backend": c.backend,
+            "verdict": self.verdict, "why": why(self.verdict, self.output), "replay": c.replay(), "seed": c.seed, "on": c.on, "backend": c.backend,
             "cpus": c.cpus, "mem_mib": c.mem, "build": c.build.kind, "compiler": c.build.cc, "accel": c.accel, "boot": c.boot,
             **({"xen": self.output.xen} if self.output.xen else {}), **({"bug": c.bug} if c.bug else {}),
             "suites": [{"name": s.name, "verdict": s.verdict, "pass": s.passed, "fail": s.failed,

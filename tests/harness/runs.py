@@ -54,6 +54,6 @@ def shown(log: Path) -> str:
 def last_failure(folder: Path = RUNS) -> dict:
     """The index's entry of the last run that did not pass."""
     for entry in reversed(_entries(folder)):
-        if entry["verdict"] not in ("passed", "interrupted", "unstarted"):
+        if entry["verdict"] not in ("passed", "usage", "interrupted", "unstarted"):
             return entry
     raise NoRun("no run of ./pteron run has failed here yet; build/runs/ has the logs of the last ones")

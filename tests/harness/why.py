@@ -95,6 +95,13 @@ def _of_a_crash(output: Output) -> list[str]:
     return [f"why: panic{suite}: {lines[at].removeprefix('# panic: ')}", *(f"  {line}" for line in where)]
 
 
+def _of_a_program(output: Output) -> list[str]:
+    """How it ended, or why it did not begin; and what the kernel said of it."""
+    said = [line.removeprefix("# ") for line in output.kernel_lines if line.startswith(("# error: ", "# killed "))]
+    ended = [f"why: the program {output.program_end}"] if output.program_end else []
+    return ended + [f"  {line}" if ended else f"why: {line}" for line in said[-2:]]
+
+
 def why(verdict: str, output: Output) -> list[str]:
     """A few lines; none if nothing is known."""
     if verdict == "crashed":
@@ -102,7 +109,9 @@ def why(verdict: str, output: Output) -> list[str]:
     if verdict == "hung" and output.blocked:
         return [f"why: {output.blocked}"]
     failures = _failures(output)
-    if verdict != "failed" or not failures:
+    if verdict == "failed" and not failures:
+        return _of_a_program(output)
+    if verdict != "failed":
         return []
     name, complaints = failures[0]
     lines = [f"why: suite {name}", *_told(complaints)]

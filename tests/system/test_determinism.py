@@ -44,7 +44,7 @@ def test_other_seed_other_order(boot):
 def test_seeds_say_how_many_orders():
     done = pteron("run", "--cpus", "4", "--suite", "zap", "--rounds", "3", "--deterministic", "--seeds", "3")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 seeds, 3 distinct orders of lock acquisitions" in done.stdout
+    assert "3 runs: 3 passed; 3 distinct orders of lock acquisitions" in done.stdout
 
 
 def failing(on: str = "qemu") -> Config:

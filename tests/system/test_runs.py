@@ -96,6 +96,15 @@ def test_why_a_panic():
         "why: panic in suite zap: nothing is left", "  cpu 1 task 10 zap preempt 0", "  rip 0008:ff zap+0x1"]
 
 
+@pytest.mark.parametrize("said, reason", [
+    ("# init: h was ended by signal 11\n", ["why: the program was ended by signal 11"]),
+    ("# error: module: h: the archive has no such file\n# init: h exited with status 127\n",
+     ["why: the program exited with status 127", "  error: module: h: the archive has no such file"]),
+])
+def test_why_a_program(said, reason):
+    assert why("failed", output_of(said + "# verdict failed\n")) == reason
+
+
 def test_why_nothing_failed():
     assert not why("passed", output_of("KTAP version 1\n1..0\n# verdict passed\n"))
 
@@ -139,10 +148,10 @@ def test_logs_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "KEPT", 3)
     with pytest.raises(runs.NoRun):
         runs.last_failure(tmp_path)
-    for seed in range(1, 6):
-        log = runs.keep(result(seed, "failed" if seed == 4 else "passed"), tmp_path)
+    for seed in range(1, 6):  # a word that was misspelt is no failure to go back to
+        log = runs.keep(result(seed, {4: "failed", 5: "usage"}.get(seed, "passed")), tmp_path)
         assert log.read_text().endswith(f"replay: {Config(seed=seed).replay()}\n")
-    assert sorted(p.name for p in tmp_path.glob("*.log")) == ["0003-passed.log", "0004-failed.log", "0005-passed.log"]
+    assert sorted(p.name for p in tmp_path.glob("*.log")) == ["0003-passed.log", "0004-failed.log", "0005-usage.log"]
     entry = runs.last_failure(tmp_path)
     assert entry["replay"] == Config(seed=4).replay() and entry["failed"] == ["tables"]
 
@@ -159,8 +168,19 @@ def test_a_failure_from_its_end_to_its_replay(tmp_path):
     assert cases["vma", "merging"].find("failure") is None
     again = pteron("replay", **own)
     assert again.returncode == 1 and "case time_pages_tell" in again.stdout and "vma " in again.stdout
+    from_junit = pteron("replay", str(junit), **own)
+    assert from_junit.returncode == 1 and "case time_pages_tell" in from_junit.stdout
+    refused = pteron("run", "--failed", "--mem", "100", **own)
+    assert refused.returncode == 2 and "not --mem" in refused.stderr
+    narrowed = pteron("run", "--failed", "--suite", "clock_rate", "--case", "dates", **own)
+    assert narrowed.returncode == 0 and "did not catch clock-before-its-stamp" in narrowed.stdout
     failed = pteron("run", "--failed", **own)
     assert failed.returncode == 1 and "case time_pages_tell" in failed.stdout and "\nvma " not in failed.stdout
+
+
+def test_one_standard_output():
+    done = pteron("run", *FAST, "--json", "-", "--junit", "-")
+    assert done.returncode == 2 and "there is one standard output" in done.stderr
 
 
 def test_json_says_where_it_comes_from(tmp_path):
