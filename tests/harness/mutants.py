@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 
 from . import catalogue
 from .build import Build, BuildError
@@ -40,6 +41,7 @@ class Row:
     replay: str
     replays: int = 0   # of the first detection, that were asked for
     identical: int = 0
+    differs: str = ""  # where the first replay that was another parts from the first run
 
     @property
     def ok(self) -> bool:
@@ -96,9 +98,26 @@ def examine(bug: catalogue.Bug | None, backend: str, suites: str, seeds: list[in
         row.replay = first.config.replay()
         if backend != "xl":  # where a Linux runs too, with a clock of its own
             row.replays = replays
-        row.identical = sum(run(first.config, patience=PATIENCE).output.lines == first.output.lines
-                            for _ in range(row.replays))
+        _replay(row, first)
     return row
+
+
+def _replay(row: Row, first: Result) -> None:
+    """Repeat @first, and compare line by line."""
+    for _ in range(row.replays):
+        again = run(first.config, patience=PATIENCE).output.lines
+        if again == first.output.lines:
+            row.identical += 1
+        elif not row.differs:
+            row.differs = first_difference(first.output.lines, again)
+
+
+def first_difference(one: list[str], other: list[str]) -> str:
+    """Where two outputs part, in words; what explains why."""
+    for number, (a, b) in enumerate(zip_longest(one, other, fillvalue="(nothing)"), 1):
+        if a != b:
+            return f"line {number}: {a!r}, then {b!r}"
+    return ""
 
 
 def _wanted(only: list[str]) -> Iterator[tuple[catalogue.Bug | None, str, str]]:
@@ -137,7 +156,7 @@ def heading() -> str:
 def line(row: Row) -> str:
     mark = "" if row.ok else "   <- MISSED" if row.bug else "   <- FALSE ALARM"
     if row.identical != row.replays:
-        mark += "   <- REPLAYS DIFFER"
+        mark += f"   <- REPLAYS DIFFER: {row.differs}"
     replays = f"{row.identical}/{row.replays}" if row.replays else "-"
     faults = f"{row.page_faults:,}" if row.caught else "-"
     return (f"{row.bug or 'none':<{NAME_WIDTH}}{row.backend:<10}{f'{row.caught}/{row.seeds}':>8}{replays:>9}{faults:>10}  "

@@ -6,7 +6,6 @@ import functools
 import json
 import os
 import re
-import selectors
 import signal
 import socket
 import subprocess
@@ -24,6 +23,7 @@ from .why import why
 # say how far they are after each twentieth of their work, and unit suites take a second or two. The time in
 # which the host had no CPU for QEMU does not count.
 NMI_PATIENCE = 10
+LOOK_SECONDS = 0.02  # between two looks at the console
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # What the kernel leaves in the exit device (drivers/debug_exit.c), as QEMU's status.
 STATUS = {"passed": 33, "failed": 35}
@@ -123,17 +123,34 @@ def _starved(pid: int) -> float:
     return max(delays) / 1e9
 
 
-class _Lines:
-    """Lines of a pipe, with a limit on how long to wait for bytes."""
+class _Tail:
+    """A selector of one file: ready when it has grown beyond what was read, or its writer has ended."""
 
-    def __init__(self, pipe, returns: int = 1, starved: Callable[[], float] = lambda: 0.0):
-        self.fd = pipe.fileno()
+    def __init__(self, fd: int, ended: Callable[[], bool]):
+        self.fd = fd
+        self.ended = ended
+
+    def select(self, seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while not (self.ended() or os.fstat(self.fd).st_size > os.lseek(self.fd, 0, os.SEEK_CUR)):
+            if time.monotonic() >= end:
+                return False
+            time.sleep(LOOK_SECONDS)
+        return True
+
+
+class _Lines:
+    """Lines of a file that @ended's process writes, with a limit on how long to wait for bytes. A file and no pipe: a
+    pipe that is full holds the guest's serial port up, so that a run would depend on how fast it is read."""
+
+    def __init__(self, file, returns: int = 1, starved: Callable[[], float] = lambda: 0.0,
+                 ended: Callable[[], bool] = lambda: True):
+        self.fd = file.fileno()
         self.starved = starved
         self.on_quiet: Callable[[float], None] = lambda seconds: None
         self.returns = returns
         self.buffer = b""
-        self.selector = selectors.DefaultSelector()
-        self.selector.register(pipe, selectors.EVENT_READ)
+        self.selector = _Tail(self.fd, ended)
 
     def _wait(self, patience: float) -> None:
         """Until there are bytes; what the writer was starved meanwhile is added to @patience. on_quiet hears of each
@@ -270,12 +287,13 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
             on_line(line, output)
 
     try:
-        with subprocess.Popen(qemu_command(config, scratch), stdout=subprocess.PIPE,
-                              stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
-                              start_new_session=True, preexec_fn=_die_with_parent) as qemu:
+        console = scratch / "console"
+        with console.open("wb") as out, console.open("rb", buffering=0) as written, subprocess.Popen(
+                qemu_command(config, scratch), stdout=out, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
+                start_new_session=True, preexec_fn=_die_with_parent) as qemu:
             returns = 3 if config.on == "xl" else 1  # there Linux's terminal adds some
             _running.add(qemu)
-            lines = _Lines(qemu.stdout, returns, lambda: _starved(qemu.pid))
+            lines = _Lines(written, returns, lambda: _starved(qemu.pid), lambda: qemu.poll() is not None)
             lines.on_quiet = on_quiet or lines.on_quiet
             state = ""
             try:

@@ -70,3 +70,12 @@ def test_a_row_that_misses_is_not_ok():
     assert row.ok
     row.replays, row.identical = 10, 9
     assert not row.ok
+
+
+@pytest.mark.parametrize("one, other, said", [
+    (["a", "b"], ["a", "c"], "line 2: 'b', then 'c'"),
+    (["a"], ["a", "b"], "line 2: '(nothing)', then 'b'"),
+    (["a"], ["a"], ""),
+])
+def test_where_replays_part(one, other, said):
+    assert mutants.first_difference(one, other) == said
