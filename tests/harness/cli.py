@@ -149,13 +149,13 @@ def command_trace(args: argparse.Namespace) -> int:
     config = configuration(args, _to_stderr)
     result = run(config, (printer := Printer(suites=not config.program)).line)
     printer.close()
-    report.write(trace.as_json(result.output.kernel_lines))
     if result.verdict == "interrupted":
         raise trace.TraceError("interrupted: a trace is printed at the end of a run, and is lost")
     lines = result.output.kernel_lines
     events = len(trace.parse(lines))
     if not events:
         raise trace.TraceError(f"the run ({result.verdict}) recorded no events: only debug builds do")
+    report.write(trace.as_json(lines))
     print(f"\n{events:,} events are in {args.output or 'build/trace.json'}: open it in https://ui.perfetto.dev or chrome://tracing")
     if older := sum(trace.lost(lines).values()):
         print(f"they are the last of each CPU; {older:,} older ones are lost")
@@ -193,7 +193,8 @@ def command_list(args: argparse.Namespace) -> int:
 def _gdb(config: Config, args: argparse.Namespace, sock: Path) -> list[str]:
     first = "kernel_entry" if config.on == "qemu" else "xen_entry_c"  # in C
     commands = [f"target remote {sock}", *(args.gdb_commands or [f"hbreak {first}"])]
-    return ["gdb", "-q", str(config.build.image), "-x", str(catalogue.ROOT / "tests/harness/gdb_pteron.py"), *(word for c in commands for word in ("-ex", c)), *args.gdb_args]
+    return ["gdb", "-q", str(config.build.image), "-x", str(catalogue.ROOT / "tests/harness/gdb_pteron.py"),
+            *(word for c in commands for word in ("-ex", c)), *args.gdb_args]
 
 
 def command_gdb(args: argparse.Namespace) -> int:
@@ -452,8 +453,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--json", metavar="FILE", help="write the rows as JSON")
     _record_option(p)
     p = command("coverage", command_coverage)
-    p.add_argument("--only", action="append", default=[], choices=list(coverage.configurations(Build(coverage=True))), metavar="RUN",
-                   help="only this run; may be repeated: " + "; ".join(coverage.configurations(Build(coverage=True))))
+    p.add_argument("--only", action="append", default=[], choices=list(coverage.RUNS), metavar="RUN",
+                   help="only this run; may be repeated: " + "; ".join(coverage.RUNS))
     _record_option(p)
     p = command("list", command_list)
     p.add_argument("--json", action="store_true", help="as one JSON object")
@@ -499,8 +500,8 @@ def _refuse(parser: argparse.ArgumentParser, unknown: list[str]) -> None:
 
 # What ends a command, and its exit status.
 _ENDS = {
-    TROUBLE: (BuildError, BugFileError, bench.BenchError, model.ModelError, operator_runs.OperatorsError, trace.TraceError, coverage.CoverageError,
-              OSError),
+    TROUBLE: (BuildError, BugFileError, bench.BenchError, model.ModelError, operator_runs.OperatorsError, trace.TraceError,
+              coverage.CoverageError, OSError),
     2: (UsageError, ReportError, program.ProgramError, replay.NoReplay, runs.NoRun, scaffold.ScaffoldError),
 }
 
@@ -537,7 +538,8 @@ def _run_command(argv: list[str]) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     for ends in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ends, signal.default_int_handler)
+        if signal.getsignal(ends) != signal.SIG_IGN:  # as under nohup
+            signal.signal(ends, signal.default_int_handler)
     if sys.stdout is None:
         _say_last("pteron: standard output is closed")
         return TROUBLE

@@ -20,31 +20,36 @@ from .runner import Result, run
 COVERED = ("mm/", "pv/")
 REPORT = ROOT / "build/report/coverage"
 _DIRECTORY = ROOT / "build/coverage"
+_SMALL = {"mem": 64, "suite": "oom,oom_kill,sparse,bounds"}
+_UNBATCHED = {"lazy": "off", "tables": "off"}
+_XEN = {"on": "xen", "backend": "xen"}
+# What runs, by name, and in what it differs; a function finds suites when they are asked for, not at each start of
+# ./pteron. Each mode of the kernel is in one of them.
+RUNS: dict[str, dict] = {
+    "native": {},
+    "native, stepping": {"suite": catalogue.stepping_suites},
+    "native, lazy off": _UNBATCHED,
+    "native, 64 MiB": _SMALL,
+    "deferred": {"backend": "deferred"},
+    "shadow": {"backend": "shadow"},
+    "shadow, 64 MiB": {"backend": "shadow", **_SMALL},
+    "xen": _XEN,
+    "xen, lazy off": {**_XEN, **_UNBATCHED},
+    "xen, 64 MiB": {**_XEN, **_SMALL},
+    "ptwr": {"on": "xen", "backend": "ptwr", "suite": "fault,zap,mprotect,fork,pgtable,whole_table"},
+}
 
 
 class CoverageError(Exception):
     """A run says nothing of its lines; the text says why."""
 
 
-def configurations(build: Build) -> dict[str, Config]:
-    """What runs, by name. Each mode of the kernel is in one of them."""
-    suites = catalogue.ordinary_suites()
-    plain = Config(build=build, cpus=3, suite=suites, icount=TURNS)
-    small = replace(plain, mem=64, suite="oom,oom_kill,sparse,bounds")
-    xen = replace(plain, on="xen", backend="xen")
-    return {
-        "native": plain,
-        "native, stepping": replace(plain, suite=catalogue.stepping_suites()),
-        "native, lazy off": replace(plain, lazy="off", tables="off"),
-        "native, 64 MiB": small,
-        "deferred": replace(plain, backend="deferred"),
-        "shadow": replace(plain, backend="shadow"),
-        "shadow, 64 MiB": replace(small, backend="shadow"),
-        "xen": xen,
-        "xen, lazy off": replace(xen, lazy="off", tables="off"),
-        "xen, 64 MiB": replace(small, on="xen", backend="xen"),
-        "ptwr": replace(xen, backend="ptwr", suite="fault,zap,mprotect,fork,pgtable,whole_table"),
-    }
+def _config(build: Build, name: str) -> Config:
+    """The run @name. What RUNS does not say is the same in all."""
+    changes = {"suite": catalogue.ordinary_suites, **RUNS[name]}
+    if callable(changes["suite"]):
+        changes["suite"] = changes["suite"]()
+    return replace(Config(build=build, cpus=3, icount=TURNS), **changes)
 
 
 def unpack(lines: list[str], folder: Path) -> int:
@@ -91,14 +96,15 @@ def _merged(traces: list[Path]) -> dict:
 
 
 def measure(chosen: list[str], say: Callable[[str], None]) -> dict:
-    """Run what is @chosen of configurations(), or all, one after the other; figures by file."""
+    """Run what is @chosen of RUNS, or all, one after the other; figures by file."""
     build = Build(coverage=True)
     build.make()
     shutil.rmtree(_DIRECTORY, ignore_errors=True)
     traces, about = [], {}
-    for number, (name, config) in enumerate(configurations(build).items()):
+    for number, name in enumerate(RUNS):
         if chosen and name not in chosen:
             continue
+        config = _config(build, name)
         result = run(config)
         say(f"pteron: {name}: {result.verdict} after {result.seconds:.0f} s")
         if result.verdict != "passed":

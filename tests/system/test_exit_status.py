@@ -57,8 +57,9 @@ def test_nobody_reads(shell, says):
 
 
 def _hears_all() -> None:
-    """A job in the background has SIGINT ignored, and so have those that it starts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """A job in the background has SIGINT ignored, one of nohup SIGHUP, and so have those that they start."""
+    for ignored in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -83,6 +84,16 @@ def test_interrupted(tmp_path, number):
     assert re.search(r"^vma +passed", text, re.M) and re.search(r"^mix +incomplete", text, re.M), text
     assert "INTERRUPTED" in text and "replay: ./pteron run" in text and "Traceback" not in text
     assert json.loads(result.read_text())["verdict"] == "interrupted"
+
+
+def test_nohup_is_obeyed():
+    """What is ignored from the start stays so: a run outlives the terminal."""
+    with subprocess.Popen(["nohup", "./pteron", "run", "--accel", "tcg", "--suite", "vma,zap"], cwd=ROOT, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
+        next(line for line in run.stdout if "Subtest: zap" in line)
+        run.send_signal(signal.SIGHUP)
+        text = run.stdout.read()
+    assert run.returncode == 0 and "PASSED" in text, text
 
 
 def test_json_is_whole_or_not_there(tmp_path):
