@@ -1,0 +1,26 @@
+"""The commands of ./pteron by families, and what they share.
+
+Each command is a function command_NAME, whose docstring is its help, and add_NAME, which gives it its options."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from .. import catalogue
+
+Command = Callable[[str, Callable[[argparse.Namespace], int]], argparse.ArgumentParser]  # makes a command's parser
+MAX_JOBS = 64
+
+
+def to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def recorded(path: Path) -> None:
+    to_stderr(f"pteron: recorded in {path.relative_to(catalogue.ROOT)}; make docs makes the documents' tables of it")
+
+
+def record_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--record", action="store_true",
+                        help="keep the figures in docs/figures, of which make docs makes the tables of the documents")

@@ -1,0 +1,107 @@
+"""The commands that run in order to look: replay, trace and gdb."""
+
+import argparse
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from .. import catalogue, replay, runs, trace
+from ..machine import Config, drop_scratch, make_scratch, qemu_command
+from ..options import UsageError, add_run_options, configuration
+from ..report import Printer
+from ..report_file import callers_path, report_file
+from ..runner import run
+from . import Command, to_stderr
+from .run import command_run
+
+
+def command_replay(args: argparse.Namespace) -> int:
+    """Run a failure again, from its replay line or from a file that holds it."""
+    line = replay.find(args.line, callers_path(args.line)) if args.line else runs.last_failure()["replay"]
+    to_stderr(f"pteron: {line}")
+    again = args.parse(replay.arguments(line))
+    if not args.gdb:
+        return command_run(again)
+    again.gdb_args, again.gdb_commands = args.gdb_args, replay.GDB_COMMANDS
+    return command_gdb(again)
+
+
+def add_replay(command: Command) -> None:
+    p = command("replay", command_replay)
+    p.add_argument("line", metavar="LINE|FILE", nargs="?",
+                   help="the replay line (quoted), or a log or JSON that holds it; without it, the last run that did not pass")
+    p.add_argument("--gdb", action="store_true", help="in gdb, stopped at the failure")
+    _gdb_argument(p)
+
+
+def command_trace(args: argparse.Namespace) -> int:
+    """Run with the trace on and write it for Perfetto or Chrome, a track for each CPU."""
+    if args.release:
+        raise UsageError("trace --release: only debug builds record events")
+    report = report_file("--output", args.output or str(catalogue.ROOT / "build/trace.json"))
+    args.append = f"{args.append} trace=on".strip()
+    config = configuration(args, to_stderr)
+    result = run(config, (printer := Printer(suites=not config.program)).line)
+    printer.close()
+    if result.verdict == "interrupted":
+        raise trace.TraceError("interrupted: a trace is printed at the end of a run, and is lost")
+    lines = result.output.kernel_lines
+    events = len(trace.parse(lines))
+    if not events:
+        raise trace.TraceError(f"the run ({result.verdict}) recorded no events: only debug builds do")
+    report.write(trace.as_json(lines))
+    print(f"\n{events:,} events are in {args.output or 'build/trace.json'}: open it in https://ui.perfetto.dev or chrome://tracing")
+    if older := sum(trace.lost(lines).values()):
+        print(f"they are the last of each CPU; {older:,} older ones are lost")
+    return result.exit_code
+
+
+def add_trace(command: Command) -> None:
+    p = command("trace", command_trace)
+    add_run_options(p)
+    p.add_argument("--output", metavar="FILE", help="where to leave it (default: build/trace.json)")
+
+
+def _gdb_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--gdb-arg", dest="gdb_args", action="append", default=[], metavar="ARG",
+                        help="an argument for gdb")
+
+
+def _gdb(config: Config, args: argparse.Namespace, sock: Path) -> list[str]:
+    first = "kernel_entry" if config.on == "qemu" else "xen_entry_c"  # in C
+    commands = [f"target remote {sock}", *(args.gdb_commands or [f"hbreak {first}"])]
+    return ["gdb", "-q", str(config.build.image), "-x", str(catalogue.ROOT / "tests/harness/gdb_pteron.py"),
+            *(word for c in commands for word in ("-ex", c)), *args.gdb_args]
+
+
+def command_gdb(args: argparse.Namespace) -> int:
+    """Boot, stop at the machine's first instruction, and open gdb with symbols; `continue` goes to the kernel's first in C."""
+    config = configuration(args, to_stderr)
+    scratch = make_scratch()
+    sock = scratch / "gdb"
+    try:
+        extra = ["-S", "-gdb", f"unix:{sock},server=on,wait=off"]
+        with (scratch / "console").open("wb") as console, subprocess.Popen(
+                qemu_command(config, scratch, extra), stdout=console, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, start_new_session=True) as qemu:
+            to_stderr(f"pteron: the console is in {scratch}/console")
+            while not sock.exists():
+                if qemu.poll() is not None:
+                    raise UsageError("QEMU does not start:\n" + (scratch / "console").read_text())
+                time.sleep(0.02)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is gdb's, to stop the kernel
+            try:
+                done = subprocess.run(_gdb(config, args, sock), check=False)
+            finally:
+                qemu.kill()
+        return 0 if done.returncode == 0 else 3
+    finally:
+        drop_scratch(scratch)
+
+
+def add_gdb(command: Command) -> None:
+    p = command("gdb", command_gdb)
+    add_run_options(p)
+    p.set_defaults(gdb_commands=[])
+    _gdb_argument(p)

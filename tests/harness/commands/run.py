@@ -1,0 +1,126 @@
+"""./pteron run: one run or many, and what is left of them."""
+
+import argparse
+import json
+import shlex
+
+from .. import figures, many, replay, runs
+from ..junit import as_junit
+from ..machine import Config, make_scratch, qemu_command
+from ..options import UsageError, add_run_options, configuration, number
+from ..report import Printer, advice, summary
+from ..report_file import STDOUT, report_file
+from ..runner import SCHEMA, TROUBLE, Result, run
+from . import MAX_JOBS, Command, record_option, recorded, to_stderr
+
+
+def _json_of(result: Result) -> str:
+    return json.dumps(result.as_json(), indent=2) + "\n"
+
+
+def _show_command(config: Config) -> int:
+    """QEMU's, for who wants to start it by hand. Its files stay: what they are made of takes seconds."""
+    scratch = make_scratch()
+    print(shlex.join(qemu_command(config, scratch)))
+    to_stderr(f"pteron: its files are in {scratch}; remove that when you need it no more")
+    return 0
+
+
+# Options of the command, and not of what it runs.
+_OF_NO_RUN = ("json", "junit", "seeds", "repeat", "until_fail", "jobs", "show_command", "record", "function", "parser", "parse")
+
+
+def _failed_again(args: argparse.Namespace) -> argparse.Namespace:
+    """The last run that did not pass, with the suites that failed in it."""
+    entry, plain = runs.last_failure(), args.parse(["run"])
+    beside = (*_OF_NO_RUN, "failed", "suite", "case")
+    if other := [name for name, value in vars(args).items() if name not in beside and value != getattr(plain, name)]:
+        raise UsageError(f"--failed takes the options of the last run that did not pass, not --{other[0].replace('_', '-')}; "
+                         "--suite and --case may narrow it")
+    to_stderr(f"pteron: {entry['replay']}")
+    again = args.parse(replay.arguments(entry["replay"]))
+    if entry["failed"]:
+        again.suite = ",".join(entry["failed"])
+    if args.suite != plain.suite:
+        again.suite = args.suite
+    if args.case:
+        again.case = args.case
+    for name in _OF_NO_RUN:
+        setattr(again, name, getattr(args, name))
+    return again
+
+
+def _tell(result: Result) -> None:
+    """A line, and for a failure why."""
+    log = runs.keep(result)
+    print(f"seed {result.config.seed}: {result.verdict} after {result.seconds:.1f} s, lock order "
+          f"{result.output.lock_order or 'not recorded'}, {result.output.counters.get('page_faults', 0):,} page faults", flush=True)
+    if result.exit_code:
+        print(f"{advice(result)}\nlog: {runs.shown(log)}", flush=True)
+
+
+def _run_many(config: Config, args: argparse.Namespace, report) -> int:
+    """A line for each run; then how many went how, and in how many orders."""
+    repeat = 0 if args.until_fail and args.repeat == 1 and args.seeds == 1 else args.repeat
+    interrupted = False
+    try:
+        tally = many.run_all(many.configurations(config, args.seeds, repeat), args.jobs, args.until_fail, _tell)
+    except many.Interrupted as error:
+        tally, interrupted = error.tally, True
+    print(("interrupted: " if interrupted else "") + tally.text())
+    if report:
+        report.write(json.dumps({"schema": SCHEMA, "interrupted": interrupted,
+                                 "runs": [r.as_json() for r in tally.results]}, indent=2) + "\n")
+    return TROUBLE if interrupted else tally.exit_code
+
+
+def command_run(args: argparse.Namespace) -> int:
+    """Build, boot, run suites, print KTAP and a summary."""
+    if args.json == args.junit == STDOUT:
+        raise UsageError("--json - and --junit -: there is one standard output")
+    reports = {write: report_file(option, name) for option, name, write in
+               (("--json", args.json, _json_of), ("--junit", args.junit, as_junit))}
+    if args.failed:
+        args = _failed_again(args)
+    several = args.seeds > 1 or args.repeat != 1 or args.until_fail
+    if several and args.junit:
+        raise UsageError("--junit takes the result of one run: not with --seeds, --repeat and --until-fail")
+    if several and args.record:
+        raise UsageError("--record takes the figures of one run: not with --seeds, --repeat and --until-fail")
+    config = configuration(args, to_stderr)
+    if args.show_command:
+        return _show_command(config)
+    if several:
+        return _run_many(config, args, reports[_json_of])
+    printer = Printer(suites=not config.program)
+    result = run(config, printer.line, on_quiet=printer.quiet)
+    printer.close()
+    log = runs.keep(result)
+    print("\n" + summary(result))
+    if result.verdict != "passed":
+        print(f"\n{advice(result)}\nlog: {runs.shown(log)}")
+    elif config.bug:
+        print(f"\nthis run did not catch {config.bug}; where it is caught: ./pteron mutants --bug {config.bug} --seeds 1")
+    for write, report in reports.items():
+        if report:
+            report.write(write(result))
+    if args.record and result.verdict == "passed":
+        recorded(figures.record("run", {**result.as_json(), "summary": summary(result).splitlines()}))
+    return result.exit_code
+
+
+def add_run(command: Command) -> None:
+    p = command("run", command_run)
+    add_run_options(p)
+    p.add_argument("--json", metavar="FILE", help="write the result as one JSON object; - is standard output, all else then goes to standard error")
+    record_option(p)
+    p.add_argument("--junit", metavar="FILE", help="write the result as JUnit XML; - is standard output")
+    p.add_argument("--seeds", type=number(1, 1 << 20), default=1, metavar="N",
+                   help="run N seeds, from --seed on, and say how many ways they went (default: %(default)s)")
+    p.add_argument("--repeat", type=number(1, 1 << 20), default=1, metavar="N", help="run all that N times (default: %(default)s)")
+    p.add_argument("--until-fail", action="store_true", help="until a run does not pass; alone, without an end")
+    p.add_argument("--jobs", type=number(1, MAX_JOBS), default=1, metavar="N",
+                   help="so many runs side by side, of --seeds and --repeat (default: %(default)s)")
+    p.add_argument("--failed", action="store_true",
+                   help="the last run that did not pass again, with the suites that failed in it")
+    p.add_argument("--show-command", action="store_true", help="instead of a run, print QEMU's command line")
