@@ -10,6 +10,7 @@ from . import bench, catalogue, coverage, model, operator_runs, program, replay,
 from .bug_files import BugFileError
 from .build import BuildError
 from .commands import again, figures, run, tree
+from .judge import JudgeError
 from .options import EPILOG, Arguments, UsageError
 from .report_file import ReportError
 from .runner import TROUBLE
@@ -65,7 +66,7 @@ def _refuse(parser: argparse.ArgumentParser, unknown: list[str]) -> None:
 _ENDS = {
     TROUBLE: (BuildError, BugFileError, bench.BenchError, model.ModelError, operator_runs.OperatorsError, trace.TraceError,
               coverage.CoverageError, OSError),
-    2: (UsageError, ReportError, program.ProgramError, replay.NoReplay, runs.NoRun, scaffold.ScaffoldError),
+    2: (UsageError, ReportError, program.ProgramError, replay.NoReplay, runs.NoRun, scaffold.ScaffoldError, JudgeError),
 }
 
 

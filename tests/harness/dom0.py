@@ -4,18 +4,17 @@ Linux and Xen's tools are unpacked below build/dom0/, not installed: they are th
 not this machine's. Their libraries are this machine's (the front door installs them)."""
 
 import gzip
-import lzma
 import os
 import re
 import shlex
 import shutil
-import struct
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 from .build import BuildError, locked, run_checked
 from .catalogue import ROOT
+from .judge import unpack
 
 DIRECTORY = ROOT / "build/dom0"
 CONFIG = ROOT / "boot/pteron.cfg"
@@ -43,20 +42,6 @@ def _unpack(root: Path) -> None:
     for deb in debs.glob("*.deb"):
         run_checked("dpkg", "-x", str(deb), str(root))
     shutil.rmtree(debs)
-
-
-def _vmlinux(bzimage: bytes) -> bytes:
-    """The ELF in a bzImage: Xen takes it as it is, and saves the time to unpack it.
-    Source: Linux's Documentation/x86/boot.rst, payload_offset."""
-    setup_sectors = bzimage[0x1f1] or 4
-    offset, length = struct.unpack_from("<II", bzimage, 0x248)
-    start = (setup_sectors + 1) * 512 + offset
-    payload = bzimage[start:start + length]
-    if payload.startswith(b"\xfd7zXZ"):
-        return lzma.LZMADecompressor().decompress(payload)
-    if payload.startswith(b"\x1f\x8b"):
-        return gzip.decompress(payload[:-4])
-    raise BuildError("the Linux kernel is packed in a way that is not known here")
 
 
 def _libraries(programs: list[Path]) -> set[Path]:
@@ -108,7 +93,11 @@ def _make(kernel: Path, initramfs: Path) -> None:
     for directory in (unpacked, tree):
         shutil.rmtree(directory, ignore_errors=True)
     _unpack(unpacked)
-    kernel.write_bytes(_vmlinux(next(unpacked.glob("boot/vmlinuz-*")).read_bytes()))
+    try:
+        # Xen takes the ELF file as it is, and saves the time to unpack it.
+        kernel.write_bytes(unpack.vmlinux(next(unpacked.glob("boot/vmlinuz-*")).read_bytes()))
+    except unpack.UnpackError as error:
+        raise BuildError(f"Debian's Linux {error}") from error
     _make_initramfs(unpacked, tree)
     packed = DIRECTORY / f"initramfs.{os.getpid()}"
     packed.write_bytes(gzip.compress(cpio(tree), 6))

@@ -9,6 +9,7 @@ import sys
 
 from .. import catalogue, scaffold
 from ..build import Build, make_iso
+from ..judge import kernels
 from ..options import EPILOG, number
 from ..report_file import callers_path
 from ..runner import TROUBLE
@@ -55,7 +56,11 @@ def add_test(command: Command) -> None:
 
 
 def command_list(args: argparse.Namespace) -> int:
-    """Suites, backends and boot paths, a line each."""
+    """Suites, backends and boot paths, a line each; or the kernels that --kernel can have."""
+    if args.what == "kernels":
+        for line in kernels.table():
+            print(line, flush=True)
+        return 0
     if args.json:
         print(json.dumps(catalogue.as_json(), indent=2))
         return 0
@@ -73,6 +78,7 @@ def command_list(args: argparse.Namespace) -> int:
 
 def add_list(command: Command) -> None:
     p = command("list", command_list)
+    p.add_argument("what", nargs="?", choices=["kernels"], help="kernels: Debian's, by version and suite, and which were fetched")
     p.add_argument("--json", action="store_true", help="as one JSON object")
 
 
