@@ -2,6 +2,7 @@
  * From the boot path to the first task: the order in which the kernel comes to life.
  */
 #include "boot/main.h"
+#include "boot/screen.h"
 #include "drivers/acpi.h"
 #include "drivers/lapic.h"
 #include "drivers/pic.h"
@@ -219,6 +220,7 @@ void kernel_entry(enum boot_protocol protocol, paddr_t info)
 	console_open(serial_write);
 	idt_init();
 	parse_boot(protocol, info);
+	screen_open();
 	cpu_detect("");
 	boot_parse_params();
 	cpu_detect(boot_params.disable);
@@ -230,6 +232,7 @@ void kernel_entry(enum boot_protocol protocol, paddr_t info)
 	idt_load();
 	cpu_report();
 	direct_map_init();
+	screen_map();
 	early_release_image_tail();
 	lapic_map(acpi_info.lapic_address);
 	pv_patch_all();

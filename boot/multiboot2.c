@@ -12,11 +12,15 @@ enum {
 	TAG_CMDLINE = 1,
 	TAG_MODULE = 3,
 	TAG_MMAP = 6,
+	TAG_FRAMEBUFFER = 8,
 	TAG_ACPI_OLD = 14,
 	TAG_ACPI_NEW = 15,
 };
 
 #define MMAP_AVAILABLE 1
+#define FRAMEBUFFER_TEXT 2
+#define TEXT_COLUMNS 80
+#define TEXT_ROWS 25
 
 struct mb2_tag {
 	u32 type, size;
@@ -31,6 +35,13 @@ struct mb2_module {
 struct mb2_mmap_entry {
 	u64 base, length;
 	u32 type, reserved;
+};
+
+struct mb2_framebuffer {
+	struct mb2_tag tag;
+	u64 address;
+	u32 pitch, width, height; /* in characters, if it is text */
+	u8 bits, type;
 };
 
 struct mb2_mmap {
@@ -58,6 +69,15 @@ static void parse_mmap(const struct mb2_mmap *map)
 		panic("boot: Multiboot2 memory map has entries of %u bytes", map->entry_size);
 	for_each_entry(map, true, boot_add_ram);
 	for_each_entry(map, false, boot_cut_ram);
+}
+
+static void parse_framebuffer(const struct mb2_framebuffer *f)
+{
+	bool text =
+		f->type == FRAMEBUFFER_TEXT && f->width == TEXT_COLUMNS && f->height == TEXT_ROWS;
+
+	boot_info.screen = text ? SCREEN_TEXT : SCREEN_GRAPHICS;
+	boot_info.text_cells = f->address;
 }
 
 /*
@@ -89,6 +109,9 @@ static void parse_tag(const struct mb2_tag *tag)
 	case TAG_MMAP:
 		parse_mmap((const void *)tag);
 		break;
+	case TAG_FRAMEBUFFER:
+		parse_framebuffer((const void *)tag);
+		break;
 	case TAG_ACPI_OLD:
 	case TAG_ACPI_NEW:
 		save_rsdp(tag);
@@ -102,6 +125,7 @@ void boot_parse_multiboot2(paddr_t info)
 	const char *p = (const char *)(header + 2), *end = (const char *)header + header[0];
 
 	boot_info.protocol = "multiboot2";
+	boot_info.screen = SCREEN_NONE;
 	while (p + sizeof(struct mb2_tag) <= end) {
 		const struct mb2_tag *tag = (const void *)p;
 

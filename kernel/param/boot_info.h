@@ -7,6 +7,8 @@
 #include "kernel/lib/types.h"
 
 enum boot_protocol { BOOT_PVH, BOOT_MULTIBOOT2, BOOT_UNKNOWN };
+/* What the loader says of the screen; unknown: it has no word for that. */
+enum boot_screen { SCREEN_UNKNOWN, SCREEN_NONE, SCREEN_TEXT, SCREEN_GRAPHICS };
 
 #define BOOT_MAX_REGIONS 128
 #define BOOT_CMDLINE_MAX 2048
@@ -23,6 +25,8 @@ struct boot_info {
 	unsigned nr_ram;
 	struct mem_region module; /* the first boot module, or empty */
 	paddr_t rsdp;		  /* 0: look in the BIOS areas */
+	enum boot_screen screen;
+	paddr_t text_cells; /* of SCREEN_TEXT */
 };
 
 extern struct boot_info boot_info;

@@ -145,6 +145,10 @@ class Build:
 def _grub_config(cmdline: str) -> str:
     words = " ".join("'" + w.replace("'", "") + "'" for w in cmdline.split())
     return "\n".join([
+        "echo 'Pteron: all output goes to the first serial port (COM1, 115200 baud, 8N1).'",
+        'if [ "$grub_platform" = efi ]; then',
+        "  echo 'On UEFI it has no text screen: look at the serial port for the verdict, too.'",
+        "fi",
         "serial --unit=0 --speed=115200",
         "terminal_output serial",
         "set timeout=0",

@@ -58,6 +58,7 @@ class Config:
     xen: Path | None = None  # a Xen of its own; else Debian's
     icount: int | None = None  # shift: instructions are the clock, all CPUs in one thread
     qemu_args: tuple[str, ...] = ()  # more of QEMU's own
+    iso: Path | None = None  # with boot bios and uefi: this image as it is, instead of one made for this run
     linux: Linux | None = None  # on qemu and xen: this instead of Pteron
 
     def arguments(self) -> list[str]:
@@ -193,8 +194,9 @@ def _media(config: Config, scratch: Path) -> list[str]:
     if config.boot == "pvh":
         kernel, words = _guest(config)
         return ["-kernel", str(kernel), "-append", words, "-initrd", str(_initrd(config, scratch))]
-    iso = scratch / "pteron.iso"
-    make_iso(config.build, iso, config.cmdline(), config.initrd)
+    iso = config.iso or scratch / "pteron.iso"
+    if not config.iso:
+        make_iso(config.build, iso, config.cmdline(), config.initrd)
     args = ["-cdrom", str(iso)]
     if config.boot == "uefi":
         firmware = next((p for p in OVMF if p.exists()), OVMF[0])

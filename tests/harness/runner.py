@@ -97,7 +97,7 @@ class _Qmp:
         self.file.readline()
         self.command("qmp_capabilities")
 
-    def command(self, name: str, **arguments: str) -> str:
+    def command(self, name: str, **arguments: str | int) -> str:
         self.file.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
         self.file.flush()
         while True:

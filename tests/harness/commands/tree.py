@@ -1,4 +1,4 @@
-"""The commands about the tree and what is made of it: test, list, iso, new and clean."""
+"""The commands about the tree and what is made of it: test, list, new and clean."""
 
 import argparse
 import json
@@ -8,10 +8,8 @@ import subprocess
 import sys
 
 from .. import catalogue, scaffold
-from ..build import Build, make_iso
 from ..judge import kernels
 from ..options import EPILOG, number
-from ..report_file import callers_path
 from ..runner import TROUBLE
 from . import MAX_JOBS, Command
 
@@ -80,24 +78,6 @@ def add_list(command: Command) -> None:
     p = command("list", command_list)
     p.add_argument("what", nargs="?", choices=["kernels"], help="kernels: Debian's, by version and suite, and which were fetched")
     p.add_argument("--json", action="store_true", help="as one JSON object")
-
-
-def command_iso(args: argparse.Namespace) -> int:
-    """Leave one hybrid GRUB image, for BIOS and UEFI."""
-    build = Build(debug=not args.release)
-    build.make()
-    target = callers_path(args.output) if args.output else catalogue.ROOT / "build/pteron.iso"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    make_iso(build, target, args.append)
-    print(target)
-    return 0
-
-
-def add_iso(command: Command) -> None:
-    p = command("iso", command_iso)
-    p.add_argument("--output", metavar="FILE", help="where to leave it (default: build/pteron.iso)")
-    p.add_argument("--append", default="", metavar='"WORDS"', help="the kernel's command line")
-    p.add_argument("--release", action="store_true", help="a build without assertions")
 
 
 def command_new(args: argparse.Namespace) -> int:
