@@ -57,19 +57,19 @@ static void coalesce(struct pt_update *old, u64 val, enum pt_command cmd)
 	count(CNT_PTE_COALESCED);
 }
 
-void batch_put_slowly(struct batch *b, struct batch_table *t, const pte_t *ptep, u64 val,
-		      enum pt_command cmd, unsigned long caller)
+void batch_put_slowly(struct batch *b, struct batch_table *t, struct pt_update u,
+		      unsigned long caller)
 {
-	struct pt_update *u;
+	struct pt_update *old;
 
-	u = batch_find_update(b, t, ptep);
-	if (u) {
-		coalesce(u, val, cmd);
+	old = batch_find_update(b, t, u.ptr);
+	if (old) {
+		coalesce(old, u.val, u.ptr & PT_COMMAND_MASK);
 		return;
 	}
 	if (b->n == BATCH_CAPACITY)
 		batch_flush();
-	batch_append(b, t, ptep, val, cmd, caller);
+	batch_append(b, t, u, caller);
 }
 
 static bool is_empty_batch(const struct batch *b)
@@ -91,7 +91,7 @@ bool batch_is_pending(const pte_t *ptep)
 	preempt_disable();
 	b = this_cpu_ptr(this_batch);
 	t = batch_find_table(b, ptep);
-	pending = t && batch_find_update(b, t, ptep);
+	pending = t && batch_find_update(b, t, batch_maddr(t, ptep));
 	preempt_enable();
 	return pending;
 }

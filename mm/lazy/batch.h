@@ -65,9 +65,10 @@ DECLARE_PER_CPU(u32, batch_histogram[BATCH_CAPACITY + 1]);
 
 /* --- queueing, for backends --- */
 
-static inline unsigned batch_index(const pte_t *ptep)
+/* Of an entry in its table, by its address, virtual or machine's; a command's bits lie below. */
+static inline unsigned batch_index(u64 ptr)
 {
-	return ((vaddr_t)ptep & ~PAGE_MASK) / sizeof(*ptep);
+	return (ptr & ~PAGE_MASK) / sizeof(pte_t);
 }
 
 /* By pointers: with an index the compiler computes addresses again for each update. */
@@ -86,25 +87,25 @@ static inline u64 batch_maddr(const struct batch_table *t, const pte_t *ptep)
 	return (vaddr_t)ptep + t->to_maddr;
 }
 
-/* The update of @ptep, whose table is @t; NULL: none is queued. */
+/* The update of the entry of @t with machine address @ptr, whatever its command; NULL: none is queued. */
 static inline struct pt_update *batch_find_update(struct batch *b, const struct batch_table *t,
-						  const pte_t *ptep)
+						  u64 ptr)
 {
-	unsigned slot = t->slot[batch_index(ptep)];
+	unsigned slot = t->slot[batch_index(ptr)];
 
-	if (slot < b->n && (b->update[slot].ptr & ~PT_COMMAND_MASK) == batch_maddr(t, ptep))
+	if (slot < b->n && !((b->update[slot].ptr ^ ptr) & ~PT_COMMAND_MASK))
 		return &b->update[slot];
 	return NULL;
 }
 
 /* For interrupts' and switches' sake nobody may find a slot that is taken but not filled. */
-static inline void batch_append(struct batch *b, struct batch_table *t, const pte_t *ptep, u64 val,
-				enum pt_command cmd, unsigned long caller)
+static inline void batch_append(struct batch *b, struct batch_table *t, struct pt_update u,
+				unsigned long caller)
 {
 	unsigned n = b->n;
 
-	t->slot[batch_index(ptep)] = n;
-	b->update[n] = (struct pt_update){batch_maddr(t, ptep) | cmd, val};
+	t->slot[batch_index(u.ptr)] = n;
+	b->update[n] = u;
 	b->caller[n] = caller;
 	b->n = n + 1;
 }
@@ -112,17 +113,17 @@ static inline void batch_append(struct batch *b, struct batch_table *t, const pt
 /* Forget a table for that of @ptep; issues if there are updates of all of them. */
 struct batch_table *batch_take_table(struct batch *b, const pte_t *ptep);
 /* All that is not the common case: an entry that is queued already, no room. */
-void batch_put_slowly(struct batch *b, struct batch_table *t, const pte_t *ptep, u64 val,
-		      enum pt_command cmd, unsigned long caller);
+void batch_put_slowly(struct batch *b, struct batch_table *t, struct pt_update u,
+		      unsigned long caller);
 
-/* Queue @val for @ptep of @t. The common case is an update's cost beside the hypervisor's. */
-static __always_inline void batch_put(struct batch *b, struct batch_table *t, const pte_t *ptep,
-				      u64 val, enum pt_command cmd, unsigned long caller)
+/* Queue @u, of an entry of @t. The common case is an update's cost beside the hypervisor's. */
+static __always_inline void batch_put(struct batch *b, struct batch_table *t, struct pt_update u,
+				      unsigned long caller)
 {
-	if (unlikely(b->n == BATCH_CAPACITY || batch_find_update(b, t, ptep)))
-		batch_put_slowly(b, t, ptep, val, cmd, caller);
+	if (unlikely(b->n == BATCH_CAPACITY || batch_find_update(b, t, u.ptr)))
+		batch_put_slowly(b, t, u, caller);
 	else
-		batch_append(b, t, ptep, val, cmd, caller);
+		batch_append(b, t, u, caller);
 }
 
 /*
@@ -139,7 +140,8 @@ static __always_inline void batch_queue(pte_t *ptep, const pte_t *pte, unsigned 
 	b = this_cpu_ptr(this_batch);
 	t = batch_find_table(b, ptep) ?: batch_take_table(b, ptep);
 	for (unsigned i = 0; i < n; i++)
-		batch_put(b, t, ptep + i, pte[i].v, cmd, caller);
+		batch_put(b, t, (struct pt_update){batch_maddr(t, ptep + i) | cmd, pte[i].v},
+			  caller);
 	preempt_enable();
 }
 

@@ -94,15 +94,21 @@ static bool holds_many(const struct table_pair *p)
 	return n >= pv_table_costs.fill_min;
 }
 
-/* Entries [i, end) of one cache line, into a table that is filled by plain stores. */
-static __always_inline void fill_entries(const struct table_pair *p, const pte_t *from, pte_t *to,
-					 unsigned i, unsigned end, unsigned long vm_flags)
+/* The parent's and the child's table, and of both the entries [i, end) of one cache line. */
+struct line_pair {
+	pte_t *from, *to;
+	unsigned i, end;
+};
+
+/* The entries of @l, into a table that is filled by plain stores. */
+static __always_inline void fill_entries(const struct table_pair *p, unsigned long vm_flags,
+					 struct line_pair l)
 {
-	for (; i < end; i++) {
-		pte_t pte = ptep_get(from + i);
+	for (unsigned i = l.i; i < l.end; i++) {
+		pte_t pte = ptep_get(l.from + i);
 
 		if (!pte_none(pte))
-			plain_table_set(p->copy->to, p->block + i * PAGE_SIZE, to + i,
+			plain_table_set(p->copy->to, p->block + i * PAGE_SIZE, l.to + i,
 					child_entry(pte, vm_flags));
 	}
 }
@@ -133,30 +139,30 @@ static void fill_copy(const struct table_pair *p)
 		if (is_cow(v->flags))
 			protect_table(p, v->mm);
 		for (; (i = pte_next_used_line(from, i, end)) < end; i = pte_line_end(i, end))
-			fill_entries(p, from, to, i, pte_line_end(i, end), v->flags);
+			fill_entries(p, v->flags,
+				     (struct line_pair){from, to, i, pte_line_end(i, end)});
 	}
 	pte_unmap_unlock(from, ptl);
 	plain_table_adopt(p->copy->to, p->table);
 	count(CNT_TABLES_FILLED);
 }
 
-/* Entries [i, end) of one cache line, in a section. True: some of the parent's lost RW. */
+/* The entries of @l, in a section. True: some of the parent's lost RW. */
 static __always_inline bool copy_entries(const struct table_pair *p, const struct vma *v,
-					 pte_t *from, pte_t *to, unsigned i, unsigned end)
-	__must_hold(ptl_role, lazy_mmu_role)
+					 struct line_pair l) __must_hold(ptl_role, lazy_mmu_role)
 {
 	const unsigned long vm_flags = v->flags;
 	bool protects = false;
 
-	for (; i < end; i++) {
+	for (unsigned i = l.i; i < l.end; i++) {
 		unsigned long addr = p->block + i * PAGE_SIZE;
-		pte_t pte = ptep_get(from + i);
+		pte_t pte = ptep_get(l.from + i);
 
 		if (pte_none(pte))
 			continue;
-		set_pte_at(p->copy->to, addr, to + i, child_entry(pte, vm_flags));
+		set_pte_at(p->copy->to, addr, l.to + i, child_entry(pte, vm_flags));
 		if (is_cow(vm_flags) && pte_write(pte)) {
-			ptep_modify_prot_commit(v->mm, addr, from + i, pte_wrprotect(pte));
+			ptep_modify_prot_commit(v->mm, addr, l.from + i, pte_wrprotect(pte));
 			protects = true;
 		}
 	}
@@ -173,7 +179,8 @@ static void copy_vma(const struct table_pair *p, const struct vma *v, pte_t *fro
 		return;
 	for (unsigned i = first; (i = pte_next_used_line(from, i, end)) < end;
 	     i = pte_line_end(i, end))
-		protects |= copy_entries(p, v, from, to, i, pte_line_end(i, end));
+		protects |=
+			copy_entries(p, v, (struct line_pair){from, to, i, pte_line_end(i, end)});
 	if (protects)
 		flush_tlb_range(v->mm, p->block + first * PAGE_SIZE, p->block + end * PAGE_SIZE);
 }

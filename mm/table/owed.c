@@ -235,15 +235,20 @@ static void assert_known_by_nobody(const struct mm *mm, unsigned long addr, pte_
 		      old.v);
 }
 
-static void record_pte(const struct page *table, const pte_t *ptep, pte_t old, pte_t new, pmd_t pmd,
+/* An entry before and after. */
+struct pte_change {
+	pte_t old, new;
+};
+
+/* Entry @i of @table, which L2 entry @pmd links, changes by @c. @by: whose doing. */
+static void record_pte(const struct page *table, unsigned i, struct pte_change c, pmd_t pmd,
 		       unsigned long by)
 {
-	unsigned long addr =
-		table->covers + ((vaddr_t)ptep & ~PAGE_MASK) / sizeof(pte_t) * PAGE_SIZE;
+	unsigned long addr = table->covers + i * PAGE_SIZE;
 
-	if ((old.v ^ new.v) & PTE_MFN_MASK)
-		assert_known_by_nobody(table->table_mm, addr, old, new);
-	if (takes_away(pte_narrow(old, pmd), pte_narrow(new, pmd)))
+	if ((c.old.v ^ c.new.v) & PTE_MFN_MASK)
+		assert_known_by_nobody(table->table_mm, addr, c.old, c.new);
+	if (takes_away(pte_narrow(c.old, pmd), pte_narrow(c.new, pmd)))
 		add_page(table->table_mm, addr, by);
 }
 
@@ -251,6 +256,7 @@ void owed_ptes(const pte_t *ptep, const pte_t *new, unsigned n, enum owed_change
 {
 	unsigned long by = (unsigned long)__builtin_return_address(0);
 	const struct page *table;
+	unsigned first;
 	const pmd_t *pmd;
 
 	if (!is_in_memory(ptep) || in_interrupt())
@@ -258,13 +264,13 @@ void owed_ptes(const pte_t *ptep, const pte_t *new, unsigned n, enum owed_change
 	table = virt_to_page(ptep);
 	if (!is_linked_user_table(table))
 		return;
+	first = ((vaddr_t)ptep & ~PAGE_MASK) / sizeof(*ptep);
 	pmd = pmd_find(table->table_mm, table->covers);
 	for (unsigned i = 0; i < n; i++) {
 		pte_t old = {READ_ONCE(ptep[i].v)};
+		u64 kept = change == OWED_KEEPS_AD ? old.v & _PAGE_AD : 0;
 
-		record_pte(table, ptep + i, old,
-			   (pte_t){new[i].v | (change == OWED_KEEPS_AD ? old.v & _PAGE_AD : 0)},
-			   *pmd, by);
+		record_pte(table, first + i, (struct pte_change){old, {new[i].v | kept}}, *pmd, by);
 	}
 }
 
