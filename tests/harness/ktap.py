@@ -112,6 +112,8 @@ class Output:
         if (part := self._program.take(raw)) is not None:
             self._feed_program(*part)
         else:
+            if self.suites and self.suites[-1].ok is None:
+                self.suites[-1].seconds = time.monotonic() - self.suites[-1].began
             self.kernel_lines.append(kernel_text(raw))
             self.lines.append(self.kernel_lines[-1])
             self._feed_kernel(self.kernel_lines[-1])
@@ -178,6 +180,13 @@ class Output:
         else:
             suite.passed += 1
             suite.cases.append(CaseResult(m[3], "passed"))
+
+    def at(self) -> str:
+        """What a run is doing: in words."""
+        if not self.suites:
+            return "before the first suite"
+        last = self.suites[-1]
+        return f"{'in' if last.ok is None else 'after'} suite {last.name}, {len(self.suites)} of {self.planned}"
 
     def verdict(self, suites_expected: bool = True) -> str:
         """passed, failed, usage, crashed, hung or none. Silence never passes: all that was planned must

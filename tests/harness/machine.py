@@ -4,7 +4,7 @@ import gzip
 import shlex
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote_plus
 
@@ -54,6 +54,7 @@ class Config:
     initrd: Path | None = None  # instead of the one that was built
     program: tuple[str, ...] = ()  # of the initrd, and its arguments: runs instead of the suites
     patience: int = PATIENCE
+    timeout: int | None = None  # seconds for all of the run
     seeds: tuple[int, ...] = ()  # on xl: a domain for each, one after the other, in one boot
     xen: Path | None = None  # a Xen of its own; else Debian's
     icount: int | None = None  # shift: instructions are the clock, all CPUs in one thread
@@ -88,6 +89,8 @@ class Config:
             args += ["--append", self.append]
         if self.patience != PATIENCE:
             args += ["--patience", str(self.patience)]
+        if self.timeout:
+            args += ["--timeout", str(self.timeout)]
         for arg in self.qemu_args:
             args += [f"--qemu-arg={arg}"]
         if self.initrd:
@@ -99,6 +102,10 @@ class Config:
     def replay(self) -> str:
         """The shell command that repeats this run."""
         return "./pteron run " + shlex.join(self.arguments())
+
+    def kind(self) -> str:
+        """One text for all runs that differ in their seeds only: what takes the same time."""
+        return shlex.join(replace(self, seed=0).arguments())
 
     def cmdline(self) -> str:
         """The kernel's command line."""

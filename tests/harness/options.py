@@ -141,6 +141,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="a cpio archive (newc), or one static ELF program, that holds the PROGRAM to run; default: the one built")
     add("--patience", type=number(1, 1 << 20), default=PATIENCE, metavar="SECONDS",
         help="without a line of output until a run counts as hung (default: %(default)s)")
+    add("--timeout", type=number(1, 1 << 20), metavar="SECONDS",
+        help="for all of a run, however much it says; then it is told what it was at, and ended (default: none)")
     add("--release", action="store_true", help="a build without assertions")
     add("--bug", type=bug, metavar="NAME",
         help="break the kernel in one place; `./pteron list` names the seeded bugs")
@@ -213,7 +215,7 @@ def configuration(args: argparse.Namespace, say=print) -> Config:
         qemu_args=tuple(args.qemu_args),
         rounds=args.rounds, lazy=args.lazy, tables=args.tables, shuffle=args.shuffle,
         append=args.append, icount=args.icount,
-        initrd=args.initrd, program=args.program, patience=args.patience)
+        initrd=args.initrd, program=args.program, patience=args.patience, timeout=args.timeout)
     if len(config.cmdline()) > config.cmdline_max:
         raise UsageError(f"the kernel's command line is too long: {len(config.cmdline())} characters; on "
                          f"{config.on} there is room for {config.cmdline_max}:\n{config.cmdline()}")

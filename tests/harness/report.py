@@ -1,11 +1,11 @@
 """What a run looks like to the person who started it."""
 
 import shlex
-import shutil
-import sys
 
+from .forecast import Forecast
 from .ktap import PROGRESS, Output, ProgramText, kernel_text
 from .runner import Result
+from .terminal import Terminal
 from .why import why
 
 
@@ -13,10 +13,12 @@ class Printer:
     """Prints the kernel's lines, and those of programs without their marks. The progress that the programs
     of suites report goes to one line of its own where there is a terminal."""
 
-    def __init__(self, suites: bool = True, stream=None):
-        self.stream = stream or sys.stdout
-        self.terminal = self.stream.isatty()
-        self.status = suites and self.terminal
+    def __init__(self, suites: bool = True, terminal: Terminal | None = None, forecast: Forecast | None = None):
+        self.terminal = terminal or Terminal()
+        self.stream = self.terminal.stream
+        self.forecast = forecast or Forecast(None)
+        self.output = Output()  # so far
+        self.status = suites and self.terminal.interactive
         self.about = "booting"  # what the machine is at
         self.shown = False
         self.program = ProgramText()
@@ -24,13 +26,14 @@ class Printer:
 
     def line(self, raw: str, output: Output) -> None:
         """Take one line of the console, which @output has got."""
+        self.output = output
         if (part := self.program.take(raw)) is not None:
             self._program_text(*part, output)
         elif not raw.startswith(("# counter ", "# batch ", "# trace ")):
             self._end_line()
             if output.suites:
                 self.about = f"suite {output.suites[-1].name}, {len(output.suites)} of {output.planned}"
-            print(kernel_text(raw), file=self.stream, flush=True)
+            print(self.terminal.painted(kernel_text(raw)), file=self.stream, flush=True)
 
     def _program_text(self, text: str, whole: bool, output: Output) -> None:
         if self.status and not self.open and text.startswith(PROGRESS):
@@ -42,8 +45,8 @@ class Printer:
 
     def quiet(self, seconds: float) -> None:
         """Nothing has come for so long: a sign of life, where there is a terminal."""
-        if self.terminal and not self.open and seconds >= 2:
-            self._status(f"  {self.about}, silent for {seconds:.0f} s")
+        if self.terminal.interactive and not self.open and seconds >= 2:
+            self._status(f"  {self.about}, silent for {seconds:.0f} s{self.forecast.text(self.output)}")
 
     def _end_line(self) -> None:
         self._clear()
@@ -51,23 +54,21 @@ class Printer:
             print(file=self.stream)
         self.open = False
 
-    @staticmethod
-    def _describe(output: Output) -> str:
-        text = output.progress or ""
-        name, _, part = text.partition(" ")
+    def _describe(self, output: Output) -> str:
+        """Which suite, how far, and how long it will all take; the bar has what room is left."""
+        name, _, part = (output.progress or "").partition(" ")
+        head, left = f"  suite {len(output.suites)} of {output.planned}: {name:<10}", self.forecast.text(output)
         try:
             done, total = (int(x) for x in part.split("/"))
-            width = max(5, min(30, shutil.get_terminal_size().columns - 42))
-            bar = "#" * (width * done // total)
-            text = f"{name:<10} [{bar:<{width}}] {100 * done // total:3d} %"
+            tail = f"{100 * done // total:3d} %{left}"
         except (ValueError, ZeroDivisionError):
-            pass
-        return f"  suite {len(output.suites)} of {output.planned}: {text}"
+            return f"{head} {part}{left}"
+        width = min(30, self.terminal.columns - len(head) - len(tail) - 5)
+        return f"{head} [{'#' * (width * done // total):<{width}}] {tail}" if width >= 5 else f"{head} {tail}"
 
     def _status(self, text: str) -> None:
         """One line of the terminal, however narrow it is."""
-        columns = shutil.get_terminal_size().columns
-        self.stream.write("\r\x1b[K" + text[:columns - 1])
+        self.stream.write("\r\x1b[K" + text[:self.terminal.columns - 1])
         self.stream.flush()
         self.shown = True
 
@@ -105,6 +106,9 @@ def _suites(result: Result) -> list[str]:
     rows = [f"{'suite':<18} {'verdict':<10} {'pass':>5} {'fail':>5} {'skip':>5} {'seconds':>8}"]
     for s in result.output.suites:
         rows.append(f"{s.name:<18} {s.verdict:<10} {s.passed:>5} {s.failed:>5} {s.skipped:>5} {s.seconds:>8.1f}")
+    if len(result.output.suites) > 1:
+        passed, failed, skipped = (sum(getattr(s, k) for s in result.output.suites) for k in ("passed", "failed", "skipped"))
+        rows.append(f"{'all, and the boot':<29} {passed:>5} {failed:>5} {skipped:>5} {result.seconds:>8.1f}")
     return rows
 
 
@@ -119,14 +123,18 @@ def _batches(histogram: dict[str, int]) -> str:
     return f"{'batch size, mean':<20} {mean:>12}   largest {max(map(int, histogram), default=0)}"
 
 
+# Runs that the front door has ended.
+_STOPPED = {"hung": "hung: no output for too long", "timeout": "timeout: not done after the {} s of --timeout"}
+
+
 def advice(result: Result) -> str:
     """After a run that did not pass: what happened, why, and what to do next."""
     reason = "".join(line + "\n" for line in why(result.verdict, result.output))
-    if result.verdict != "hung":
+    if result.verdict not in _STOPPED:
         return reason + _what_next(result)
     replay = result.config.replay()
-    return (f"pteron: hung: no output for too long. The machine's state:\n{result.state}\n{reason}"
-            f"hung: {result.where or 'QEMU does not say where'}\n"
+    return (f"pteron: {_STOPPED[result.verdict].format(result.config.timeout)}. The machine's state:\n{result.state}\n{reason}"
+            f"{result.verdict}: {result.where or 'QEMU does not say where'}\n"
             f"replay: {replay}\nor look inside: ./pteron gdb {replay.split(' ', 2)[2]}")
 
 

@@ -58,7 +58,7 @@ class Result:
     """What became of a run."""
     config: Config
     output: Output = field(repr=False)
-    verdict: str  # passed, failed, usage, crashed, hung, none; interrupted; unstarted: QEMU refused
+    verdict: str  # passed, failed, usage, crashed, hung, timeout, none; interrupted; unstarted: QEMU refused
     status: int
     state: str = field(default="", repr=False)  # of a machine that hung
     where: str = ""  # its CPUs were then
@@ -139,6 +139,10 @@ class _Tail:
         return True
 
 
+class _TimeIsUp(TimeoutError):
+    """The whole run has had its time, whatever it says."""
+
+
 class _Lines:
     """Lines of a file that @ended's process writes, with a limit on how long to wait for bytes. A file and no pipe: a
     pipe that is full holds the guest's serial port up, so that a run would depend on how fast it is read."""
@@ -150,6 +154,7 @@ class _Lines:
         self.on_quiet: Callable[[float], None] = lambda seconds: None
         self.returns = returns
         self.buffer = b""
+        self.end = float("inf")  # of all patience, by time.monotonic()
         self.selector = _Tail(self.fd, ended)
 
     def _wait(self, patience: float) -> None:
@@ -157,6 +162,7 @@ class _Lines:
         second without any."""
         known, left, waited = self.starved(), patience, 0.0
         while not self.selector.select(step := min(1.0, left)):
+            self._look_at_the_clock()
             left, waited = left - step, waited + step
             self.on_quiet(waited)
             if left > 0:
@@ -166,8 +172,13 @@ class _Lines:
             if left < 0.5:
                 raise TimeoutError
 
+    def _look_at_the_clock(self) -> None:
+        if time.monotonic() >= self.end:
+            raise _TimeIsUp
+
     def read(self, patience: float) -> list[str] | None:
         """Complete lines that came; None at the end; TimeoutError when no byte came in time."""
+        self._look_at_the_clock()
         self._wait(patience)
         data = os.read(self.fd, 65536)
         if not data:
@@ -181,6 +192,7 @@ def _examine(scratch: Path, lines: _Lines, take: Callable[[str], None]) -> str:
     """The state of a machine that hangs: the registers of every CPU as QEMU sees them; then an NMI,
     which makes the kernel report (and end) if it still can."""
     state = ""
+    lines.end = float("inf")
     try:
         qmp = _Qmp(scratch / "qmp")
         state = qmp.command("human-monitor-command", **{"command-line": "info registers -a"})
@@ -213,15 +225,17 @@ def _where(state: str, image: Path) -> str:
     return ", ".join(places)
 
 
-def _follow(lines: _Lines, take: Callable[[str], None], patience: float) -> bool:
-    """Until the end of the output; False if it stalls."""
+def _follow(lines: _Lines, take: Callable[[str], None], patience: float) -> str:
+    """Until the end of the output; a verdict if it does not come to that."""
     try:
         while (got := lines.read(patience)) is not None:
             for line in got:
                 take(line)
+    except _TimeIsUp:
+        return "timeout"
     except TimeoutError:
-        return False
-    return True
+        return "hung"
+    return ""
 
 
 _running: set[subprocess.Popen] = set()  # whoever ends the tool ends them
@@ -233,9 +247,10 @@ def stop_all() -> None:
         qemu.kill()
 
 
-def _judge(config: Config, output: Output, status: int, hung: bool) -> str:
-    if hung:
-        return "hung"
+def _judge(config: Config, output: Output, status: int, stopped: str = "") -> str:
+    """@stopped: the verdict of a run that was ended from outside."""
+    if stopped:
+        return stopped
     if output.raw and all(line.startswith(QEMUS_WORD) for line in output.raw):
         return "unstarted"
     verdict = output.verdict(suites_expected=not config.program and "init=" not in config.append)
@@ -269,7 +284,7 @@ def run_seeds(config: Config, seeds: list[int]) -> list[Result]:
             output.feed(line)
         one = replace(config, seed=seed)
         status = DOMU_STATUS["crashed" if reason == SHUTDOWN_CRASH else "passed"]
-        results.append(Result(one, output, _judge(one, output, status, False), status))
+        results.append(Result(one, output, _judge(one, output, status), status))
     return results
 
 
@@ -279,7 +294,7 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
     instead of the configuration's; @on_quiet hears, each second, for how long nothing has come. An interrupt ends the machine at once, and the result is what ran so far."""
     output = Output()
     scratch, began = make_scratch(), time.monotonic()
-    interrupted = False
+    stopped = ""
 
     def take(line: str) -> None:
         output.feed(line)
@@ -295,13 +310,14 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
             _running.add(qemu)
             lines = _Lines(written, returns, lambda: _starved(qemu.pid), lambda: qemu.poll() is not None)
             lines.on_quiet = on_quiet or lines.on_quiet
+            lines.end = began + config.timeout if config.timeout else lines.end
             state = ""
             try:
-                ended = _follow(lines, take, patience or config.patience)
-                if not ended:
+                stopped = _follow(lines, take, patience or config.patience)
+                if stopped:
                     state = _examine(scratch, lines, take)
             except KeyboardInterrupt:
-                interrupted, ended = True, True
+                stopped = "interrupted"
                 qemu.kill()
             finally:
                 if qemu.poll() is None:
@@ -312,7 +328,7 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
                 status = qemu.wait()
                 _running.discard(qemu)
         where = _where(state, config.build.image) if state else ""
-        verdict = "interrupted" if interrupted else _judge(config, output, status, not ended)
+        verdict = _judge(config, output, status, stopped)
         return Result(config, output, verdict, status, state, where, time.monotonic() - began)
     finally:
         drop_scratch(scratch)

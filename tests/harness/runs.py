@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .build import locked
 from .catalogue import ROOT
+from .machine import Config
 from .runner import Result
 
 RUNS = Path(os.environ.get("PTERON_RUNS", ROOT / "build/runs"))  # tests have one of their own
@@ -36,7 +37,8 @@ def keep(result: Result, folder: Path = RUNS) -> Path:
         log = folder / f"{number:04}-{result.verdict}.log"
         log.write_text("\n".join([*result.output.lines, f"replay: {result.config.replay()}", ""]), encoding="utf-8")
         entries.append({"run": number, "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "verdict": result.verdict,
-                        "log": log.name, "replay": result.config.replay(),
+                        "log": log.name, "replay": result.config.replay(), "kind": result.config.kind(), "seconds": round(result.seconds, 1),
+                        "suites": {s.name: round(s.seconds, 2) for s in result.output.suites},
                         "failed": [s.name for s in result.output.suites if s.verdict != "passed"]})
         for old in entries[:-KEPT]:
             (folder / old["log"]).unlink(missing_ok=True)
@@ -49,6 +51,12 @@ def keep(result: Result, folder: Path = RUNS) -> Path:
 def shown(log: Path) -> str:
     """Its path, from the tree's folder if it is in there."""
     return str(log.relative_to(ROOT) if log.is_relative_to(ROOT) else log)
+
+
+def last_like(config: Config, folder: Path = RUNS) -> dict | None:
+    """The index's entry of the last run that passed and differs from @config in its seed at most."""
+    kind = config.kind()
+    return next((e for e in reversed(_entries(folder)) if e["verdict"] == "passed" and e.get("kind") == kind), None)
 
 
 def last_failure(folder: Path = RUNS) -> dict:

@@ -108,6 +108,8 @@ def why(verdict: str, output: Output) -> list[str]:
         return _of_a_crash(output)
     if verdict == "hung" and output.blocked:
         return [f"why: {output.blocked}"]
+    if verdict == "timeout":
+        return [f"why: out of time {output.at()}"]
     failures = _failures(output)
     if verdict == "failed" and not failures:
         return _of_a_program(output)

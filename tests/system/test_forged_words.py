@@ -10,6 +10,7 @@ from harness.catalogue import ROOT
 from harness.ktap import Output
 from harness.machine import Config
 from harness.report import Printer
+from harness.terminal import Terminal
 
 WAYS = [("qemu", "native", "0"), ("qemu", "native", "killed"), ("qemu", "shadow", "3"), ("xen", "xen", "3")]
 THREADS_LINES = 40
@@ -69,7 +70,7 @@ def test_parts_are_joined():
         out.feed(line)
     assert out.lines == ["aébc", "# kernel", "", "end", "# last"]
     assert out.program_lines == ["aébc", "", "end"] and out.kernel_lines == ["# kernel", "# last"]
-    printer = Printer(suites=False, stream=(text := io.StringIO()))
+    printer = Printer(suites=False, terminal=Terminal(stream=(text := io.StringIO())))
     for line in raw:
         printer.line(line, out)
     printer.close()

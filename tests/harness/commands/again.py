@@ -42,7 +42,8 @@ def command_trace(args: argparse.Namespace) -> int:
     report = report_file("--output", args.output or str(catalogue.ROOT / "build/trace.json"))
     args.append = f"{args.append} trace=on".strip()
     config = configuration(args, to_stderr)
-    result = run(config, (printer := Printer(suites=not config.program)).line)
+    printer = Printer(suites=not config.program)
+    result = run(config, printer.line, on_quiet=printer.quiet)
     printer.close()
     if result.verdict == "interrupted":
         raise trace.TraceError("interrupted: a trace is printed at the end of a run, and is lost")

@@ -11,6 +11,7 @@ from ..options import UsageError
 from ..report import Printer, summary
 from ..report_file import callers_path
 from ..runner import Result, run
+from ..terminal import Terminal
 from ..why import why
 from . import Command, to_stderr
 
@@ -43,10 +44,11 @@ def _boot(build: Build, image: Path, args: argparse.Namespace) -> Result:
     words = dict(word.split("=", 1) for word in args.append.split() if "=" in word)
     config = Config(build=build, boot=args.boot or "bios", iso=image, qemu_args=("-vga", "std"),
                     seed=int(seed) if (seed := words.get("seed", "")).isdigit() else 1, **{name: words[name] for name in _LABELS if name in words})
-    printer = Printer()
+    terminal = Terminal()
+    printer = Printer(terminal=terminal)
     result = run(config, printer.line, on_quiet=printer.quiet)
     printer.close()
-    print("\n" + summary(result))
+    terminal.print("\n" + summary(result))
     return result
 
 

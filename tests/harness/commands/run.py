@@ -5,12 +5,14 @@ import json
 import shlex
 
 from .. import figures, many, replay, runs
+from ..forecast import Forecast, in_words
 from ..junit import as_junit
 from ..machine import Config, make_scratch, qemu_command
 from ..options import UsageError, add_run_options, configuration, number
 from ..report import Printer, advice, summary
 from ..report_file import STDOUT, report_file
 from ..runner import SCHEMA, TROUBLE, Result, run
+from ..terminal import COLOUR_CHOICES, Terminal
 from . import MAX_JOBS, Command, record_option, recorded, to_stderr
 
 
@@ -27,7 +29,7 @@ def _show_command(config: Config) -> int:
 
 
 # Options of the command, and not of what it runs.
-_OF_NO_RUN = ("json", "junit", "seeds", "repeat", "until_fail", "jobs", "show_command", "record", "function", "parser", "parse")
+_OF_NO_RUN = ("json", "junit", "seeds", "repeat", "until_fail", "jobs", "show_command", "record", "color", "function", "parser", "parse")
 
 
 def _failed_again(args: argparse.Namespace) -> argparse.Namespace:
@@ -50,28 +52,45 @@ def _failed_again(args: argparse.Namespace) -> argparse.Namespace:
     return again
 
 
-def _tell(result: Result) -> None:
+def _tell(result: Result, terminal: Terminal) -> None:
     """A line, and for a failure why."""
     log = runs.keep(result)
-    print(f"seed {result.config.seed}: {result.verdict} after {result.seconds:.1f} s, lock order "
-          f"{result.output.lock_order or 'not recorded'}, {result.output.counters.get('page_faults', 0):,} page faults", flush=True)
+    terminal.print(f"seed {result.config.seed}: {result.verdict} after {result.seconds:.1f} s, lock order "
+          f"{result.output.lock_order or 'not recorded'}, {result.output.counters.get('page_faults', 0):,} page faults")
     if result.exit_code:
-        print(f"{advice(result)}\nlog: {runs.shown(log)}", flush=True)
+        terminal.print(f"{advice(result)}\nlog: {runs.shown(log)}")
 
 
 def _run_many(config: Config, args: argparse.Namespace, report) -> int:
     """A line for each run; then how many went how, and in how many orders."""
     repeat = 0 if args.until_fail and args.repeat == 1 and args.seeds == 1 else args.repeat
-    interrupted = False
+    terminal, interrupted = Terminal(args.color), False
     try:
-        tally = many.run_all(many.configurations(config, args.seeds, repeat), args.jobs, args.until_fail, _tell)
+        tally = many.run_all(many.configurations(config, args.seeds, repeat), args.jobs, args.until_fail, lambda result: _tell(result, terminal))
     except many.Interrupted as error:
         tally, interrupted = error.tally, True
-    print(("interrupted: " if interrupted else "") + tally.text())
+    terminal.print(("interrupted: " if interrupted else "") + tally.text())
     if report:
         report.write(json.dumps({"schema": SCHEMA, "interrupted": interrupted,
                                  "runs": [r.as_json() for r in tally.results]}, indent=2) + "\n")
     return TROUBLE if interrupted else tally.exit_code
+
+
+def _run_one(config: Config, terminal: Terminal) -> Result:
+    """Followed line by line, and told at its end."""
+    before = runs.last_like(config)
+    if before:
+        to_stderr(f"pteron: the last such run took {in_words(before['seconds'])}")
+    printer = Printer(not config.program, terminal, Forecast(before and before["suites"]))
+    result = run(config, printer.line, on_quiet=printer.quiet)
+    printer.close()
+    log = runs.keep(result)
+    terminal.print("\n" + summary(result))
+    if result.verdict != "passed":
+        terminal.print(f"\n{advice(result)}\nlog: {runs.shown(log)}")
+    elif config.bug:
+        terminal.print(f"\nthis run did not catch {config.bug}; where it is caught: ./pteron mutants --bug {config.bug} --seeds 1")
+    return result
 
 
 def command_run(args: argparse.Namespace) -> int:
@@ -92,15 +111,7 @@ def command_run(args: argparse.Namespace) -> int:
         return _show_command(config)
     if several:
         return _run_many(config, args, reports[_json_of])
-    printer = Printer(suites=not config.program)
-    result = run(config, printer.line, on_quiet=printer.quiet)
-    printer.close()
-    log = runs.keep(result)
-    print("\n" + summary(result))
-    if result.verdict != "passed":
-        print(f"\n{advice(result)}\nlog: {runs.shown(log)}")
-    elif config.bug:
-        print(f"\nthis run did not catch {config.bug}; where it is caught: ./pteron mutants --bug {config.bug} --seeds 1")
+    result = _run_one(config, Terminal(args.color))
     for write, report in reports.items():
         if report:
             report.write(write(result))
@@ -123,4 +134,6 @@ def add_run(command: Command) -> None:
                    help="so many runs side by side, of --seeds and --repeat (default: %(default)s)")
     p.add_argument("--failed", action="store_true",
                    help="the last run that did not pass again, with the suites that failed in it")
+    p.add_argument("--color", choices=COLOUR_CHOICES, default="auto",
+                   help="auto: where standard output is a terminal, and NO_COLOR is not set (default: %(default)s)")
     p.add_argument("--show-command", action="store_true", help="instead of a run, print QEMU's command line")
