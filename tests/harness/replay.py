@@ -20,13 +20,16 @@ class NoReplay(Exception):
 
 
 def _text_of(text: str) -> str:
-    """Of a log, itself; of what --json or --junit has written, its replay line."""
-    if text.startswith("<?xml"):
-        found = re.search(r'<property name="replay" value="([^"]*)"', text)
+    """Of a log, itself; of what --json, --junit or --html has written, its replay line: of several runs, that of the
+    first that did not pass, or of the first of all."""
+    if text.startswith(("<?xml", "<!DOCTYPE")):
+        found = re.search(r'<(?:property name="replay" value|meta name="replay" content)="([^"]*)"', text)
         return f"replay: {html.unescape(found[1])}" if found else ""
     try:
-        return f"replay: {json.loads(text)['replay']}"
-    except (ValueError, KeyError, TypeError):
+        data = json.loads(text)
+        runs = data.get("runs", [data])
+        return f"replay: {next((run for run in runs if run['verdict'] != 'passed'), runs[0])['replay']}"
+    except (ValueError, LookupError, TypeError, AttributeError):
         return text
 
 

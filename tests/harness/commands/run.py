@@ -1,23 +1,17 @@
 """./pteron run: one run or many, and what is left of them."""
 
 import argparse
-import json
 import shlex
 
-from .. import figures, many, replay, runs
+from .. import figures, many, replay, result_files, runs
 from ..forecast import Forecast, in_words
-from ..junit import as_junit
 from ..machine import Config, make_scratch, qemu_command
 from ..options import UsageError, add_run_options, configuration, number
 from ..report import Printer, advice, summary
-from ..report_file import STDOUT, report_file
-from ..runner import SCHEMA, TROUBLE, Result, run
+from ..result_files import ResultFiles
+from ..runner import TROUBLE, Result, run
 from ..terminal import COLOUR_CHOICES, Terminal
 from . import MAX_JOBS, Command, record_option, recorded, to_stderr
-
-
-def _json_of(result: Result) -> str:
-    return json.dumps(result.as_json(), indent=2) + "\n"
 
 
 def _show_command(config: Config) -> int:
@@ -29,7 +23,7 @@ def _show_command(config: Config) -> int:
 
 
 # Options of the command, and not of what it runs.
-_OF_NO_RUN = ("json", "junit", "seeds", "repeat", "until_fail", "jobs", "show_command", "record", "color", "function", "parser", "parse")
+_OF_NO_RUN = ("json", "junit", "html", "seeds", "repeat", "until_fail", "jobs", "show_command", "record", "color", "function", "parser", "parse")
 
 
 def _failed_again(args: argparse.Namespace) -> argparse.Namespace:
@@ -61,7 +55,7 @@ def _tell(result: Result, terminal: Terminal) -> None:
         terminal.print(f"{advice(result)}\nlog: {runs.shown(log)}")
 
 
-def _run_many(config: Config, args: argparse.Namespace, report) -> int:
+def _run_many(config: Config, args: argparse.Namespace, files: ResultFiles) -> int:
     """A line for each run; then how many went how, and in how many orders."""
     repeat = 0 if args.until_fail and args.repeat == 1 and args.seeds == 1 else args.repeat
     terminal, interrupted = Terminal(args.color), False
@@ -70,9 +64,7 @@ def _run_many(config: Config, args: argparse.Namespace, report) -> int:
     except many.Interrupted as error:
         tally, interrupted = error.tally, True
     terminal.print(("interrupted: " if interrupted else "") + tally.text())
-    if report:
-        report.write(json.dumps({"schema": SCHEMA, "interrupted": interrupted,
-                                 "runs": [r.as_json() for r in tally.results]}, indent=2) + "\n")
+    files.write(tally.results, True, interrupted)
     return TROUBLE if interrupted else tally.exit_code
 
 
@@ -95,26 +87,19 @@ def _run_one(config: Config, terminal: Terminal) -> Result:
 
 def command_run(args: argparse.Namespace) -> int:
     """Build, boot, run suites, print KTAP and a summary."""
-    if args.json == args.junit == STDOUT:
-        raise UsageError("--json - and --junit -: there is one standard output")
-    reports = {write: report_file(option, name) for option, name, write in
-               (("--json", args.json, _json_of), ("--junit", args.junit, as_junit))}
+    files = ResultFiles(args)
     if args.failed:
         args = _failed_again(args)
     several = args.seeds > 1 or args.repeat != 1 or args.until_fail
-    if several and args.junit:
-        raise UsageError("--junit takes the result of one run: not with --seeds, --repeat and --until-fail")
     if several and args.record:
         raise UsageError("--record takes the figures of one run: not with --seeds, --repeat and --until-fail")
     config = configuration(args, to_stderr)
     if args.show_command:
         return _show_command(config)
     if several:
-        return _run_many(config, args, reports[_json_of])
+        return _run_many(config, args, files)
     result = _run_one(config, Terminal(args.color))
-    for write, report in reports.items():
-        if report:
-            report.write(write(result))
+    files.write([result])
     if args.record and result.verdict == "passed":
         recorded(figures.record("run", {**result.as_json(), "summary": summary(result).splitlines()}))
     return result.exit_code
@@ -123,9 +108,8 @@ def command_run(args: argparse.Namespace) -> int:
 def add_run(command: Command) -> None:
     p = command("run", command_run)
     add_run_options(p)
-    p.add_argument("--json", metavar="FILE", help="write the result as one JSON object; - is standard output, all else then goes to standard error")
+    result_files.add_options(p)
     record_option(p)
-    p.add_argument("--junit", metavar="FILE", help="write the result as JUnit XML; - is standard output")
     p.add_argument("--seeds", type=number(1, 1 << 20), default=1, metavar="N",
                    help="run N seeds, from --seed on, and say how many ways they went (default: %(default)s)")
     p.add_argument("--repeat", type=number(1, 1 << 20), default=1, metavar="N", help="run all that N times (default: %(default)s)")
