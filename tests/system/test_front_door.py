@@ -137,6 +137,7 @@ def test_gdb_sees_symbols():
     (["replay", "{log}"], "xen-hypervisor", "busybox"),
     (["trace"], "qemu-system-x86", "xen-hypervisor"),
     (["iso"], "xorriso", "ovmf"),
+    (["completion", "bash"], "python3-argcomplete", "nasm"),
     (["iso", "--run"], "ovmf", "xen-hypervisor"),
     (["trace", "--on", "xen"], "xen-hypervisor", "grub"),
     (["operators"], "grub-pc-bin", "busybox"),
