@@ -79,6 +79,7 @@ tidy: ## what clang-tidy finds (.clang-tidy says what it looks for)
 docs: ## write what the documents have of code and figures
 	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.syscalls
 	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.figures
+	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m harness.charts
 
 format: ## format all C files
 	$(Q)$(CLANG_FORMAT) -i $(FORMATTED)

@@ -111,9 +111,11 @@ def publish(runs: list[Run], about: dict[str, str], directory: Path) -> tuple[st
     text = f"{table(values, about)}\n\n{good} of {all_goals} goals are met\n"
     figures = as_json(runs, values, about)
     directory.mkdir(parents=True, exist_ok=True)
+    for old in directory.glob("bench*.*"):  # or, if a chart cannot be drawn, it would be taken for one of these figures
+        old.unlink()
     written = []
     for name, content in (("bench.txt", text), ("bench.json", figures), ("bench.csv", as_csv(values))):
         written.append(directory / name)
         written[-1].write_text(content, encoding="utf-8")
-    written += charts.draw(values, directory)
+    written += charts.draw(values, directory, about)
     return f"{text}written: {', '.join(p.name for p in written)} in {directory}", figures

@@ -132,6 +132,6 @@ def test_report(runs, tmp_path):
 def test_a_chart_has_the_same_bytes_again(runs, tmp_path):
     rates = {at: {key: value for key, value in figures.items() if key.threads}
              for at, figures in comparison.collect(runs).items()}
-    [chart] = charts.draw(rates, tmp_path)
+    [chart] = charts.draw(rates, tmp_path, ABOUT)
     first = chart.read_bytes()
-    assert charts.draw(rates, tmp_path) == [chart] and chart.read_bytes() == first
+    assert charts.draw(rates, tmp_path, ABOUT) == [chart] and chart.read_bytes() == first
