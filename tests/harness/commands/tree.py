@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from .. import catalogue, scaffold
 from ..judge import kernels
@@ -95,10 +96,25 @@ def add_new(command: Command) -> None:
                    help="the room of tests/rooms.txt that it tests, such as mm/range")
 
 
+def _cannot_remove(_, path: str, failure) -> None:
+    """With its whole path, and whose it is: that user can."""
+    error = failure[1]
+    if not isinstance(error, PermissionError):
+        raise error
+    folder = Path(path).parent
+    try:
+        owner = folder.owner()
+    except KeyError:
+        owner = f"user {folder.stat().st_uid}"
+    raise PermissionError(error.errno, f"{error.strerror}; its folder belongs to {owner}, who can ./pteron clean",
+                          os.path.relpath(path, catalogue.ROOT))
+
+
 def command_clean(_: argparse.Namespace) -> int:
     """Remove everything that was built."""
-    if (catalogue.ROOT / "build").exists():
-        shutil.rmtree(catalogue.ROOT / "build")
+    build = catalogue.ROOT / "build"
+    if build.exists():
+        shutil.rmtree(build, onerror=_cannot_remove)
     return 0
 
 
