@@ -49,6 +49,14 @@ STRESS_SUITE(mprotect, "mprotect", "rights change while other CPUs probe them", 
 STRESS_SUITE(mremap, "mremap", "mappings move in shared PTE pages", .processes = 2, .pages = 1500,
 	     .rounds = 300, MUST_COUNT(CNT_SHOOTDOWNS, CNT_LAZY_SECTIONS));
 
+/*
+ * Pages and registers of a thread are what they were before it slept for a random time; on Linux
+ * such threads have a real-time priority (tests/harness/judge).
+ */
+STRESS_SUITE(preempt, "preempt", "timers at random moments, pages that change under them",
+	     .processes = 2, .pages = 64, .rounds = 30,
+	     MUST_COUNT(CNT_LAZY_SECTIONS, CNT_SHOOTDOWNS));
+
 /* Processes map the frames of one device: each mapping shows the frames that were asked for. */
 STRESS_SUITE(remap, "remap", "fixed frames are mapped by several processes", .processes = 3,
 	     .pages = 512, .rounds = 150, MUST_COUNT(CNT_DEVICE_PAGES));
@@ -89,6 +97,10 @@ STRESS_SUITE(tables, "tables", "whole page tables change while others use them",
  */
 STRESS_SUITE(usertable, "usertable", "new L4 slots, reached from user mode first", .processes = 2,
 	     .rounds = 150, MUST_COUNT(CNT_FORKS));
+
+/* Threads come and go in bursts: stacks of the kernel and what threads leave to their successors. */
+STRESS_SUITE(vmap, "vmap", "threads in bursts, so that stacks come and go", .processes = 2,
+	     .rounds = 40, MUST_COUNT(CNT_PAGE_FAULTS));
 
 /* What was dropped is never seen again. */
 STRESS_SUITE(zap, "zap", "pages are dropped while other CPUs use them", .processes = 2,

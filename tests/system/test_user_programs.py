@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 PROGRAMS = ["syscalls", "fault", "mprotect", "zap", "mremap", "fork", "remap", "spurious", "mix", "usertable", "sparse", "stare", "tables",
-            "dirty", "sequences", "doors",
+            "dirty", "sequences", "doors", "vmap", "preempt",
             "stack", "early", "fuzz_syscalls", "oom"]
 
 

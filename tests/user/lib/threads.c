@@ -9,13 +9,10 @@
 	 0x200000 /* CHILD_CLEARTID */)
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
-#define STACK_SIZE (32UL << 10)
-
 struct thread {
 	u32 tid; /* cleared, and its futex woken, by the kernel when the thread is gone */
 	unsigned index;
 	void (*fn)(unsigned i);
-	unsigned long stack;
 };
 
 /* The child returns from clone on its own stack, where the struct thread lies at the top. */
@@ -45,16 +42,19 @@ void thread_start(struct thread *t)
 		syscall3(SYS_exit, 0, 0, 0);
 }
 
-static struct thread *start(unsigned i, void (*fn)(unsigned i))
+static struct thread *thread_on(unsigned long stack)
 {
-	unsigned long stack = must_map(STACK_SIZE, MAP_PRIVATE);
-	struct thread *t = (struct thread *)((stack + STACK_SIZE - sizeof(*t)) & ~63UL);
+	return (struct thread *)((stack + THREAD_STACK - sizeof(struct thread)) & ~63UL);
+}
+
+void thread_begin(unsigned long stack, unsigned i, void (*fn)(unsigned i))
+{
+	struct thread *t = thread_on(stack);
 	long ret;
 
-	*t = (struct thread){.index = i, .fn = fn, .stack = stack};
+	*t = (struct thread){.index = i, .fn = fn};
 	ret = clone_thread(t);
 	CHECK(ret > 0, "clone of thread %u answers %ld", i, ret);
-	return t;
 }
 
 void futex_wait(u32 *word, u32 expected)
@@ -74,24 +74,28 @@ void futex_wake(u32 *word, unsigned n)
 	syscall3(SYS_futex, word, FUTEX_WAKE, n);
 }
 
-static void join(struct thread *t)
+void thread_end(unsigned long stack)
 {
+	struct thread *t = thread_on(stack);
 	u32 tid;
 
 	while ((tid = READ_ONCE(t->tid)))
 		futex_wait(&t->tid, tid);
-	sys_munmap(t->stack, STACK_SIZE);
 }
 
 void run_threads(unsigned n, void (*fn)(unsigned i))
 {
-	struct thread *t[MAX_THREADS];
+	unsigned long stack[MAX_THREADS];
 
-	for (unsigned i = 1; i < n; i++)
-		t[i] = start(i, fn);
+	for (unsigned i = 1; i < n; i++) {
+		stack[i] = must_map(THREAD_STACK, MAP_PRIVATE);
+		thread_begin(stack[i], i, fn);
+	}
 	fn(0);
-	for (unsigned i = 1; i < n; i++)
-		join(t[i]);
+	for (unsigned i = 1; i < n; i++) {
+		thread_end(stack[i]);
+		sys_munmap(stack[i], THREAD_STACK);
+	}
 }
 
 struct rng thread_rng(unsigned i, u64 round)

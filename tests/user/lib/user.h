@@ -30,11 +30,13 @@ enum {
 	SYS_exit = 60,
 	SYS_wait4 = 61,
 	SYS_getppid = 110,
+	SYS_sched_setscheduler = 144,
 	SYS_gettid = 186,
 	SYS_futex = 202,
 	SYS_sched_setaffinity = 203,
 	SYS_sched_getaffinity = 204,
 	SYS_clock_gettime = 228,
+	SYS_clock_nanosleep = 230,
 	SYS_exit_group = 231,
 	SYS_page_history = 511, /* Pteron's own; Linux answers ENOSYS */
 };
@@ -58,6 +60,7 @@ enum {
 #define FRAMES_FD 3 /* Pteron's device of fixed frames */
 #define FRAMES_COUNT 512
 
+#define EPERM 1
 #define EINTR 4
 #define EBADF 9
 #define ECHILD 10
@@ -135,6 +138,11 @@ unsigned long start_auxv(unsigned long type);
 
 #define MAX_THREADS 128
 
+#define THREAD_STACK (32UL << 10)
+
+/* Run @fn(@i) in a thread on @stack, of THREAD_STACK bytes, and wait until it has returned. */
+void thread_begin(unsigned long stack, unsigned i, void (*fn)(unsigned i));
+void thread_end(unsigned long stack);
 /* Run @fn(i) for i = 0 .. n-1, number 0 in the calling thread, and wait until all have returned. */
 void run_threads(unsigned n, void (*fn)(unsigned i));
 /* A stream for thread @i in round @round. */
