@@ -55,6 +55,9 @@ MUSL_CC ?= musl-gcc
 MUSL_CFLAGS := -std=gnu11 -O2 -g -static -Wall -Wextra -Werror
 MUSL_PROGS := $(patsubst tests/user/musl/%.c,$(BUILD)/musl/bin/%,$(wildcard tests/user/musl/*.c))
 
+# What a Linux that is judged runs besides: its first process, and programs that use what Pteron lacks.
+JUDGE_PROGS := $(patsubst tests/user/judge/%.c,$(BUILD)/judge/%,$(wildcard tests/user/judge/*.c))
+
 # The benchmark, for Pteron and for Linux: one program for every configuration of the kernel.
 BENCH := build/bench/bench
 BENCH_SRC := $(wildcard tests/user/bench/*.c)
@@ -127,13 +130,26 @@ $(BUILD)/musl.cpio: $(MUSL_PROGS) $(BUILD)/musl.list
 
 musl: $(BUILD)/musl.cpio ## programs that need a C library, with musl (for tests)
 
+$(BUILD)/judge/init: tests/user/judge/init.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(MUSL_CC) $(MUSL_CFLAGS) $< -o $@
+
+$(BUILD)/judge/%.o: tests/user/judge/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/judge/%: $(BUILD)/judge/%.o $(USER_LIB)
+	$(Q)$(LD) -nostdlib -static -z max-page-size=4096 -z noexecstack $^ -o $@
+
+judge-programs: $(JUDGE_PROGS) $(USER_PROGS) ## what a Linux that is judged runs (musl-gcc)
+
 $(BENCH): $(BENCH_SRC) $(wildcard tests/user/bench/*.h) Makefile
 	@mkdir -p $(@D)
 	$(Q)$(MUSL_CC) $(BENCH_CFLAGS) $(BENCH_SRC) -o $@
 
 bench-program: $(BENCH) ## build the benchmark that runs on Pteron and on Linux (musl-gcc)
 
--include $(BUILD)/asm-offsets.d $(OBJ:.o=.d) $(USER_LIB:.o=.d) $(USER_PROGS:=.d)
+-include $(BUILD)/asm-offsets.d $(OBJ:.o=.d) $(USER_LIB:.o=.d) $(USER_PROGS:=.d) $(JUDGE_PROGS:=.d)
 
 include tests/check.mk
 
@@ -161,4 +177,4 @@ help: ## this text
 
 FORCE:
 
-.PHONY: all musl bench-program man hooks clean help FORCE
+.PHONY: all musl judge-programs bench-program man hooks clean help FORCE

@@ -105,6 +105,7 @@ class Output:
 
     def __post_init__(self) -> None:
         self._program, self._open = ProgramText(), -1  # where in lines the open line of a program is
+        self.over = False  # nothing more will come, though the machine has not ended
 
     def feed(self, raw: str) -> None:
         """Take one line of the console, without its end."""
@@ -187,6 +188,18 @@ class Output:
             return "before the first suite"
         last = self.suites[-1]
         return f"{'in' if last.ok is None else 'after'} suite {last.name}, {len(self.suites)} of {self.planned}"
+
+    def plain(self, raw: str) -> str:
+        """A line of the console as its writer wrote it."""
+        return raw
+
+    def course(self) -> str:
+        """What two runs differ in that end the same."""
+        return f"lock order {self.lock_order or 'not recorded'}, {self.counters.get('page_faults', 0):,} page faults"
+
+    def own_why(self) -> list[str]:
+        """Why the run did not pass, if the output itself knows."""
+        return []
 
     def verdict(self, suites_expected: bool = True) -> str:
         """passed, failed, usage, crashed, hung or none. Silence never passes: all that was planned must

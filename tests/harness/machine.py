@@ -11,6 +11,8 @@ from urllib.parse import quote_plus
 from . import dom0, program
 from .build import Build, make_iso
 from .catalogue import ROOT
+from .judge import boot
+from .judge.kernels import PTERON
 
 TURNS = 4  # of Config.icount: the fastest at which CPUs take turns
 XEN_CPUS = 2
@@ -61,9 +63,32 @@ class Config:
     qemu_args: tuple[str, ...] = ()  # more of QEMU's own
     iso: Path | None = None  # with boot bios and uefi: this image as it is, instead of one made for this run
     linux: Linux | None = None  # on qemu and xen: this instead of Pteron
+    kernel: str = PTERON  # as --kernel names it; any other is judged: `linux` is that kernel, and runs the ring-3 suites
+    kernel_append: str = ""  # more words for its command line
+
+    @property
+    def judged(self) -> bool:
+        """Another kernel runs Pteron's ring-3 suites."""
+        return self.kernel != PTERON
+
+    def _judged_arguments(self) -> list[str]:
+        args = ["--kernel", self.kernel, "--on", self.on, "--cpus", str(self.cpus), "--mem", str(self.mem),
+                "--suite", self.suite, "--seed", str(self.seed)]
+        if self.rounds:
+            args += ["--rounds", str(self.rounds)]
+        if self.cpu != "max":
+            args += ["--cpu", self.cpu]
+        args += ["--parallel"] if self.icount is None else ["--icount", str(self.icount)]
+        if self.kernel_append:
+            args += ["--kernel-append", self.kernel_append]
+        if self.patience != PATIENCE:
+            args += ["--patience", str(self.patience)]
+        return args + [f"--qemu-arg={arg}" for arg in self.qemu_args]
 
     def arguments(self) -> list[str]:
         """The arguments of `./pteron run` that repeat this run."""
+        if self.judged:
+            return self._judged_arguments()
         args = ["--on", self.on, "--backend", self.backend, "--cpus", str(self.cpus),
                 "--mem", str(self.mem), "--boot", self.boot, "--accel", self.accel,
                 "--suite", self.suite, "--seed", str(self.seed), "--lazy", self.lazy]
@@ -140,6 +165,8 @@ class Config:
 def _cpu_model(config: Config) -> str:
     if config.on != "qemu":
         return "qemu64,+rdrand"  # with SMAP, QEMU 7.2 faults on an iretq in ring 3
+    if config.judged and config.cpu == "max":
+        return boot.CPU
     return "host" if config.accel == "kvm" and config.cpu == "max" else config.cpu
 
 
@@ -166,6 +193,9 @@ def _xen_boot(config: Config, scratch: Path, options: str, kernel: str, module: 
 def _initrd(config: Config, scratch: Path) -> Path:
     """The initrd under a name without commas and blanks, which QEMU would take for its own."""
     link = scratch / "initrd"
+    if config.judged:
+        link.write_bytes(boot.initramfs(config, scratch))
+        return link
     link.symlink_to((config.initrd or config.build.initrd).resolve())
     return link
 
@@ -180,7 +210,8 @@ def _guest(config: Config) -> tuple[Path, str]:
 def _dom0_media(config: Config, scratch: Path) -> list[str]:
     """The guest is the dom0."""
     kernel, words = _guest(config)
-    return _xen_boot(config, scratch, f"dom0_mem={config.mem}M dom0_max_vcpus={config.cpus}",
+    most = f",max:{config.mem}M" if config.judged else ""  # a Linux prepares for memory that it may get
+    return _xen_boot(config, scratch, f"dom0_mem={config.mem}M{most} dom0_max_vcpus={config.cpus}",
                      f"{kernel} {words}", _initrd(config, scratch))
 
 

@@ -18,10 +18,18 @@ class Tally:
         """How many went how, and each kind's first seed."""
         kinds = Counter(r.verdict for r in self.results)
         first = {verdict: next(r.config.seed for r in self.results if r.verdict == verdict) for verdict in kinds}
-        orders = {r.output.lock_order for r in self.results} - {""}
         parts = [f"{n} {verdict}" + ("" if verdict == "passed" else f" (first: seed {first[verdict]})")
                  for verdict, n in kinds.most_common()]
-        return f"{len(self.results)} run{'s' if len(self.results) != 1 else ''}: {', '.join(parts) or 'none'}; {len(orders)} distinct orders of lock acquisitions"
+        return f"{len(self.results)} run{'s' if len(self.results) != 1 else ''}: {', '.join(parts) or 'none'}; {self._courses()}"
+
+    def _courses(self) -> str:
+        if not any(r.config.judged for r in self.results):
+            return f"{len({r.output.lock_order for r in self.results} - {''})} distinct orders of lock acquisitions"
+        caught = [r.output for r in self.results if r.output.signature()]
+        if not caught:
+            return "no kernel complained"
+        mean = sum(o.suite_clock() for o in caught) / len(caught)
+        return f"after {mean:.1f} virtual seconds of the suites on the average: {', '.join(sorted({o.signature() for o in caught}))}"
 
     @property
     def exit_code(self) -> int:

@@ -7,12 +7,13 @@ import re
 
 from . import catalogue, program
 from .build import BuildError, check_compiler
+from .judge import boot, kernels
 from .kvm import choose_accel
 from .machine import PATIENCE, TURNS, Config
 from .report_file import callers_path
 from .tree import build_of
 
-MIN_MEM, MAX_MEM = 48, 1 << 20
+MIN_MEM, MAX_MEM, MEMORY = 48, 1 << 20, 256  # MiB; the last is the default
 MAX_TCG_CPUS, MAX_XEN_CPUS, MAX_CPUS = 64, 32, 255
 SUITES_MAX, CASES_MAX = 1024, 256  # kernel/param/cmdline.h
 NAMED_MAX = 100  # names that a refusal lists
@@ -64,29 +65,33 @@ def _compiler(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _chosen_by(term: str, all_suites: list[catalogue.Suite]) -> list[str]:
+def _chosen_by(term: str, all_suites: list, tags: tuple[str, ...]) -> list[str]:
     """The suites that @term means: a name, a pattern of names, a tag, default or all."""
     for word, fits in (("all", lambda s: True), ("default", lambda s: s.default), (None, lambda s: term in s.tags),
                        (None, lambda s: fnmatch.fnmatchcase(s.name, term))):
         if word in (None, term) and (found := [s.name for s in all_suites if fits(s)]):
             return found
-    known = [s.name for s in all_suites] + ["default", "all", *catalogue.TAGS]
-    raise argparse.ArgumentTypeError(unknown("suite, tag or pattern", term, known))
+    raise UsageError("--suite: " + unknown("suite, tag or pattern", term, [s.name for s in all_suites] + ["default", "all", *tags]))
+
+
+def chosen(text: str, all_suites: list, tags: tuple[str, ...]) -> set[str]:
+    """What --suite names of @all_suites, whose tags are @tags: `m*,!mix` is all that begin with m, but mix."""
+    wanted, left_out = [], []
+    for term in text.split(","):
+        (left_out if term.startswith("!") else wanted).append(_chosen_by(term.lstrip("!"), all_suites, tags))
+    if not wanted:
+        wanted = [_chosen_by("default", all_suites, tags)]
+    names = {name for part in wanted for name in part} - {name for part in left_out for name in part}
+    if not names:
+        raise UsageError(f"--suite: {text!r} leaves no suite")
+    return names
 
 
 def _suites(text: str) -> str:
-    """What --suite names, as the kernel knows it: `m*,!mix` is all that begin with m, but mix."""
-    found = catalogue.suites()
-    chosen, left_out = [], []
-    for term in text.split(","):
-        (left_out if term.startswith("!") else chosen).append(_chosen_by(term.lstrip("!"), found))
-    if not chosen:
-        chosen = [_chosen_by("default", found)]
-    names = {name for part in chosen for name in part} - {name for part in left_out for name in part}
-    if not names:
-        raise argparse.ArgumentTypeError(f"{text!r} leaves no suite")
+    """The same of Pteron's own, as the kernel knows it."""
+    names = chosen(text, catalogue.suites(), catalogue.TAGS)
     if len(",".join(names)) >= SUITES_MAX:
-        raise argparse.ArgumentTypeError(f"{text!r} names {len(names)} suites, more than the kernel's command line takes")
+        raise UsageError(f"--suite: {text!r} names {len(names)} suites, more than the kernel's command line takes")
     if text in ("default", "all") or names == set(text.split(",")):
         return text
     return ",".join(sorted(names))
@@ -115,13 +120,13 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="who changes the page tables (default: native, and xen on Xen)")
     add("--cpus", type=number(1, MAX_CPUS), default=2, metavar="N",
         help="virtual CPUs, 1 to 64; up to 255 with --accel kvm (default: %(default)s)")
-    add("--mem", type=number(MIN_MEM, MAX_MEM), default=256, metavar="MIB",
-        help="memory in MiB (default: %(default)s)")
+    add("--mem", type=number(MIN_MEM, MAX_MEM), metavar="MIB",
+        help=f"memory in MiB (default: {MEMORY}; {boot.MEMORY} for another --kernel)")
     add("--boot", choices=catalogue.BOOT_PATHS, default="pvh", help="boot path (default: %(default)s)")
     add("--accel", choices=["auto", "kvm", "tcg"], default="auto",
         help="auto uses KVM where it truly works (default: %(default)s)")
     add("--cpu", default="max", metavar="MODEL", help="QEMU's CPU model (default: %(default)s)")
-    add("--suite", type=_suites, default="default", metavar="CHOICE[,CHOICE]",
+    add("--suite", default="default", metavar="CHOICE[,CHOICE]",
         help="what to run: names, patterns (m*), tags (unit, stress, bench, stepping), all, default; !CHOICE leaves it out; "
              "`./pteron list` names them (default: %(default)s)")
     add("--case", type=_cases, metavar="NAME[,NAME]", help="of the suites, run only the cases of these names")
@@ -150,6 +155,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="instructions are the clock: the same image and seed give the same output, byte for byte")
     add("--icount", type=number(0, 10), metavar="SHIFT",
         help="the clock counts instructions, 2^SHIFT ns each; implies TCG, one CPU at a time")
+    add("--kernel", default=kernels.PTERON, metavar="KERNEL",
+        help="instead of Pteron, judge a Linux by the ring-3 suites: linux (this machine's Debian), linux-VERSION "
+             "(`./pteron list kernels`), or a FILE, bzImage or vmlinux; deterministic but for --parallel")
+    add("--kernel-append", default="", metavar='"WORDS"', help="more words for that kernel's command line")
+    add("--parallel", action="store_true", help="with --kernel: each virtual CPU in a thread of its own")
     add("--cc", type=_compiler, default="gcc", metavar="CC",
         help="the compiler: a name or a path, and options if need be, as in 'clang -O1' (default: %(default)s)")
 
@@ -194,6 +204,12 @@ def _check_accel(args: argparse.Namespace) -> None:
 
 
 def configuration(args: argparse.Namespace, say=print) -> Config:
+    if args.kernel != kernels.PTERON:
+        from .judge import options as judged  # pylint: disable=import-outside-toplevel  # it needs this module
+        return judged.configuration(args, say)
+    if args.parallel or args.kernel_append:
+        raise UsageError("--parallel and --kernel-append go with another --kernel")
+    args.suite = _suites(args.suite)
     _check_words(args.append)
     args.initrd = callers_path(args.initrd).resolve() if args.initrd else None
     _check_program(args)
@@ -211,7 +227,7 @@ def configuration(args: argparse.Namespace, say=print) -> Config:
         args.accel = "tcg"
     config = Config(
         build=build_of(catalogue.bug(args.bug or ""), args.cc, not args.release), on=args.on, bug=args.bug or "", backend=backend,
-        cpus=args.cpus, mem=args.mem, boot=args.boot, cpu=args.cpu, suite=args.suite, case=args.case or "", seed=args.seed,
+        cpus=args.cpus, mem=args.mem or MEMORY, boot=args.boot, cpu=args.cpu, suite=args.suite, case=args.case or "", seed=args.seed,
         qemu_args=tuple(args.qemu_args),
         rounds=args.rounds, lazy=args.lazy, tables=args.tables, shuffle=args.shuffle,
         append=args.append, icount=args.icount,

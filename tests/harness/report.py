@@ -26,6 +26,7 @@ class Printer:
 
     def line(self, raw: str, output: Output) -> None:
         """Take one line of the console, which @output has got."""
+        raw = output.plain(raw)
         self.output = output
         if (part := self.program.take(raw)) is not None:
             self._program_text(*part, output)
@@ -96,10 +97,19 @@ def summary(result: Result) -> str:
         rows += [f"{name.replace('_', ' '):<20} {f'{counters[name]:,}' if name in counters else '-':>12}" for name in _COUNTS]
         rows.append(_batches(result.output.histogram))
     rows.append("")
+    if c.judged:
+        rows.append(_of_judged(result))
+        return "\n".join(rows)
     rows.append(f"{c.on}, backend {c.backend}, {c.cpus} CPUs, {c.mem} MiB, boot {c.boot}, "
                 f"{c.accel}, {c.build.kind} build{'' if c.build.cc == 'gcc' else f' by {c.build.cc}'}, seed {c.seed}{f', bug {c.bug}' if c.bug else ''}: "
                 f"{result.verdict.upper()}")
     return "\n".join(rows)
+
+
+def _of_judged(result: Result) -> str:
+    c = result.config
+    clock = "parallel" if c.icount is None else f"deterministic, {result.output.clock:.1f} virtual seconds"
+    return f"{c.kernel} on {c.on}, {c.cpus} CPUs, {c.mem} MiB, {clock}, seed {c.seed}: {result.verdict.upper()}"
 
 
 def _suites(result: Result) -> list[str]:

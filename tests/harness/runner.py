@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .catalogue import ROOT
+from .judge.verdicts import Judged
 from .ktap import Output, decode
 from .machine import Config, drop_scratch, make_scratch, qemu_command
 from .why import why
@@ -76,6 +77,7 @@ class Result:
             "schema": SCHEMA, "date": self.date, "seconds": round(self.seconds, 3), **provenance(),
             "verdict": self.verdict, "why": why(self.verdict, self.output), "replay": c.replay(), "seed": c.seed, "on": c.on, "backend": c.backend,
             "cpus": c.cpus, "mem_mib": c.mem, "build": c.build.kind, "compiler": c.build.cc, "accel": c.accel, "boot": c.boot,
+            **({"kernel": c.kernel, "virtual_seconds": self.output.clock, "complaints": self.output.told()} if c.judged else {}),
             **({"xen": self.output.xen} if self.output.xen else {}), **({"bug": c.bug} if c.bug else {}),
             "suites": [{"name": s.name, "verdict": s.verdict, "pass": s.passed, "fail": s.failed,
                         "skip": s.skipped, "seconds": round(s.seconds, 3),
@@ -225,10 +227,10 @@ def _where(state: str, image: Path) -> str:
     return ", ".join(places)
 
 
-def _follow(lines: _Lines, take: Callable[[str], None], patience: float) -> str:
+def _follow(lines: _Lines, take: Callable[[str], None], patience: float, output: Output) -> str:
     """Until the end of the output; a verdict if it does not come to that."""
     try:
-        while (got := lines.read(patience)) is not None:
+        while not output.over and (got := lines.read(patience)) is not None:
             for line in got:
                 take(line)
     except _TimeIsUp:
@@ -250,10 +252,12 @@ def stop_all() -> None:
 def _judge(config: Config, output: Output, status: int, stopped: str = "") -> str:
     """@stopped: the verdict of a run that was ended from outside."""
     if stopped:
-        return stopped
+        return "crashed" if config.judged and output.verdict() == "crashed" else stopped
     if output.raw and all(line.startswith(QEMUS_WORD) for line in output.raw):
         return "unstarted"
     verdict = output.verdict(suites_expected=not config.program and "init=" not in config.append)
+    if config.judged:  # a complaint makes it fail, whatever /init found
+        return verdict if verdict not in STATUS or status == STATUS.get(output.said) else "none"
     confirmed = DOMU_STATUS if config.on == "xl" else STATUS
     if verdict in confirmed and status != confirmed[verdict]:
         return "none"
@@ -292,11 +296,13 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
         patience: float | None = None, on_quiet: Callable[[float], None] | None = None) -> Result:
     """Boot what @config says and follow it to its end. @on_line sees each line as it comes, marks and all; @patience:
     instead of the configuration's; @on_quiet hears, each second, for how long nothing has come. An interrupt ends the machine at once, and the result is what ran so far."""
-    output = Output()
+    output = Judged() if config.judged else Output()
     scratch, began = make_scratch(), time.monotonic()
     stopped = ""
 
     def take(line: str) -> None:
+        if output.over:
+            return
         output.feed(line)
         if on_line:
             on_line(line, output)
@@ -306,14 +312,14 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
         with console.open("wb") as out, console.open("rb", buffering=0) as written, subprocess.Popen(
                 qemu_command(config, scratch), stdout=out, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
                 start_new_session=True, preexec_fn=_die_with_parent) as qemu:
-            returns = 3 if config.on == "xl" else 1  # there Linux's terminal adds some
+            returns = 3 if config.on == "xl" or config.judged else 1  # there Linux's terminal adds some
             _running.add(qemu)
             lines = _Lines(written, returns, lambda: _starved(qemu.pid), lambda: qemu.poll() is not None)
             lines.on_quiet = on_quiet or lines.on_quiet
             lines.end = began + config.timeout if config.timeout else lines.end
             state = ""
             try:
-                stopped = _follow(lines, take, patience or config.patience)
+                stopped = _follow(lines, take, patience or config.patience, output)
                 if stopped:
                     state = _examine(scratch, lines, take)
             except KeyboardInterrupt:
@@ -322,12 +328,12 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
             finally:
                 if qemu.poll() is None:
                     try:
-                        qemu.wait(5)
+                        qemu.wait(0 if output.over else 5)
                     except subprocess.TimeoutExpired:
                         qemu.kill()
                 status = qemu.wait()
                 _running.discard(qemu)
-        where = _where(state, config.build.image) if state else ""
+        where = _where(state, config.linux.kernel if config.linux else config.build.image) if state else ""
         verdict = _judge(config, output, status, stopped)
         return Result(config, output, verdict, status, state, where, time.monotonic() - began)
     finally:

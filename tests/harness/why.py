@@ -104,6 +104,8 @@ def _of_a_program(output: Output) -> list[str]:
 
 def why(verdict: str, output: Output) -> list[str]:
     """A few lines; none if nothing is known."""
+    if own := output.own_why():
+        return own
     if verdict == "crashed":
         return _of_a_crash(output)
     if verdict == "hung" and output.blocked:

@@ -49,7 +49,7 @@ RELEASES = [release("6.1.0-47", "6.1.170-3"), release("6.12.107+deb12", "6.12.10
 @pytest.mark.parametrize("wanted, found", [
     ("7.0.4", "7.0.4+deb13"), ("7.0.4+deb13", "7.0.4+deb13"), ("7.0", "7.0.13+deb13"), ("6.12.107", "6.12.107+deb13"),
     ("6.12.107+deb12", "6.12.107+deb12"), ("6.1.170", "6.1.0-47"), ("6.1.0-47", "6.1.0-47"), ("7.0.13+deb13-rt", "7.0.13+deb13-rt"),
-    ("7", "7.10.1+deb13"), ("7.1", None), ("7.0.5", None),
+    ("7", "7.10.1+deb13"), ("7.0.13", "7.0.13+deb13"), ("7.1", None), ("7.0.5", None),
 ])
 def test_what_a_version_means(wanted, found):
     chosen = kernels._chosen(RELEASES, wanted)

@@ -1,6 +1,5 @@
 """Runs and what is left of them: which suites, why one failed, many at once, logs, JSON and JUnit."""
 
-import argparse
 import json
 import os
 import re
@@ -48,7 +47,7 @@ def test_the_kernels_own_lists(text):
 
 @pytest.mark.parametrize("text, says", [("zapp", "did you mean zap"), ("zap,!zap", "leaves no suite"), ("q*", "there is no suite")])
 def test_choice_is_refused(text, says):
-    with pytest.raises(argparse.ArgumentTypeError, match=says):
+    with pytest.raises(options.UsageError, match=says):
         options._suites(text)
 
 

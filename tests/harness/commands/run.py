@@ -49,8 +49,7 @@ def _failed_again(args: argparse.Namespace) -> argparse.Namespace:
 def _tell(result: Result, terminal: Terminal) -> None:
     """A line, and for a failure why."""
     log = runs.keep(result)
-    terminal.print(f"seed {result.config.seed}: {result.verdict} after {result.seconds:.1f} s, lock order "
-          f"{result.output.lock_order or 'not recorded'}, {result.output.counters.get('page_faults', 0):,} page faults")
+    terminal.print(f"seed {result.config.seed}: {result.verdict} after {result.seconds:.1f} s, {result.output.course()}")
     if result.exit_code:
         terminal.print(f"{advice(result)}\nlog: {runs.shown(log)}")
 
