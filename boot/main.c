@@ -187,8 +187,47 @@ static void main_task(void *unused __unused)
 	machine_shutdown(why);
 }
 
+#ifdef CONFIG_DEBUG
+/* How many have their memory, on any platform: those from 0 on. */
+static unsigned cpus_prepared(void)
+{
+	unsigned n = 1;
+
+	while (n < MAX_CPUS && percpu_offset[n])
+		n++;
+	return n;
+}
+
+/* Half of what is free is left to the suites. */
+static bool rings_fit(size_t size, unsigned cpus)
+{
+	return size * cpus <= early_free_bytes() / 2 && early_free_pieces(size) >= cpus;
+}
+
+/* Each CPU's ring of the trace, of ring= events. */
+static void take_rings(void)
+{
+	unsigned cpus = cpus_prepared();
+	u32 n = boot_params.ring ?: TRACE_RING_DEFAULT;
+	size_t size = n * sizeof(struct trace_event), room = early_free_bytes() / 2;
+
+	if (boot_params.ring && !rings_fit(size, cpus)) {
+		pr_err("command line: ring=%u takes %lu MiB for %u CPUs, and there are %lu: at "
+		       "most ring=%lu, or more memory\n",
+		       n, size * cpus >> 20, cpus, room >> 20,
+		       room / cpus / sizeof(struct trace_event));
+		refuse_to_boot();
+	}
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		trace_give_ring(cpu, early_alloc(size, sizeof(u64)), n);
+}
+#else
+static void take_rings(void) {}
+#endif
+
 void start_kernel(void (*start_cpus)(void))
 {
+	take_rings();
 	frames_device_init();
 	pv_take_over();
 	page_alloc_init();

@@ -11,6 +11,7 @@
 #include "kernel/debug/counters.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/printk.h"
+#include "kernel/debug/trace.h"
 #include "kernel/time/clock.h"
 #include "kernel/time/clock_measure.h"
 #include "mm/table/pgtable.h"
@@ -130,6 +131,7 @@ static void send_ipi(u32 apic_id, u32 command)
 void lapic_send_ipi(unsigned cpu, u8 vector)
 {
 	count(CNT_IPIS);
+	trace(TRACE_IPI, 0, cpu, vector);
 	smp_mb(); /* x2APIC writes do not order earlier stores */
 	send_ipi(apic_id_of[cpu], ICR_ASSERT | (vector == LAPIC_VECTOR_NMI ? ICR_NMI : vector));
 }

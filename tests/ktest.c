@@ -174,7 +174,9 @@ static bool run_case(const struct ktest_suite *s, unsigned i, unsigned nth)
 		.rounds = boot_params.rounds,
 	};
 
+	trace(TRACE_CASE, 0, 0, (u64)s->cases[i].name);
 	s->cases[i].run(&t);
+	trace(TRACE_CASE_END, 0, 0, 0);
 	if (t.failures)
 		t.skipped = NULL;
 	printk("    %sok %u %s%s%s\n", t.failures ? "not " : "", nth, s->cases[i].name,
@@ -187,10 +189,12 @@ static bool run_suite(const struct ktest_suite *s)
 	unsigned failed = s->nr_cases == 0, n = 0;
 
 	trace_start();
+	trace(TRACE_SUITE, 0, 0, (u64)s->name);
 	printk("    KTAP version 1\n    # Subtest: %s\n    1..%u\n", s->name, count_cases(s));
 	for (unsigned i = 0; i < s->nr_cases; i++)
 		if (selects_case(&s->cases[i]))
 			failed += !run_case(s, i, ++n);
+	trace(TRACE_SUITE_END, 0, 0, 0);
 	return !failed;
 }
 

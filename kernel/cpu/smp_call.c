@@ -10,6 +10,7 @@
 #include "kernel/cpu/interrupt.h"
 #include "kernel/debug/counters.h"
 #include "kernel/debug/panic.h"
+#include "kernel/debug/trace.h"
 #include "kernel/sync/spinlock.h"
 
 #define CALLER_HALTED 0x80000000u
@@ -71,17 +72,23 @@ void smp_call_mask(const cpumask_t *mask, void (*fn)(void *arg), void *arg)
 		return;
 	ASSERT(!c->pending);
 	*c = (struct call){fn, arg, n};
-	for_each_cpu_in(cpu, &todo)
+	trace(TRACE_CALL, 0, n, (u64)fn);
+	for_each_cpu_in(cpu, &todo) {
+		trace(TRACE_POST, 0, cpu, 0);
 		if (post(cpu, self))
 			pv_send_ipi(cpu, VECTOR_CALL);
+	}
 	wait_for_answers(c);
+	trace(TRACE_CALL_END, 0, 0, 0);
 }
 
 static void answer(unsigned caller)
 {
 	struct call *c = per_cpu_ptr(outgoing_call, caller);
 
+	trace(TRACE_ANSWER, 0, caller, (u64)c->fn);
 	c->fn(c->arg);
+	trace(TRACE_ANSWER_END, 0, 0, 0);
 	if (__atomic_sub_fetch(&c->pending, 1, __ATOMIC_SEQ_CST) == CALLER_HALTED)
 		pv_lock_kick(caller);
 }

@@ -1,5 +1,5 @@
 /*
- * Recording and printing the trace; the contract is in trace.h.
+ * Recording the trace, and the histories of reports; the contract is in trace.h.
  */
 #include "kernel/debug/trace.h"
 
@@ -7,6 +7,7 @@
 #include "kernel/arch/io.h"
 #include "kernel/arch/percpu.h"
 #include "kernel/arch/preempt.h"
+#include "kernel/debug/backtrace.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/printk.h"
 #include "kernel/lib/atomic.h"
@@ -16,53 +17,78 @@ bool trace_prints_all;
 
 #ifdef CONFIG_DEBUG
 
-#define RING_SIZE 1024 /* a power of two */
-
 struct trace_ring {
-	u32 taken; /* slots, ever */
-	struct trace_event event[RING_SIZE];
+	struct trace_event *event;
+	u64 taken; /* slots, ever */
+	u32 size;
 };
 static DEFINE_PER_CPU(struct trace_ring, trace_ring);
 static bool recording; /* not before there are tasks */
+static u64 began;      /* when it was first recorded */
 
 static struct {
 	u64 order, acquisitions;
 } locks;
 
-static const char *const trace_kind_names[NR_TRACE_KINDS] = {
-#define X(kind, name) [TRACE_##kind] = name,
+enum value_form {
+	NUMBER,
+	TEXT,
+	SYMBOL,
+};
+
+static const struct {
+	const char *name;
+	enum value_form form;
+} trace_kinds[NR_TRACE_KINDS] = {
+#define X(kind, name, form) [TRACE_##kind] = {name, form},
 	TRACE_KINDS(X)
 #undef X
 };
 
-void trace(enum trace_kind kind, u64 context, u64 addr, u64 value)
+void trace_give_ring(unsigned cpu, struct trace_event *ring, u32 events)
+{
+	*per_cpu_ptr(trace_ring, cpu) = (struct trace_ring){.event = ring, .size = events};
+}
+
+/* @e, which wants its time and its CPU. */
+static void record(struct trace_event e)
 {
 	struct trace_ring *ring;
-	u32 slot;
+	u64 slot;
 
-	if (!READ_ONCE(recording))
-		return;
 	preempt_disable();
 	ring = this_cpu_ptr(trace_ring);
 	slot = __atomic_fetch_add(&ring->taken, 1, __ATOMIC_RELAXED);
-	ring->event[slot % RING_SIZE] = (struct trace_event){
-		.when = rdtsc(),
+	e.when = rdtsc();
+	e.cpu = smp_processor_id();
+	if (likely(ring->size))
+		ring->event[slot % ring->size] = e;
+	preempt_enable();
+}
+
+/* Early on Xen there is no current task yet. */
+void trace(enum trace_kind kind, u64 context, u64 addr, u64 value)
+{
+	if (!READ_ONCE(recording))
+		return;
+	record((struct trace_event){
 		.context = context,
 		.addr = addr,
 		.value = value,
 		.tid = current_head()->tid,
 		.kind = kind,
-		.cpu = smp_processor_id(),
-	};
-	preempt_enable();
+	});
 }
 
 void trace_switch(const struct task_head *next, u64 context)
 {
-	u64 name;
+	struct trace_event e = {.kind = TRACE_SWITCH, .context = context, .tid = next->tid};
 
-	memcpy(&name, next->name, sizeof(name));
-	trace(TRACE_SWITCH, context, name, next->tid);
+	if (!READ_ONCE(recording))
+		return;
+	memcpy(&e.addr, next->name, sizeof(e.addr));
+	memcpy(&e.value, next->name + sizeof(e.addr), sizeof(e.value));
+	record(e);
 }
 
 /* One number for the sequence of tasks so far: each step mixes the next one in (FNV-1a's way). */
@@ -78,6 +104,8 @@ void trace_lock_taken(void)
 
 void trace_start(void)
 {
+	if (!began)
+		began = rdtsc();
 	WRITE_ONCE(recording, true);
 }
 
@@ -117,25 +145,60 @@ unsigned trace_collect(trace_filter wants, const void *arg, struct trace_event *
 	for_each_online_cpu(cpu) {
 		const struct trace_ring *ring = per_cpu_ptr(trace_ring, cpu);
 
-		for (u32 i = 0; i < min(ring->taken, (u32)RING_SIZE); i++)
+		for (u64 i = 0; i < min(ring->taken, (u64)ring->size); i++)
 			if (wants(&ring->event[i], arg))
 				n = insert(out, n, max, &ring->event[i]);
 	}
 	return n;
 }
 
+u64 trace_taken(unsigned cpu, u32 *size)
+{
+	*size = per_cpu(trace_ring, cpu).size;
+	return per_cpu(trace_ring, cpu).taken;
+}
+
+const struct trace_event *trace_nth(unsigned cpu, u64 nth)
+{
+	const struct trace_ring *ring = per_cpu_ptr(trace_ring, cpu);
+
+	return &ring->event[nth % ring->size];
+}
+
 /* --- printing --- */
+
+const char *trace_kind_name(enum trace_kind kind)
+{
+	return trace_kinds[kind].name;
+}
+
+const char *trace_words(const struct trace_event *e, char *buf, size_t size)
+{
+	switch (trace_kinds[e->kind].form) {
+	case TEXT:
+		return (const char *)e->value;
+	case SYMBOL:
+		symbol_name(e->value, buf, size);
+		return buf;
+	default:
+		return NULL;
+	}
+}
 
 static void print_event(const struct trace_event *e, u64 last)
 {
-	char what[48];
+	char what[80], buf[48];
+	const char *words = trace_words(e, buf, sizeof(buf));
 
 	if (e->kind == TRACE_SWITCH)
-		snprintf(what, sizeof(what), "to task %lu %.8s", e->value, (const char *)&e->addr);
+		snprintf(what, sizeof(what), "to %.8s%.8s", (const char *)&e->addr,
+			 (const char *)&e->value);
+	else if (words)
+		snprintf(what, sizeof(what), "%lx %s", e->addr, words);
 	else
 		snprintf(what, sizeof(what), "%lx %lx", e->addr, e->value);
 	printk("    #   %lu before: cpu %u task %u mm %lu %s %s\n", last - e->when, e->cpu, e->tid,
-	       e->context, trace_kind_names[e->kind], what);
+	       e->context, trace_kind_name(e->kind), what);
 }
 
 void trace_print(const struct trace_event *e, unsigned n)
@@ -160,31 +223,13 @@ static void report_recent(const struct panic_context *unused __unused)
 }
 PANIC_REPORT(70, report_recent);
 
-/*
- * For ./pteron trace (tests/harness/trace.py): how many events the ring of @cpu has lost, then one
- * a line, in order.
- */
-static void print_ring(const struct trace_ring *ring, unsigned cpu)
-{
-	u32 n = ring->taken;
-
-	printk("# trace lost %u %u\n", cpu, n - min(n, (u32)RING_SIZE));
-	for (u32 i = n - min(n, (u32)RING_SIZE); i != n; i++) {
-		const struct trace_event *e = &ring->event[i % RING_SIZE];
-
-		printk("# trace %u %lu %u %s %lu %lx %lx\n", e->cpu, e->when, e->tid,
-		       trace_kind_names[e->kind], e->context, e->addr, e->value);
-	}
-}
-
 void trace_report(void)
 {
 	printk("# lock order %016lx after %lu acquisitions\n", locks.order, locks.acquisitions);
 	if (!trace_prints_all)
 		return;
 	trace_stop();
-	for_each_online_cpu(cpu)
-		print_ring(per_cpu_ptr(trace_ring, cpu), cpu);
+	trace_dump(began);
 }
 
 #endif

@@ -12,6 +12,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/debug/printk.h"
 #include "kernel/debug/stop.h"
+#include "kernel/debug/trace.h"
 #include "kernel/entry/fault_loop.h"
 #include "kernel/process/process.h"
 #include "kernel/sched/sched.h"
@@ -191,6 +192,7 @@ static void call_timer_hook(void)
 void handle_vector(const struct pt_regs *regs, unsigned vector)
 {
 	irq_enter();
+	trace(TRACE_INTERRUPT, 0, regs->ip, vector);
 	switch (vector) {
 	case VECTOR_TIMER:
 		call_timer_hook();
@@ -208,6 +210,7 @@ void handle_vector(const struct pt_regs *regs, unsigned vector)
 		pr_warn("interrupt %#x on CPU %u has no handler\n", vector, smp_processor_id());
 	}
 	pv_eoi();
+	trace(TRACE_INTERRUPT_END, 0, 0, 0);
 	irq_exit();
 }
 

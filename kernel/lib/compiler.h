@@ -15,6 +15,7 @@
 #define __aligned(n) __attribute__((aligned(n)))
 #define __packed __attribute__((packed))
 #define __noreturn __attribute__((noreturn))
+#define __pure __attribute__((pure)) /* reads, and has no effect */
 #define __noinline __attribute__((noinline))
 #define __always_inline inline __attribute__((always_inline))
 #define __section(name) __attribute__((section(name)))

@@ -131,6 +131,12 @@ static bool set_trace(const char *v)
 	return set_switch(&boot_params.trace, v);
 }
 
+static bool set_ring(const char *v)
+{
+	return parse_u64(v, &boot_params.ring) && boot_params.ring > 0 &&
+	       boot_params.ring <= TRACE_RING_MAX;
+}
+
 static bool set_disable(const char *v)
 {
 	return copy_text(boot_params.disable, sizeof(boot_params.disable), v);
@@ -209,6 +215,7 @@ static const struct param {
 	{"shuffle", "on or off", set_shuffle},
 	{"witness", "on or off", set_witness},
 	{"trace", "on or off", set_trace},
+	{"ring", "1 to 1000000000: events of each CPU that the trace keeps", set_ring},
 	{"disable", "CPU features separated by commas: smep smap umip fsgsbase pcid x2apic",
 	 set_disable},
 	{"replay", "arguments of ./pteron run, quoted as in a URL", set_replay},

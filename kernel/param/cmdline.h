@@ -8,6 +8,7 @@
 
 #define INIT_ARGS_MAX 32
 #define INIT_TEXT_MAX 768
+#define TRACE_RING_MAX 1000000000
 
 /* How long ranges are invalidated: mm/lazy/tlb.h. */
 enum tlb_flush_mode { FLUSH_BY_SEED, FLUSH_EXACT, FLUSH_CEILING };
@@ -28,6 +29,7 @@ struct boot_params {
 	bool shuffle;	   /* suites run in an order that the seed chooses */
 	bool witness;	   /* a debug Xen counts too */
 	bool trace;	   /* print all that is recorded (kernel/debug/trace.h) at the end */
+	u64 ring;	   /* events of each CPU that are kept; 0: the trace's default */
 	char disable[64];  /* CPU features to leave unused */
 	char replay[1024]; /* the arguments of ./pteron run; quoted as in a URL on the line */
 	char panic[32];	   /* a rule to break instead of running suites; tests/panics.c */

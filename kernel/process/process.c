@@ -13,6 +13,7 @@
 #include "kernel/debug/counters.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/printk.h"
+#include "kernel/debug/trace.h"
 #include "kernel/debug/unsupported.h"
 #include "kernel/entry/uaccess.h"
 #include "kernel/lib/errno.h"
@@ -481,6 +482,7 @@ void kill_current_process(const struct pt_regs *regs, int signal, const char *wh
 			  unsigned long addr)
 {
 	count(CNT_KILLED_TASKS);
+	trace(TRACE_KILL, mm_context(current->mm), addr, (u64)why);
 	pr_info("task %s (pid %d tid %d): killed by signal %d: %s at %#lx, ip %#lx sp %#lx error "
 		"%#lx\n",
 		current->name, current->process->pid, current->tid, signal, why, addr, regs->ip,

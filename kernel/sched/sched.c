@@ -489,7 +489,8 @@ static struct task *pick_next(struct rq *rq) __must_hold(rq->lock)
 /* How a task leaves its CPU. */
 enum leave {
 	LEAVE_BY_STATE, /* it sleeps, if it has said so */
-	LEAVE_RUNNABLE, /* it has been preempted, or yields */
+	LEAVE_BY_YIELD,
+	LEAVE_PREEMPTED,
 };
 
 /*
@@ -510,12 +511,12 @@ static void __schedule(enum leave how) __no_thread_safety
 	if (!READ_ONCE(rq->nr_queued) && (prev->is_idle || prev->state != TASK_RUNNING))
 		steal_task(smp_processor_id());
 	spin_lock(&rq->lock);
-	asked = how == LEAVE_RUNNABLE || need_resched();
+	asked = how != LEAVE_BY_STATE || need_resched();
 	clear_need_resched();
 	note_heard(rq);
 	if (prev->is_idle) {
 		/* on no queue */
-	} else if (how == LEAVE_RUNNABLE || prev->state == TASK_RUNNING) {
+	} else if (how != LEAVE_BY_STATE || prev->state == TASK_RUNNING) {
 		migrate_to = choose_migration(prev, smp_processor_id());
 		if (migrate_to < 0)
 			enqueue(rq, prev, asked ? AT_BACK : AT_FRONT);
@@ -526,6 +527,10 @@ static void __schedule(enum leave how) __no_thread_safety
 	if (next != prev) {
 		if (lazy_mmu_word_active(prev->lazy_mmu))
 			count(CNT_SECTION_PREEMPTED);
+		if (how == LEAVE_PREEMPTED && !prev->is_idle)
+			trace(TRACE_PREEMPT, 0,
+			      migrate_to < 0 ? (int)smp_processor_id() : migrate_to,
+			      prev->lazy_mmu);
 		switch_to(rq, prev, next, migrate_to);
 		return;
 	}
@@ -551,12 +556,12 @@ void schedule(void)
 void sched_yield(void)
 {
 	lockdep_assert_none_held("sched_yield");
-	schedule_loop(LEAVE_RUNNABLE);
+	schedule_loop(LEAVE_BY_YIELD);
 }
 
 void sched_yield_in_lock(void)
 {
-	schedule_loop(LEAVE_RUNNABLE);
+	schedule_loop(LEAVE_PREEMPTED);
 }
 
 bool sched_has_runnable(void)
@@ -567,7 +572,7 @@ bool sched_has_runnable(void)
 void preempt_schedule(void)
 {
 	if (preempt_count() == 0 && !irqs_disabled())
-		schedule_loop(LEAVE_RUNNABLE);
+		schedule_loop(LEAVE_PREEMPTED);
 }
 
 void preempt_schedule_irq(void)
@@ -575,7 +580,7 @@ void preempt_schedule_irq(void)
 	do {
 		preempt_disable();
 		local_irq_enable();
-		__schedule(LEAVE_RUNNABLE);
+		__schedule(LEAVE_PREEMPTED);
 		local_irq_disable();
 		preempt_enable_no_resched();
 	} while (need_resched());

@@ -112,14 +112,10 @@ static bool spin_a_while(struct rwsem *s, u64 share)
 	return false;
 }
 
-void rwsem_wait(struct rwsem *s, u64 share)
+static void sleep_until_granted(struct rwsem *s, u64 share)
 {
 	struct rwsem_waiter rw = {.w.task = current, .share = share};
 
-	ASSERT(preempt_count() == 0);
-	count_contended(LOCK_MMAP);
-	if (spin_a_while(s, share))
-		return;
 	spin_lock(&s->wq.lock);
 	list_add_tail(&rw.w.node, &s->wq.waiters);
 	__atomic_or_fetch(&s->state, RWSEM_WAITERS, __ATOMIC_SEQ_CST);
@@ -137,4 +133,14 @@ void rwsem_wait(struct rwsem *s, u64 share)
 	/* The granter may still be about to wake us: let it finish before this task can end. */
 	spin_lock(&s->wq.lock);
 	spin_unlock(&s->wq.lock);
+}
+
+void rwsem_wait(struct rwsem *s, u64 share)
+{
+	ASSERT(preempt_count() == 0);
+	count_contended(LOCK_MMAP);
+	trace_wait(s, LOCK_MMAP);
+	if (!spin_a_while(s, share))
+		sleep_until_granted(s, share);
+	trace_wait_end(s);
 }

@@ -10,6 +10,8 @@
  */
 #pragma once
 
+#include "kernel/lib/compiler.h"
+
 /* clang-format off */
 /*         name          order  irq     what it guards */
 #define LOCK_CLASSES(X)                                                                            \
@@ -43,6 +45,8 @@ enum lock_class {
 		NR_LOCK_CLASSES,
 };
 
+/* For reports; "?" if there is no such class. */
+const char *lock_class_name(enum lock_class class) __pure;
 /* Taken with spin_lock_preemptible(), and by nothing else. */
 static inline bool lock_class_is_preemptible(enum lock_class class)
 {

@@ -19,9 +19,6 @@ struct held_locks {
 	struct held_lock lock[MAX_HELD_LOCKS];
 };
 
-/* For reports; "?" if there is no such class. */
-const char *lock_class_name(enum lock_class class);
-
 #ifdef CONFIG_DEBUG
 /* For locks that are no spinlocks (mmap_lock). */
 void lockdep_push(const void *lock, enum lock_class class, unsigned subclass);

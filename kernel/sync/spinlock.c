@@ -169,12 +169,14 @@ void spin_wait(struct spinlock *l, u16 ticket, enum lock_way way)
 
 	ASSERT(!preemptible || lock_class_is_preemptible(l->class));
 	count_contended(l->class);
+	trace_wait(l, l->class);
 	while (!spin_for_turn(l, ticket)) {
 		if (preemptible && preempt_count() == 0 && sched_has_runnable())
 			sleep_until_served(l, ticket);
 		else
 			wait_for_kick(l, ticket);
 	}
+	trace_wait_end(l);
 	if (preemptible && need_resched()) /* since wait_for_kick() */
 		preempt_schedule();
 }

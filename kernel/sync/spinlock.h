@@ -18,6 +18,7 @@
 #include "kernel/arch/current.h"
 #include "kernel/arch/irqflags.h"
 #include "kernel/arch/preempt.h"
+#include "kernel/debug/trace.h"
 #include "kernel/sync/lock_order.h"
 #include "kernel/sync/thread_safety.h"
 
@@ -52,6 +53,17 @@ extern unsigned spins_before_sleep;
 #else
 #define spins_before_sleep SPINS_BEFORE_SLEEP
 #endif
+
+/* Around each wait for @lock, of whatever kind and of @class, for the trace. */
+static inline void trace_wait(const void *lock, enum lock_class class)
+{
+	trace(TRACE_WAIT, 0, (u64)lock, (u64)lock_class_name(class));
+}
+
+static inline void trace_wait_end(const void *lock)
+{
+	trace(TRACE_WAIT_END, 0, (u64)lock, 0);
+}
 
 /* Count an acquisition of a lock of @class, of whatever kind, that has to wait. */
 void count_contended(enum lock_class class);
@@ -156,8 +168,13 @@ static inline void spin_lock_unfair(struct spinlock *l) __acquires(l) __no_threa
 {
 	preempt_disable();
 	lockdep_acquire(l, 0);
-	while (!ticket_trylock(l))
+	if (likely(ticket_trylock(l)))
+		return;
+	trace_wait(l, l->class);
+	do
 		cpu_relax();
+	while (!ticket_trylock(l));
+	trace_wait_end(l);
 }
 
 /* Not analysed: this is the lock's own code. */

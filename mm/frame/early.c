@@ -105,6 +105,20 @@ void *early_alloc(size_t size, size_t align)
 	      size >> 10, nr_free);
 }
 
+size_t early_free_bytes(void)
+{
+	return early_free_pieces(1);
+}
+
+size_t early_free_pieces(size_t size)
+{
+	size_t pieces = 0;
+
+	for (unsigned i = 0; i < nr_free; i++)
+		pieces += (free_ranges[i].end - free_ranges[i].start) / size;
+	return pieces;
+}
+
 void early_for_each_free(void (*fn)(paddr_t start, paddr_t end))
 {
 	for (unsigned i = 0; i < nr_free; i++) {

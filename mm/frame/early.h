@@ -17,6 +17,10 @@ void early_release_image_tail(void);
 void early_reserve(paddr_t start, paddr_t end);
 /* @size zeroed bytes of the direct map, @align a power of two; panics when there is not enough. */
 void *early_alloc(size_t size, size_t align);
+/* How many bytes are free. */
+size_t early_free_bytes(void);
+/* How many pieces of @size bytes could be taken. */
+size_t early_free_pieces(size_t size);
 /* One past the last page frame of RAM. */
 u64 early_max_pfn(void);
 /* Call @fn for each range of RAM that nobody took. */

@@ -124,6 +124,18 @@ static unsigned batch_size(const struct batch *b)
 	return b->n ? b->n : min(max(pages, 1UL), (unsigned long)BATCH_CAPACITY);
 }
 
+/* What the batch owes is in the trace as a flush of its own; its wait ends with the call. */
+static void issue_traced(struct batch *b)
+{
+	trace(TRACE_BATCH, 0, 0, b->n);
+	if (b->flush.mm)
+		trace(TRACE_FLUSH, mm_context(b->flush.mm), b->flush.start, b->flush.end);
+	pv_issue(b);
+	if (b->flush.mm)
+		trace(TRACE_FLUSH_END, 0, 0, 0);
+	trace(TRACE_BATCH_END, 0, 0, 0);
+}
+
 /*
  * Updates first, then the invalidation: a CPU that reloads its TLB in between finds the new
  * entries. With interrupts on, because the invalidation waits for other CPUs.
@@ -137,11 +149,8 @@ void batch_flush(void)
 	ASSERT(b == this_cpu_ptr(this_batch));
 	if (!is_empty_batch(b)) {
 		count(CNT_BATCHES);
-		trace(TRACE_BATCH, 0, 0, b->n);
-		if (b->flush.mm)
-			trace(TRACE_FLUSH, mm_context(b->flush.mm), b->flush.start, b->flush.end);
 		per_cpu(batch_histogram, smp_processor_id())[batch_size(b)]++;
-		pv_issue(b);
+		issue_traced(b);
 		b->n = 0;
 		b->flush.mm = NULL;
 	}

@@ -9,6 +9,7 @@
 #include "kernel/debug/counters.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/printk.h"
+#include "kernel/debug/trace.h"
 #include "mm/frame/owed.h"
 
 bool lazy_mmu_enabled = true;
@@ -37,6 +38,8 @@ lazy_mmu_state_t arch_enter_lazy_mmu_mode(void) __no_thread_safety
 	}
 	BUG_ON((w & LAZY_DEPTH_MASK) == LAZY_DEPTH_MASK);
 	set_word(w + LAZY_DEPTH_ONE);
+	if (!(w & LAZY_DEPTH_MASK))
+		trace(TRACE_LAZY, 0, 0, 0);
 	return w & LAZY_DEPTH_MASK ? LAZY_MMU_NESTED : LAZY_MMU_DEFAULT;
 }
 
@@ -66,6 +69,8 @@ void arch_leave_lazy_mmu_mode(lazy_mmu_state_t state) __no_thread_safety
 	owed_assert_nothing("a section is left");
 	set_word(nested ? w - LAZY_DEPTH_ONE : w & ~LAZY_DEPTH_MASK);
 	count(nested ? CNT_LAZY_NESTED : CNT_LAZY_SECTIONS);
+	if (!nested)
+		trace(TRACE_LAZY_END, 0, 0, 0);
 }
 
 void arch_flush_lazy_mmu_mode(void)
@@ -83,6 +88,8 @@ void lazy_mmu_mode_pause(void)
 	BUG_ON((w & LAZY_PAUSE_MASK) == LAZY_PAUSE_MASK);
 	batch_flush();
 	set_word(w + LAZY_PAUSE_ONE);
+	if (lazy_mmu_word_active(w))
+		trace(TRACE_PAUSE, 0, 0, 0);
 }
 
 void lazy_mmu_mode_resume(void)
@@ -96,6 +103,8 @@ void lazy_mmu_mode_resume(void)
 	/* A section opened inside the outermost pause must have been closed in it. */
 	BUG_ON(!(w & LAZY_PAUSE_MASK) && (w & LAZY_INNER_MASK));
 	set_word(w);
+	if (lazy_mmu_word_active(w))
+		trace(TRACE_RESUME, 0, 0, 0);
 }
 
 void lazy_mmu_context_switch(void)

@@ -338,6 +338,7 @@ static void flush_or_owe(struct tlb_flush *f)
 	trace(TRACE_FLUSH, mm_context(f->mm), f->start, f->end);
 	preempt_disable();
 	tlb_flush_now(f);
+	trace(TRACE_FLUSH_END, 0, 0, 0);
 	preempt_enable();
 }
 

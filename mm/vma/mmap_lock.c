@@ -48,9 +48,11 @@ static void wait_for_readers(struct vma *v)
 	if (!atomic_read(&v->readers))
 		return;
 	count_contended(LOCK_VMA);
+	trace_wait(v, LOCK_VMA);
 	for (unsigned i = 0; i < spins_before_sleep && atomic_read(&v->readers); i++)
 		cpu_relax();
 	wait_event(&v->mm->vma_waiters, !atomic_read(&v->readers));
+	trace_wait_end(v);
 }
 
 void vma_start_write(struct vma *v)

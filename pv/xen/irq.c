@@ -10,6 +10,7 @@
 #include "kernel/arch/preempt.h"
 #include "kernel/cpu/interrupt.h"
 #include "kernel/debug/panic.h"
+#include "kernel/debug/trace.h"
 #include "kernel/entry/traps.h"
 #include "kernel/time/clock.h"
 #include "kernel/time/clock_cpuid.h"
@@ -84,6 +85,7 @@ static void xen_send_ipi(unsigned cpu, u8 vector)
 	struct evtchn_send send = {0};
 
 	count(CNT_IPIS);
+	trace(TRACE_IPI, 0, cpu, vector);
 	for (unsigned i = 0; i < PORT_TIMER; i++)
 		if (port_vector[i] == vector)
 			send.port = ports[cpu][i];

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from . import bench, catalogue, coverage, model, operator_runs, program, replay, runs, scaffold, trace
+from . import bench, catalogue, coverage, model, operator_runs, program, replay, runs, scaffold, trace_lines
 from .bug_files import BugFileError
 from .build import BuildError
 from .commands import again, completion, figures, iso, run, tree
@@ -65,7 +65,7 @@ def _refuse(parser: argparse.ArgumentParser, unknown: list[str]) -> None:
 
 # What ends a command, and its exit status.
 _ENDS = {
-    TROUBLE: (BuildError, BugFileError, bench.BenchError, model.ModelError, operator_runs.OperatorsError, trace.TraceError,
+    TROUBLE: (BuildError, BugFileError, bench.BenchError, model.ModelError, operator_runs.OperatorsError, trace_lines.TraceError,
               coverage.CoverageError, OSError),
     2: (UsageError, ReportError, program.ProgramError, replay.NoReplay, runs.NoRun, scaffold.ScaffoldError, JudgeError),
 }

@@ -104,6 +104,8 @@ static void limits(struct ktest *t)
 	KEXPECT(t, !cmdline_parse("rounds=x"));
 	KEXPECT(t, cmdline_parse("refuse=1") && boot_params.refuse == 1);
 	KEXPECT(t, !cmdline_parse("refuse=0") && !cmdline_parse("refuse=x"));
+	KEXPECT(t, cmdline_parse("ring=1000000000") && boot_params.ring == 1000000000);
+	KEXPECT(t, !cmdline_parse("ring=0") && !cmdline_parse("ring=1000000001"));
 	KEXPECT(t, cmdline_parse("flush=exact") && boot_params.flush == FLUSH_EXACT);
 	KEXPECT(t, cmdline_parse("flush=ceiling") && boot_params.flush == FLUSH_CEILING);
 	KEXPECT(t, !cmdline_parse("flush=seldom"));

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from harness import ktap, replay, trace
+from harness import ktap, replay, trace_lines
 from harness.catalogue import ROOT
 from harness.ktap import Output
 from harness.machine import Config
@@ -34,7 +34,7 @@ def test_a_program_that_prints_the_kernels_words(boot, words, on, backend, statu
     assert not out.suites and out.planned == -1 and not out.panicked
     assert "forged" not in out.counters and 0 < out.counters["page_faults"] < 1_000_000
     assert "987654321" not in out.histogram and out.lock_order != "0123456789abcdef"
-    assert not trace.parse(out.kernel_lines) and not [line for line in out.kernel_lines if "forged" in line]
+    assert not trace_lines.parse(out.kernel_lines).events and not [line for line in out.kernel_lines if "forged" in line]
     assert any(line.startswith("# task ./bin/words") and "killed by signal 11" in line for line in out.kernel_lines)
     linux_lines, lines = (_ordered(text) for text in (linux.stdout.decode().split("\n"), out.program_lines))
     assert lines == linux_lines and lines[-1] == "# verdict passed"

@@ -1,14 +1,15 @@
 """The commands that run in order to look: replay, trace and gdb."""
 
 import argparse
+import re
 import signal
 import subprocess
 import time
 from pathlib import Path
 
-from .. import catalogue, replay, runs, trace
+from .. import catalogue, replay, runs, trace, trace_lines
 from ..machine import Config, drop_scratch, make_scratch, qemu_command
-from ..options import UsageError, add_run_options, configuration
+from ..options import UsageError, add_run_options, configuration, number
 from ..report import Printer
 from ..report_file import callers_path, report_file
 from ..runner import run
@@ -35,26 +36,49 @@ def add_replay(command: Command) -> None:
     _gdb_argument(p)
 
 
+def _moment(text: str) -> str:
+    """A --from or --to: what has the form of one. Whether the suite ran, only the trace tells."""
+    suite = text.partition(":")[0]
+    if not re.fullmatch(r"\d+(?:\.\d+)?", text) and suite not in (s.name for s in catalogue.suites()):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither milliseconds nor SUITE or SUITE:CASE")
+    return text
+
+
+def _say_what_is_written(recorded: trace_lines.Trace, args: argparse.Namespace) -> None:
+    """And what was lost."""
+    part = f", of which those from {args.start or 'the first'} to {args.end or 'the last'}" if args.start or args.end else ""
+    print(f"\n{len(recorded.events):,} events{part} are in {args.output or 'build/trace.json'}: "
+          "open it in https://ui.perfetto.dev or chrome://tracing")
+    if older := sum(recorded.lost.values()):
+        print(f"they are the last of each CPU; {older:,} older ones are lost: --ring {recorded.ring_for_all} keeps all")
+    if missing := recorded.announced - len(recorded.events):
+        print(f"{missing:,} that the kernel had did not come: its output was cut off")
+
+
 def command_trace(args: argparse.Namespace) -> int:
     """Run with the trace on and write it for Perfetto or Chrome, a track for each CPU."""
     if args.release:
         raise UsageError("trace --release: only debug builds record events")
     report = report_file("--output", args.output or str(catalogue.ROOT / "build/trace.json"))
-    args.append = f"{args.append} trace=on".strip()
+    ring = [f"ring={args.ring}"] if args.ring else []
+    args.append = " ".join([args.append, "trace=on", *ring]).strip()
     config = configuration(args, to_stderr)
     printer = Printer(suites=not config.program)
     result = run(config, printer.line, on_quiet=printer.quiet)
     printer.close()
     if result.verdict == "interrupted":
-        raise trace.TraceError("interrupted: a trace is printed at the end of a run, and is lost")
-    lines = result.output.kernel_lines
-    events = len(trace.parse(lines))
-    if not events:
-        raise trace.TraceError(f"the run ({result.verdict}) recorded no events: only debug builds do")
-    report.write(trace.as_json(lines))
-    print(f"\n{events:,} events are in {args.output or 'build/trace.json'}: open it in https://ui.perfetto.dev or chrome://tracing")
-    if older := sum(trace.lost(lines).values()):
-        print(f"they are the last of each CPU; {older:,} older ones are lost")
+        raise trace_lines.TraceError("interrupted: a trace is printed at the end of a run, and is lost")
+    if result.verdict == "usage":
+        return result.exit_code
+    recorded = trace_lines.parse(result.output.kernel_lines)
+    if not recorded.events:
+        raise trace_lines.TraceError(f"the run ({result.verdict}) recorded no events: only debug builds do")
+    try:
+        records = trace.records_of(recorded, args.start, args.end)
+    except LookupError as error:
+        raise UsageError(error.args[0]) from error
+    report.write(trace.as_json(records))
+    _say_what_is_written(recorded, args)
     return result.exit_code
 
 
@@ -62,6 +86,11 @@ def add_trace(command: Command) -> None:
     p = command("trace", command_trace)
     add_run_options(p)
     p.add_argument("--output", metavar="FILE", help="where to leave it (default: build/trace.json)")
+    p.add_argument("--ring", type=number(1, 10**9), metavar="N",
+                   help="how many events of each CPU are kept, 40 bytes each, in up to half of the memory (default: the last 1024)")
+    p.add_argument("--from", dest="start", metavar="WHEN", type=_moment,
+                   help="leave out what is before: milliseconds since the recording began, or SUITE or SUITE:CASE")
+    p.add_argument("--to", dest="end", metavar="WHEN", type=_moment, help="the same of what is behind")
 
 
 def _gdb_argument(parser: argparse.ArgumentParser) -> None:
