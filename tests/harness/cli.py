@@ -14,6 +14,7 @@ from .judge import JudgeError
 from .options import EPILOG, Arguments, UsageError
 from .report_file import ReportError
 from .runner import TROUBLE
+from .terminal import Terminal, to_stderr
 
 # In the order of --help.
 _COMMANDS = (run.add_run, again.add_replay, again.add_trace, tree.add_test, figures.add_bench, figures.add_mutants, figures.add_model,
@@ -27,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Pteron: an SMP kernel that changes page tables in batches, and tests that "
                     "nothing stale was ever seen.")
     parser.add_argument("--version", action="version", version=f"pteron {catalogue.version()}")
-    commands = parser.add_subparsers(title="commands", required=True)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def command(name: str, function) -> argparse.ArgumentParser:
         p = commands.add_parser(name, help=function.__doc__, description=function.__doc__,
@@ -74,28 +75,28 @@ _ENDS = {
 def _say_last(text: str) -> None:
     """Even if nobody reads."""
     try:
-        print(text, file=sys.stderr, flush=True)
+        to_stderr(text)
     except (OSError, ValueError, AttributeError):
         pass
 
 
-FIRST_STEPS = """Pteron: a kernel that changes page tables in batches, and the tests that look for anything stale.
+FIRST_STEPS = """Pteron: a kernel that changes page tables in batches, and looks for anything stale.
 
-  ./pteron run                       boot it in QEMU and run its suites: one to two minutes
-  ./pteron run --on xen              the same as a Xen PV guest
-  ./pteron run --suite zap --bug flush-only-here    see a mistake be caught, and how it is told
-  ./pteron list                      the suites, the seeded bugs, the backends
-  ./pteron test                      all that CI runs
-  ./pteron run --help                all options; --help alone tells the commands
+  ./pteron run            boot it in QEMU and run its suites: a minute or two
+  ./pteron run --on xen   the same as a Xen PV guest
+  ./pteron run --suite zap --bug flush-only-here  see how a mistake is caught
+  ./pteron list           the suites, the seeded bugs, the backends
+  ./pteron test           all that CI runs
+  ./pteron run --help     all options; --help alone tells the commands
 
-What is missing on this machine is installed, or you are told how. README.md has the rest."""
+What is missing here is installed, or you are told how. README.md has the rest."""
 
 
 def _run_command(argv: list[str]) -> int:
     if "_ARGCOMPLETE" in os.environ:
         completion.complete(_parser())
     if not argv:
-        print(FIRST_STEPS)
+        Terminal().print(FIRST_STEPS)
         return 2
     args = _parse(argv)
     status = args.function(args)

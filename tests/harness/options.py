@@ -11,6 +11,7 @@ from .judge import boot, kernels
 from .kvm import choose_accel
 from .machine import PATIENCE, TURNS, Config
 from .report_file import callers_path
+from .terminal import to_stderr
 from .tree import build_of
 
 MIN_MEM, MAX_MEM, MEMORY = 48, 1 << 20, 256  # MiB; the last is the default
@@ -45,7 +46,8 @@ class Arguments(argparse.ArgumentParser):
         if m := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
             close = difflib.get_close_matches(m[1], re.findall(r"'(.*?)'", m[2]), 3)
             message += f"; did you mean {' or '.join(close)}?" if close else ""
-        self.exit(2, f"{self.prog}: error: {message}\n{self.prog} --help explains all options\n")
+        to_stderr(f"{self.prog}: error: {message}\n{self.prog} --help explains all options")
+        self.exit(2)
 
 
 def number(low: int, high: int):

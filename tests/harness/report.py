@@ -34,7 +34,7 @@ class Printer:
             self._end_line()
             if output.suites:
                 self.about = f"suite {output.suites[-1].name}, {len(output.suites)} of {output.planned}"
-            print(self.terminal.painted(kernel_text(raw)), file=self.stream, flush=True)
+            self.terminal.print(kernel_text(raw))
 
     def _program_text(self, text: str, whole: bool, output: Output) -> None:
         if self.status and not self.open and text.startswith(PROGRESS):

@@ -11,7 +11,7 @@ import textwrap
 
 COLOUR_CHOICES = ("auto", "always", "never")
 _RED, _GREEN, _YELLOW, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"
-_COPIED = re.compile(r"(replay|log|again|or look inside): ")
+_COPIED = re.compile(r"(# )?(replay|log|again|or look inside): ")
 _INDENT = "    "
 # In each line the first of these that fits: what is in its group gets the colour.
 _COLOURED = [
@@ -68,8 +68,13 @@ class Terminal:
         return textwrap.wrap(line, self.columns, subsequent_indent=own + _INDENT, break_long_words=False, break_on_hyphens=False)
 
     def print(self, text: str) -> None:
-        """Words of the harness, of one line or of several."""
+        """Words of the harness, or the kernel's, of one line or of several."""
         for line in text.split("\n"):
             for part in self.fitted(line):
                 print(self.painted(part), file=self.stream)
         self.stream.flush()
+
+
+def to_stderr(text: str) -> None:
+    """What is no result: what a command is at, and what was wrong."""
+    Terminal("never", sys.stderr).print(text)

@@ -23,7 +23,7 @@ LONGEST = [
     "test_stress.py::test_default_work", "test_xen.py", "test_boot_matrix.py",
 ]
 # Files that one job takes whole, because their tests share what was measured.
-WHOLE = ["test_against.py", "test_answers.py", "test_bench.py"]
+WHOLE = ["test_against.py", "test_answers.py", "test_bench.py", "test_first_hour.py"]
 # The output of each test that has failed, as soon as it has.
 FAILURES = ROOT / "build/report/failures.txt"
 

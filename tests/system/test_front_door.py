@@ -130,6 +130,7 @@ def test_gdb_sees_symbols():
     (["run", "--on", "xl", "--", "prog"], "xen-hypervisor", "grub"),
     (["run", "--", "prog", "--help", "xl"], "nasm", "xen-hypervisor"),  # its own arguments
     (["test"], "musl-tools", "flex"),
+    (["test"], "tmux", "bison"),
     (["bench"], "libfaketime", "gdb"),
     (["gdb"], "gdb", "xen-hypervisor"),
     (["replay", "./pteron run --on xen --suite zap"], "xen-hypervisor", "gdb"),

@@ -3,18 +3,14 @@
 Each command is a function command_NAME, whose docstring is its help, and add_NAME, which gives it its options."""
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from .. import catalogue
+from ..terminal import to_stderr
 
 Command = Callable[[str, Callable[[argparse.Namespace], int]], argparse.ArgumentParser]  # makes a command's parser
 MAX_JOBS = 64
-
-
-def to_stderr(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def recorded(path: Path) -> None:

@@ -13,6 +13,7 @@ from ..options import UsageError, add_run_options, configuration, number
 from ..report import Printer
 from ..report_file import callers_path, report_file
 from ..runner import run
+from ..terminal import Terminal
 from . import Command, to_stderr
 from .run import command_run
 
@@ -47,12 +48,13 @@ def _moment(text: str) -> str:
 def _say_what_is_written(recorded: trace_lines.Trace, args: argparse.Namespace) -> None:
     """And what was lost."""
     part = f", of which those from {args.start or 'the first'} to {args.end or 'the last'}" if args.start or args.end else ""
-    print(f"\n{len(recorded.events):,} events{part} are in {args.output or 'build/trace.json'}: "
-          "open it in https://ui.perfetto.dev or chrome://tracing")
+    terminal = Terminal()
+    terminal.print(f"\n{len(recorded.events):,} events{part} are in {args.output or 'build/trace.json'}: "
+                   "open it in https://ui.perfetto.dev or chrome://tracing")
     if older := sum(recorded.lost.values()):
-        print(f"they are the last of each CPU; {older:,} older ones are lost: --ring {recorded.ring_for_all} keeps all")
+        terminal.print(f"they are the last of each CPU; {older:,} older ones are lost: --ring {recorded.ring_for_all} keeps all")
     if missing := recorded.announced - len(recorded.events):
-        print(f"{missing:,} that the kernel had did not come: its output was cut off")
+        terminal.print(f"{missing:,} that the kernel had did not come: its output was cut off")
 
 
 def command_trace(args: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from .. import catalogue, scaffold
 from ..judge import kernels
 from ..options import EPILOG, number
 from ..runner import TROUBLE
+from ..terminal import Terminal
 from . import MAX_JOBS, Command
 
 JOB_MEMORY = 3 << 30  # what a test may need: the search of a model, 2 GB, or a guest and its QEMU
@@ -63,15 +64,16 @@ def command_list(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(catalogue.as_json(), indent=2))
         return 0
+    terminal = Terminal()
     for suite in catalogue.suites():
         mark = f" [{' '.join(suite.tags)}]" + ("" if suite.default else " (not in the default run)")
-        print(f"suite    {suite.name:<12} {suite.what}{mark}")
+        terminal.print(f"suite    {suite.name:<12} {suite.what}{mark}")
     for bug in catalogue.bugs():
-        print(f"bug      {bug.name:<20} {bug.provenance} ({' '.join(bug.backends)}: {bug.suites})")
+        terminal.print(f"bug      {bug.name:<20} {bug.provenance} ({' '.join(bug.backends)}: {bug.suites})")
     for kind, table in (("backend", catalogue.BACKENDS), ("boot", catalogue.BOOT_PATHS),
                         ("on", catalogue.MACHINES)):
         for name, what in table.items():
-            print(f"{kind:<8} {name:<12} {what}")
+            terminal.print(f"{kind:<8} {name:<12} {what}")
     return 0
 
 
