@@ -15,6 +15,7 @@ from . import dom0
 from .bench import BenchError
 from .build import Build, locked
 from .catalogue import ROOT
+from .judge.xens import machines
 from .machine import Config, Linux
 from .runner import run
 
@@ -181,7 +182,6 @@ def configuration() -> dict[str, str]:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         return done.stdout.partition("\n")[0]
     version = re.search(rb"Linux version (\S+)", dom0.make()[0].read_bytes())
-    xen = next(iter(sorted(Path("/boot").glob("xen-4.*-amd64.gz"))), None)
     changed = first("git", "status", "--porcelain", "--untracked-files=no")
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -189,7 +189,7 @@ def configuration() -> dict[str, str]:
         "qemu": first("qemu-system-x86_64", "--version"),
         "linux": version[1].decode() if version else "unknown",
         "linux_best": BEST,
-        "xen": xen.name.removesuffix(".gz") if xen else "unknown",
+        "xen": machines().image.name.removesuffix(".gz"),
         "compiler": first("gcc", "--version"),
         "counted": f"1 vCPU, qemu64, {MEMORY} MiB, TCG, -icount shift=0: ticks are instructions",
         "parallel": f"{CPUS} vCPUs, TCG, thread=multi: ratios only",

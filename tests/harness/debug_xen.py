@@ -1,6 +1,7 @@
 """A debug build of the hypervisor with performance counters, from Debian's source package.
 
-The newest source may be missing from the archive that the machine uses; any 4.17 will do."""
+It is of the series that the machine boots. The newest source may be missing from the archive that the machine uses; any
+of the series will do."""
 
 import os
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from .build import BuildError, locked, run_checked
 from .catalogue import ROOT
+from .judge import versions, xens
 
 DIRECTORY = ROOT / "build/xen-debug"
 OPTIONS = ["EXPERT", "UNSUPPORTED", "DEBUG", "PERF_COUNTERS", "PERF_ARRAYS", "SHADOW_PAGING", "VERBOSE_DEBUG"]
@@ -39,11 +41,12 @@ def _write_sources() -> None:
 
 
 def _fetch() -> Path:
+    series = xens.machines().series
     _write_sources()
     _run("apt-get", *_apt_options(), "update", "-q")
-    versions = re.findall(r"^Version: (4\.17\S+)", _run("apt-cache", *_apt_options(), "showsrc", "xen"), re.M)
-    error = BuildError("apt knows no source of Xen 4.17")
-    for version in sorted(versions, reverse=True):
+    found = re.findall(rf"^Version: ({re.escape(series)}\.\S+)", _run("apt-cache", *_apt_options(), "showsrc", "xen"), re.M)
+    error = BuildError(f"apt knows no source of Xen {series}")
+    for version in sorted(found, key=versions.key, reverse=True):
         try:
             _run("apt-get", *_apt_options(), "source", "-q", "--download-only", f"xen={version}")
             break
@@ -53,7 +56,7 @@ def _fetch() -> Path:
         raise error
     source = DIRECTORY / "source"
     shutil.rmtree(source, ignore_errors=True)
-    _run("dpkg-source", "--no-check", "-x", str(next(DIRECTORY.glob("xen_4.17*.dsc"))), str(source))
+    _run("dpkg-source", "--no-check", "-x", str(next(DIRECTORY.glob(f"xen_{series}*.dsc"))), str(source))
     return source / "xen"
 
 
@@ -70,10 +73,10 @@ def _make(image: Path, say) -> None:
     shutil.rmtree(source)
 
 
-def make(say=print) -> Path:
-    """Build it, unless it is there; xen.gz."""
+def make(say=print) -> xens.Xen:
+    """Build it, unless it is there."""
     image = DIRECTORY / "xen.gz"
     with locked(DIRECTORY.with_name(".xen-debug.lock")):
         if not image.exists():
             _make(image, say)
-    return image
+    return xens.of_file(image)

@@ -1,9 +1,11 @@
 """A Linux dom0 with xl, small enough to boot in seconds, from Debian's packages; and Pteron in it.
 
 Linux and Xen's tools are unpacked below build/dom0/, not installed: they are the virtual machine's,
-not this machine's. Their libraries are this machine's (the front door installs them)."""
+not this machine's. Each series of Xen has tools of its own. The libraries of this machine's are this machine's
+(the front door installs them); those of another series' come from where its tools do."""
 
 import gzip
+import lzma
 import os
 import re
 import shlex
@@ -14,7 +16,8 @@ from pathlib import Path
 
 from .build import BuildError, locked, run_checked
 from .catalogue import ROOT
-from .judge import unpack
+from .judge import archive, unpack, versions
+from .judge.xens import Xen, XenError, machines
 
 DIRECTORY = ROOT / "build/dom0"
 CONFIG = ROOT / "boot/pteron.cfg"
@@ -23,38 +26,64 @@ MODULES = ["xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xenfs"]
 TOOLS = ["xl", "xenstored", "xenconsoled", "xen-init-dom0", "xenperf"]
 # libxenctrl opens it at run time, for threads that end.
 EXTRA_LIBRARIES = ["libgcc_s.so.1"]
+LIBRARIES, LOADER = "lib/x86_64-linux-gnu", "ld-linux-x86-64.so.2"
 
 
-def _packages() -> list[str]:
-    """Names of the packages to unpack; linux-image-amd64 only names the newest kernel."""
+def _linux() -> str:
+    """The package of the kernel; linux-image-amd64 only names it."""
     depends = run_checked("apt-cache", "depends", "linux-image-amd64")
     kernel = re.search(r"Depends: (linux-image-\S+)", depends)
     if not kernel:
         raise BuildError("apt knows no linux-image-amd64; as root, run: apt-get update")
-    return [kernel[1], "xen-utils-4.17"]
+    return kernel[1]
 
 
-def _unpack(root: Path) -> None:
-    debs = DIRECTORY / "debs"
-    shutil.rmtree(debs, ignore_errors=True)
-    debs.mkdir(parents=True)
-    run_checked("apt-get", "download", "-q", *_packages(), cwd=debs)
+def _extract(debs: Path, root: Path) -> None:
     for deb in debs.glob("*.deb"):
         run_checked("dpkg", "-x", str(deb), str(root))
     shutil.rmtree(debs)
 
 
-def _libraries(programs: list[Path]) -> set[Path]:
-    """The shared libraries of @programs, as this machine's loader finds them."""
+def _fetch_tools(series: str, debs: Path) -> None:
+    """Leave the packages of the tools of another series than this machine's in @debs, and those of their libraries."""
+    found = archive.packages(re.escape(f"xen-utils-{series}"))
+    if not found:
+        raise XenError(f"Debian's archive has no xen-utils-{series}, so --on xl cannot start a domain on that Xen; --on xen needs none")
+    needed = archive.needed(max(found, key=lambda p: versions.key(p.version)))
+    archive.download([p for p in needed if p.name.startswith(("lib", "zlib", f"xen-utils-{series}"))], debs)
+
+
+def _unpack(series: str, root: Path) -> Path:
+    """Leave Linux and the tools in @root; where the tools' libraries are."""
+    debs = root.with_name("debs")
+    shutil.rmtree(debs, ignore_errors=True)
+    debs.mkdir(parents=True)
+    own = series == machines().series
+    if not own:
+        _fetch_tools(series, debs)
+    run_checked("apt-get", "download", "-q", _linux(), *([f"xen-utils-{series}"] if own else []), cwd=debs)
+    _extract(debs, root)
+    return Path("/") if own else root
+
+
+def _loader(root: Path) -> Path:
+    """The dynamic loader in @root; Debian's suites have it in one of two places."""
+    return next(path for folder in ("lib64", "usr/lib64", "lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu")
+                if (path := root / folder / LOADER).exists())
+
+
+def _libraries(programs: list[Path], root: Path) -> set[Path]:
+    """The shared libraries of @programs in @root, as its loader finds them."""
+    folders = [root / folder for folder in ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu")]
     found = set()
     for program in programs:
-        for line in run_checked("ldd", str(program)).splitlines():
+        for line in run_checked(str(_loader(root)), "--library-path", ":".join(map(str, folders)), "--list", str(program)).splitlines():
             if "not found" in line:
                 raise BuildError(f"{program.name}: {line.strip()}")
-            path = re.search(r"(/\S+) \(0x", line)
+            path = re.search(r"=> (/\S+) \(0x", line)
             if path:
                 found.add(Path(path[1]))
-    return found
+    return found | {path for folder in folders for name in EXTRA_LIBRARIES if (path := folder / name).exists()}
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -70,17 +99,23 @@ def cpio(directory: Path) -> bytes:
     return done.stdout
 
 
-def _make_initramfs(unpacked: Path, tree: Path) -> None:
-    tools = [unpacked / "usr/lib/xen-4.17/bin" / tool for tool in TOOLS]
+def _add_modules(unpacked: Path, tree: Path) -> None:
+    """The kernel's MODULES, in their order; some Debians pack them, and busybox does not unpack."""
+    (tree / "modules").mkdir()
+    for number, module in enumerate(MODULES):
+        file = next(unpacked.rglob(f"{module}.ko*"))
+        data = file.read_bytes()
+        (tree / f"modules/{number}-{module}.ko").write_bytes(lzma.decompress(data) if file.suffix == ".xz" else data)
+
+
+def _make_initramfs(series: str, unpacked: Path, libraries: Path, tree: Path) -> None:
+    tools = [unpacked / f"usr/lib/xen-{series}/bin" / tool for tool in TOOLS]
     for tool in tools:
         _copy(tool, tree / "xen" / tool.name)
-    libraries = _libraries(tools)
-    libraries |= {p.parent / name for p in libraries if p.name == "libc.so.6" for name in EXTRA_LIBRARIES}
-    for library in libraries:
-        _copy(library, tree / str(library)[1:])
-    for number, module in enumerate(MODULES):
-        file = next(unpacked.rglob(f"{module}.ko"))
-        _copy(file, tree / f"modules/{number}-{module}.ko")
+    for library in _libraries(tools, libraries):
+        _copy(library, tree / LIBRARIES / library.name)
+    _copy(_loader(libraries), tree / "lib64" / LOADER)
+    _add_modules(unpacked, tree)
     _copy(Path("/bin/busybox"), tree / "bin/busybox")
     _copy(INIT, tree / "init")
     (tree / "init").chmod(0o755)
@@ -88,30 +123,31 @@ def _make_initramfs(unpacked: Path, tree: Path) -> None:
     (tree / "etc/xen/xl.conf").write_text("autoballoon=0\n")
 
 
-def _make(kernel: Path, initramfs: Path) -> None:
-    unpacked, tree = DIRECTORY / "unpacked", DIRECTORY / "tree"
+def _make(series: str, kernel: Path, initramfs: Path) -> None:
+    unpacked, tree = (initramfs.with_name(name) for name in ("unpacked", "tree"))
     for directory in (unpacked, tree):
         shutil.rmtree(directory, ignore_errors=True)
-    _unpack(unpacked)
+    libraries = _unpack(series, unpacked)
     try:
         # Xen takes the ELF file as it is, and saves the time to unpack it.
         kernel.write_bytes(unpack.vmlinux(next(unpacked.glob("boot/vmlinuz-*")).read_bytes()))
     except unpack.UnpackError as error:
         raise BuildError(f"Debian's Linux {error}") from error
-    _make_initramfs(unpacked, tree)
-    packed = DIRECTORY / f"initramfs.{os.getpid()}"
+    _make_initramfs(series, unpacked, libraries, tree)
+    packed = initramfs.with_name(f"initramfs.{os.getpid()}")
     packed.write_bytes(gzip.compress(cpio(tree), 6))
     packed.rename(initramfs)
     for directory in (unpacked, tree):
         shutil.rmtree(directory)
 
 
-def make() -> tuple[Path, Path]:
-    """Build the dom0, unless it is there; its kernel and its initramfs."""
-    kernel, initramfs = DIRECTORY / "vmlinux", DIRECTORY / "initramfs.gz"
+def make(xen: Xen | None = None) -> tuple[Path, Path]:
+    """Build the dom0 of @xen, or of this machine's, unless it is there; its kernel and its initramfs."""
+    series = xen.series if xen and xen.series else machines().series
+    kernel, initramfs = (DIRECTORY / series / name for name in ("vmlinux", "initramfs.gz"))
     with locked(DIRECTORY.with_name(".dom0.lock")):
         if not initramfs.exists() or initramfs.stat().st_mtime <= max(p.stat().st_mtime for p in (INIT, Path(__file__))):
-            _make(kernel, initramfs)
+            _make(series, kernel, initramfs)
     return kernel, initramfs
 
 

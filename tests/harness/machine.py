@@ -1,6 +1,5 @@
 """The QEMU command line of a run."""
 
-import gzip
 import shlex
 import shutil
 import tempfile
@@ -13,15 +12,18 @@ from .build import Build, make_iso
 from .catalogue import ROOT
 from .judge import boot
 from .judge.kernels import PTERON
+from .judge.xens import Xen, machines
 
 TURNS = 4  # of Config.icount: the fastest at which CPUs take turns
 XEN_CPUS = 2
 XEN_MEMORY = 384  # MiB that Xen needs besides its domains'
 LINUX_MEMORY = 384  # MiB of a Linux dom0
+XENS_CPU = "qemu64,+rdrand"  # with SMAP, QEMU 7.2 faults on an iretq in ring 3
 FAST_XEN = "xpti=no spec-ctrl=no"
 REPLAY_MAX = 1000  # kernel/param/cmdline.h has room for a little more
 CMDLINE_MAX, XEN_CMDLINE_MAX = 2047, 1023  # kernel/param/boot_info.h, and Xen's MAX_GUEST_CMDLINE
 PATIENCE = 180  # seconds; see runner.py
+QEMU = "qemu-system-x86_64"
 OVMF = [Path("/usr/share/OVMF/OVMF_CODE.fd"), Path("/usr/share/OVMF/OVMF_CODE_4M.fd")]
 
 
@@ -58,7 +60,9 @@ class Config:
     patience: int = PATIENCE
     timeout: int | None = None  # seconds for all of the run
     seeds: tuple[int, ...] = ()  # on xl: a domain for each, one after the other, in one boot
-    xen: Path | None = None  # a Xen of its own; else Debian's
+    xen: Xen | None = None  # on xen and xl; None: this machine's
+    xen_append: str = ""  # more words for its command line
+    qemu: str = QEMU
     icount: int | None = None  # shift: instructions are the clock, all CPUs in one thread
     qemu_args: tuple[str, ...] = ()  # more of QEMU's own
     iso: Path | None = None  # with boot bios and uefi: this image as it is, instead of one made for this run
@@ -83,7 +87,7 @@ class Config:
             args += ["--kernel-append", self.kernel_append]
         if self.patience != PATIENCE:
             args += ["--patience", str(self.patience)]
-        return args + [f"--qemu-arg={arg}" for arg in self.qemu_args]
+        return args + self.platform_arguments()
 
     def arguments(self) -> list[str]:
         """The arguments of `./pteron run` that repeat this run."""
@@ -116,13 +120,21 @@ class Config:
             args += ["--patience", str(self.patience)]
         if self.timeout:
             args += ["--timeout", str(self.timeout)]
-        for arg in self.qemu_args:
-            args += [f"--qemu-arg={arg}"]
+        args += self.platform_arguments()
         if self.initrd:
             args += ["--initrd", str(self.initrd)]
         if self.program:
             args += ["--", *self.program]
         return args
+
+    def platform_arguments(self) -> list[str]:
+        """Of these, what names another hypervisor and emulator than this machine's, and what these are told."""
+        args = ["--xen", self.xen.name] if self.xen and self.xen.name else []
+        if self.xen_append:
+            args += ["--xen-append", self.xen_append]
+        if self.qemu != QEMU:
+            args += ["--qemu", self.qemu]
+        return args + [f"--qemu-arg={arg}" for arg in self.qemu_args]
 
     def replay(self) -> str:
         """The shell command that repeats this run."""
@@ -163,18 +175,15 @@ class Config:
 
 
 def _cpu_model(config: Config) -> str:
-    if config.on != "qemu":
-        return "qemu64,+rdrand"  # with SMAP, QEMU 7.2 faults on an iretq in ring 3
-    if config.judged and config.cpu == "max":
-        return boot.CPU
+    if config.cpu == "max" and (config.on != "qemu" or config.judged):
+        return XENS_CPU if config.on != "qemu" else boot.CPU
     return "host" if config.accel == "kvm" and config.cpu == "max" else config.cpu
 
 
 def _xen(config: Config, scratch: Path) -> Path:
-    """Xen; QEMU takes it only uncompressed."""
+    """Xen, as QEMU takes it."""
     xen = scratch / "xen"
-    debians = next(iter(sorted(Path("/boot").glob("xen-4.*-amd64.gz"))), Path("/boot/xen-4.17-amd64.gz"))
-    xen.write_bytes(gzip.decompress((config.xen or debians).read_bytes()))
+    xen.write_bytes((config.xen or machines()).elf())
     return xen
 
 
@@ -185,7 +194,7 @@ def _xen_boot(config: Config, scratch: Path, options: str, kernel: str, module: 
     queue while both CPUs idle (8 of 80 runs with 4 vCPUs; with credit none of 103). Free memory is not
     scrubbed: idle CPUs do that for the first second or so, and slow a busy one down fifteenfold."""
     speed = config.linux.xen if config.linux else FAST_XEN
-    line = f"com1=115200,8n1 console=com1 loglvl=all guest_loglvl=all {speed} sched=credit bootscrub=0 {options}"
+    line = f"com1=115200,8n1 console=com1 loglvl=all guest_loglvl=all {speed} sched=credit bootscrub=0 {options} {config.xen_append}"
     return ["-kernel", str(_xen(config, scratch)), "-append", line,
             "-initrd", f"{kernel.replace(',', ',,')},{module}"]
 
@@ -217,7 +226,7 @@ def _dom0_media(config: Config, scratch: Path) -> list[str]:
 
 def _domu_media(config: Config, scratch: Path) -> list[str]:
     """A Linux dom0, which starts Pteron with xl."""
-    linux, initramfs = dom0.make()
+    linux, initramfs = dom0.make(config.xen)
     with_payload = scratch / "initramfs"
     with_payload.write_bytes(initramfs.read_bytes() + dom0.payload(config, scratch))
     return _xen_boot(config, scratch, f"dom0_mem={LINUX_MEMORY}M,max:{LINUX_MEMORY}M dom0_max_vcpus=1",
@@ -273,7 +282,7 @@ def _stopped_clock(config: Config) -> list[str]:
 def qemu_command(config: Config, scratch: Path, extra: list[str] | None = None) -> list[str]:
     """QEMU, with the console on its standard output and a QMP socket in @scratch. It has no devices but those named
     here: its default network is served in host time, which under -icount changes the turns of the vCPUs."""
-    return [*_stopped_clock(config), "qemu-system-x86_64", *_accel(config), "-cpu", _cpu_model(config),
+    return [*_stopped_clock(config), config.qemu, *_accel(config), "-cpu", _cpu_model(config),
             "-smp", str(_cpus(config)), "-m", str(_memory(config)),
             "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
             "-qmp", f"unix:{scratch}/qmp,server=on,wait=off",

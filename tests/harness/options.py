@@ -4,12 +4,13 @@ import argparse
 import difflib
 import fnmatch
 import re
+import shutil
 
 from . import catalogue, program
 from .build import BuildError, check_compiler
-from .judge import boot, kernels
+from .judge import boot, kernels, xens
 from .kvm import choose_accel
-from .machine import PATIENCE, TURNS, Config
+from .machine import PATIENCE, QEMU, TURNS, Config
 from .report_file import callers_path
 from .terminal import to_stderr
 from .tree import build_of
@@ -141,6 +142,10 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="off: every update takes effect at once (default: %(default)s)")
     add("--tables", choices=["on", "off"], default="on",
         help="off: never change a whole page table at once (default: %(default)s)")
+    add("--xen", default="", metavar="VERSION|FILE",
+        help="on xen and xl: another Xen of Debian's (`./pteron list xens`), or one's own build, xen or xen.gz")
+    add("--xen-append", default="", metavar='"WORDS"', help="more words for Xen's command line; the last of a kind counts")
+    add("--qemu", default=QEMU, metavar="FILE", help="another emulator (default: %(default)s)")
     add("--qemu-arg", dest="qemu_args", action="append", default=[], metavar="ARG",
         help="one more argument for QEMU, as in --qemu-arg=-d --qemu-arg=int; may be repeated")
     add("--append", default="", metavar='"WORDS"', help="more words for the kernel's command line")
@@ -180,14 +185,25 @@ def _check_program(args: argparse.Namespace) -> None:
 
 
 def _check_xen(args: argparse.Namespace) -> None:
-    """Nothing is asked for that would be ignored: Xen boots in one way, on one kind of CPU."""
+    """Nothing is asked for that would be ignored: Xen boots in one way."""
     if args.cpus > MAX_XEN_CPUS:
         raise UsageError(f"--cpus {args.cpus}: on Xen 1 to {MAX_XEN_CPUS}")
-    for option, value, only in (("boot", args.boot, ["pvh"]), ("cpu", args.cpu, ["max"]),
-                                ("accel", args.accel, ["auto", "tcg"])):
+    for option, value, only in (("boot", args.boot, ["pvh"]), ("accel", args.accel, ["auto", "tcg"])):
         if value not in only:
-            raise UsageError(f"--{option} {value} does not go with --on {args.on}: Xen is always loaded by QEMU itself, "
-                             "under TCG, on a CPU without SMAP")
+            raise UsageError(f"--{option} {value} does not go with --on {args.on}: Xen is always loaded by QEMU itself, under TCG")
+
+
+def platform(args: argparse.Namespace, say) -> dict:
+    """Of the configuration, the emulator and the hypervisor. The emulator is there; what is for Xen is asked for on Xen only."""
+    if "/" in args.qemu:
+        args.qemu = str(callers_path(args.qemu).resolve())
+    if not shutil.which(args.qemu):
+        raise UsageError(f"--qemu {args.qemu}: there is no such program")
+    for option, value in (("xen", args.xen), ("xen-append", args.xen_append)):
+        if value and args.on == "qemu":
+            raise UsageError(f"--{option} {value} goes with --on xen and --on xl only")
+    return {"xen": xens.get(args.xen, say) if args.on != "qemu" else None, "xen_append": args.xen_append,
+            "qemu": args.qemu, "qemu_args": tuple(args.qemu_args)}
 
 
 def _check_words(append: str) -> None:
@@ -230,9 +246,8 @@ def configuration(args: argparse.Namespace, say=print) -> Config:
     config = Config(
         build=build_of(catalogue.bug(args.bug or ""), args.cc, not args.release), on=args.on, bug=args.bug or "", backend=backend,
         cpus=args.cpus, mem=args.mem or MEMORY, boot=args.boot, cpu=args.cpu, suite=args.suite, case=args.case or "", seed=args.seed,
-        qemu_args=tuple(args.qemu_args),
         rounds=args.rounds, lazy=args.lazy, tables=args.tables, shuffle=args.shuffle,
-        append=args.append, icount=args.icount,
+        append=args.append, icount=args.icount, **platform(args, say),
         initrd=args.initrd, program=args.program, patience=args.patience, timeout=args.timeout)
     if len(config.cmdline()) > config.cmdline_max:
         raise UsageError(f"the kernel's command line is too long: {len(config.cmdline())} characters; on "

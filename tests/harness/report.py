@@ -87,6 +87,12 @@ _COUNTS = ("page_faults", "spurious_faults", "lazy_sections", "pte_updates", "ba
            "sections_preempted", "sections_migrated", "shootdowns", "ipis", "hypercalls")
 
 
+def _machine(result: Result) -> str:
+    """Where it ran, with the version of a Xen that was asked for."""
+    c = result.config
+    return f"{c.on} {result.output.xen or c.xen.version}" if c.xen and c.xen.name else c.on
+
+
 def summary(result: Result) -> str:
     """The table at the end of a run."""
     c = result.config
@@ -100,7 +106,7 @@ def summary(result: Result) -> str:
     if c.judged:
         rows.append(_of_judged(result))
         return "\n".join(rows)
-    rows.append(f"{c.on}, backend {c.backend}, {c.cpus} CPUs, {c.mem} MiB, boot {c.boot}, "
+    rows.append(f"{_machine(result)}, backend {c.backend}, {c.cpus} CPUs, {c.mem} MiB, boot {c.boot}, "
                 f"{c.accel}, {c.build.kind} build{'' if c.build.cc == 'gcc' else f' by {c.build.cc}'}, seed {c.seed}{f', bug {c.bug}' if c.bug else ''}: "
                 f"{result.verdict.upper()}")
     return "\n".join(rows)
@@ -109,7 +115,7 @@ def summary(result: Result) -> str:
 def _of_judged(result: Result) -> str:
     c = result.config
     clock = "parallel" if c.icount is None else f"deterministic, {result.output.clock:.1f} virtual seconds"
-    return f"{c.kernel} on {c.on}, {c.cpus} CPUs, {c.mem} MiB, {clock}, seed {c.seed}: {result.verdict.upper()}"
+    return f"{c.kernel} on {_machine(result)}, {c.cpus} CPUs, {c.mem} MiB, {clock}, seed {c.seed}: {result.verdict.upper()}"
 
 
 def _suites(result: Result) -> list[str]:

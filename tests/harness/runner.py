@@ -33,7 +33,6 @@ DOMU_STATUS = {"passed": 33, "failed": 33, "crashed": 37}
 SHUTDOWN_CRASH = 3  # public/sched.h
 TROUBLE = 125  # the exit status where the tool had trouble of its own: what `git bisect run` skips
 EXIT_CODE = {"passed": 0, "failed": 1, "usage": 2, "interrupted": TROUBLE, "unstarted": TROUBLE}
-QEMUS_WORD = "qemu-system-x86_64: "  # begins what QEMU says itself
 
 
 SCHEMA = 1  # of what --json writes; another number where a field changes its meaning or goes
@@ -47,11 +46,11 @@ def _said_by(*command: str) -> str:
 
 
 @functools.cache
-def provenance() -> dict:
-    """Where a result comes from: the machine, the commit, QEMU."""
+def provenance(qemu: str) -> dict:
+    """Where a result comes from: the machine, the commit, QEMU's version."""
     return {"host": socket.gethostname(), "commit": _said_by("git", "rev-parse", "HEAD"),
             "dirty": bool(_said_by("git", "status", "--porcelain")),
-            "qemu": _said_by("qemu-system-x86_64", "--version").partition("\n")[0]}
+            "qemu": _said_by(qemu, "--version").partition("\n")[0]}
 
 
 @dataclass
@@ -74,7 +73,7 @@ class Result:
         """The object that --json writes."""
         c = self.config
         return {
-            "schema": SCHEMA, "date": self.date, "seconds": round(self.seconds, 3), **provenance(),
+            "schema": SCHEMA, "date": self.date, "seconds": round(self.seconds, 3), **provenance(c.qemu),
             "verdict": self.verdict, "why": why(self.verdict, self.output), "replay": c.replay(), "seed": c.seed, "on": c.on, "backend": c.backend,
             "cpus": c.cpus, "mem_mib": c.mem, "build": c.build.kind, "compiler": c.build.cc, "accel": c.accel, "boot": c.boot,
             **({"kernel": c.kernel, "virtual_seconds": self.output.clock, "complaints": self.output.told()} if c.judged else {}),
@@ -253,7 +252,7 @@ def _judge(config: Config, output: Output, status: int, stopped: str = "") -> st
     """@stopped: the verdict of a run that was ended from outside."""
     if stopped:
         return "crashed" if config.judged and output.verdict() == "crashed" else stopped
-    if output.raw and all(line.startswith(QEMUS_WORD) for line in output.raw):
+    if output.raw and all(line.startswith(f"{Path(config.qemu).name}: ") for line in output.raw):
         return "unstarted"
     verdict = output.verdict(suites_expected=not config.program and "init=" not in config.append)
     if config.judged:  # a complaint makes it fail, whatever /init found

@@ -190,6 +190,25 @@ def _unpack(deb: Path, target: Path, wanted: Callable[[str], bool]) -> None:
                         shutil.copyfileobj(source, file)
 
 
+def download(wanted: list[Package], target: Path) -> list[Path]:
+    """Leave the packages, as they are, in the empty directory @target."""
+    done = _apt("apt-get", "download", "-q", *(f"{p.name}={p.version}" for p in wanted), cwd=target)
+    debs = list(target.glob("*.deb"))
+    if done.returncode or len(debs) < len(wanted):
+        raise ArchiveError(f"{wanted[0].name} {wanted[0].version} cannot be fetched, is there a network? apt says: {_complaint(done)}")
+    return debs
+
+
+def needed(package: Package) -> list[Package]:
+    """@package and all that it depends on, as apt would install them where nothing is."""
+    suite = package.suite.removesuffix("-security")
+    done = _apt("apt-get", "install", "-s", "-y", "-q", "--no-install-recommends", "-t", suite, f"{package.name}={package.version}")
+    found = re.findall(r"^Inst (\S+) \((\S+) ", done.stdout, re.M)
+    if not found:
+        raise ArchiveError(f"what {package.name} {package.version} depends on is not to be had; apt says: {_complaint(done)}")
+    return [Package(name, version, suite) for name, version in found]
+
+
 def fetch(package: Package, target: Path, wanted: Callable[[str], bool]) -> bool:
     """Leave the @wanted files of @package in the directory @target, with package.json beside them; False: it has none.
     The directory appears with all of it."""
@@ -197,11 +216,7 @@ def fetch(package: Package, target: Path, wanted: Callable[[str], bool]) -> bool
     shutil.rmtree(part, ignore_errors=True)
     (part / "deb").mkdir(parents=True)
     try:
-        done = _apt("apt-get", "download", "-q", f"{package.name}={package.version}", cwd=part / "deb")
-        debs = list((part / "deb").glob("*.deb"))
-        if done.returncode or not debs:
-            raise ArchiveError(f"{package.name} {package.version} cannot be fetched, is there a network? apt says: {_complaint(done)}")
-        _unpack(debs[0], part, wanted)
+        _unpack(download([package], part / "deb")[0], part, wanted)
         shutil.rmtree(part / "deb")
         if not any(part.iterdir()):
             return False

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 from ..build import Build
 from ..machine import Config, Linux
-from ..options import UsageError, chosen
+from ..options import UsageError, chosen, platform
 from . import boot, kernels, suites
 
 # Options that are about Pteron's own kernel, and what they are when nobody has given them.
@@ -56,6 +56,6 @@ def configuration(args: argparse.Namespace, say: Callable[[str], None]) -> Confi
     icount = None if args.parallel else boot.ICOUNT if args.icount is None else args.icount
     config = job(kernel, args.on, names, args.seed, append=args.kernel_append, cpus=args.cpus, mem=args.mem or boot.MEMORY,
                  cpu=args.cpu, rounds=args.rounds, icount=icount, patience=args.patience, timeout=args.timeout,
-                 qemu_args=tuple(args.qemu_args))
+                 **platform(args, say))
     boot.make_programs(config.build)
     return config
