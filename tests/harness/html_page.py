@@ -38,6 +38,10 @@ def _about(page: ET.Element, run: dict) -> None:
                     f"{run['build']} build by {run['compiler']}, seed {run['seed']}" + (f", bug {run['bug']}" if "bug" in run else ""))
     _add(page, "p", f"{run['date']}, {run['seconds']:.1f} s, on {run['host']}, {run['qemu']}, commit {run['commit'] or 'unknown'}"
                     + (" and changes" if run["dirty"] else ""))
+    if "kernel" in run:
+        _add(page, "p", f"kernel {run['kernel']}, {run['virtual_seconds'] or 0:.1f} virtual seconds")
+        if run["complaints"]:
+            _add(page, "pre", "\n".join(c["text"] for c in run["complaints"]))
     _add(page, "pre", run["replay"])
     if run["why"]:
         _add(page, "pre", "\n".join(run["why"]), class_="why")

@@ -44,8 +44,10 @@ def configurations(config: Config, seeds: int, repeat: int) -> Iterator[Config]:
         times += 1
 
 
-def run_all(configs: Iterator[Config], jobs: int, until_fail: bool, on_result: Callable[[Result], None]) -> Tally:
-    """Run @configs, @jobs at a time, and tell each result as it comes; @until_fail: none begins after one did not pass.
+def run_all(configs: Iterator[Config], jobs: int, until_fail: bool, on_result: Callable[[Result], None],
+            on_quiet: Callable[[Tally], None] = lambda tally: None) -> Tally:
+    """Run @configs, @jobs at a time, and tell each result as it comes, and each second in which none came what there is so
+    far; @until_fail: none begins after one did not pass.
     An interrupt ends the machines, and what had ended counts."""
     tally, running = Tally(), set[Future[Result]]()
     with ThreadPoolExecutor(jobs) as pool:
@@ -55,7 +57,9 @@ def run_all(configs: Iterator[Config], jobs: int, until_fail: bool, on_result: C
                     running.add(pool.submit(run, config))
                 if not running:
                     return tally
-                done, running = wait(running, return_when=FIRST_COMPLETED)
+                done, running = wait(running, timeout=1, return_when=FIRST_COMPLETED)
+                if not done:
+                    on_quiet(tally)
                 for future in done:
                     tally.results.append(future.result())
                     on_result(tally.results[-1])

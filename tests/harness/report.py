@@ -20,7 +20,6 @@ class Printer:
         self.output = Output()  # so far
         self.status = suites and self.terminal.interactive
         self.about = "booting"  # what the machine is at
-        self.shown = False
         self.program = ProgramText()
         self.open = False  # the last line printed is a part of a program's
 
@@ -38,19 +37,19 @@ class Printer:
 
     def _program_text(self, text: str, whole: bool, output: Output) -> None:
         if self.status and not self.open and text.startswith(PROGRESS):
-            self._status(self._describe(output))
+            self.terminal.status(self._describe(output))
             return
-        self._clear()
+        self.terminal.clear()
         print(text, end="\n" if whole else "", file=self.stream, flush=True)
         self.open = not whole
 
     def quiet(self, seconds: float) -> None:
         """Nothing has come for so long: a sign of life, where there is a terminal."""
         if self.terminal.interactive and not self.open and seconds >= 2:
-            self._status(f"  {self.about}, silent for {seconds:.0f} s{self.forecast.text(self.output)}")
+            self.terminal.status(f"  {self.about}, silent for {seconds:.0f} s{self.forecast.text(self.output)}")
 
     def _end_line(self) -> None:
-        self._clear()
+        self.terminal.clear()
         if self.open:
             print(file=self.stream)
         self.open = False
@@ -66,17 +65,6 @@ class Printer:
             return f"{head} {part}{left}"
         width = min(30, self.terminal.columns - len(head) - len(tail) - 5)
         return f"{head} [{'#' * (width * done // total):<{width}}] {tail}" if width >= 5 else f"{head} {tail}"
-
-    def _status(self, text: str) -> None:
-        """One line of the terminal, however narrow it is."""
-        self.stream.write("\r\x1b[K" + text[:self.terminal.columns - 1])
-        self.stream.flush()
-        self.shown = True
-
-    def _clear(self) -> None:
-        if self.shown:
-            self.stream.write("\r\x1b[K")
-            self.shown = False
 
     def close(self) -> None:
         self._end_line()

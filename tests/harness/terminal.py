@@ -42,6 +42,7 @@ class Terminal:
         self.stream = stream or sys.stdout
         self.interactive = self.stream.isatty()
         self.coloured = _wants_colour(color, self.stream)
+        self._shown = False  # a status line
 
     @property
     def columns(self) -> int:
@@ -67,8 +68,21 @@ class Terminal:
         own = line[:len(line) - len(line.lstrip())]
         return textwrap.wrap(line, self.columns, subsequent_indent=own + _INDENT, break_long_words=False, break_on_hyphens=False)
 
+    def status(self, text: str) -> None:
+        """One line, which the next that is printed takes away; it is cut where the terminal ends."""
+        self.stream.write("\r\x1b[K" + text[:self.columns - 1])
+        self.stream.flush()
+        self._shown = True
+
+    def clear(self) -> None:
+        """No status line is there any more."""
+        if self._shown:
+            self.stream.write("\r\x1b[K")
+            self._shown = False
+
     def print(self, text: str) -> None:
         """Words of the harness, or the kernel's, of one line or of several."""
+        self.clear()
         for line in text.split("\n"):
             for part in self.fitted(line):
                 print(self.painted(part), file=self.stream)

@@ -71,6 +71,13 @@ def test_page_of_one_run():
     assert page.open == [True, False] and not page.links and "url(" not in source and "<script" not in source
 
 
+def test_page_of_a_judged_kernel():
+    data = {**result(1, PASSED).as_json(), "kernel": "linux-6.1", "virtual_seconds": 3.25,
+            "complaints": [{"text": "BUG: Bad page map <x>", "virtual_seconds": 1.0}]}
+    text = "".join(Page(html_page.as_html(data)).text)
+    assert "kernel linux-6.1, 3.2 virtual seconds" in text and "BUG: Bad page map <x>" in text
+
+
 def test_page_of_many_runs():
     data = {"schema": 1, "interrupted": False, "runs": [result(1, PASSED).as_json(), result(2).as_json()]}
     page = Page(html_page.as_html(data))

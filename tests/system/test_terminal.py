@@ -134,6 +134,14 @@ def test_colour_in_a_pipe(tmp_path, args, coloured):
     assert ("\x1b[" in pteron("run", *FAST, *args, PTERON_RUNS=str(tmp_path)).stdout) == coloured
 
 
+def test_many_runs_say_how_far_they_are(tmp_path):
+    """On a line of their own; it is gone when the next result comes, and no result has a part of it."""
+    said = on_a_terminal(60, "run", "--suite", "zap", "--accel", "tcg", "--deterministic", "--seeds", "2", PTERON_RUNS=str(tmp_path))
+    assert "  0 of 2 runs" in said and re.search(r"  1 of 2 runs, about \d+ s left", said)
+    lines = ESCAPE.sub("", said).replace("\r", "\n").splitlines()
+    assert any(line.startswith("seed 2: passed") for line in lines) and max(map(len, lines)) <= 60, lines
+
+
 def test_timeout(tmp_path):
     """However much it says; with what it was at, where its CPUs are, and the line that repeats it."""
     report = tmp_path / "r.json"

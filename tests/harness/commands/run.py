@@ -54,12 +54,21 @@ def _tell(result: Result, terminal: Terminal) -> None:
         terminal.print(f"{advice(result)}\nlog: {runs.shown(log)}")
 
 
+def _tell_so_far(tally: many.Tally, total: int, jobs: int, terminal: Terminal) -> None:
+    """On a line of its own where there is a terminal. @total 0: without an end."""
+    if terminal.interactive:
+        done = len(tally.results)
+        left = (total - done) * sum(r.seconds for r in tally.results) / done / min(jobs, total) if done and total else 0
+        terminal.status(f"  {done} of {total or 'endless'} runs" + (f", about {in_words(left)} left" if left else ""))
+
+
 def _run_many(config: Config, args: argparse.Namespace, files: ResultFiles) -> int:
     """A line for each run; then how many went how, and in how many orders."""
     repeat = 0 if args.until_fail and args.repeat == 1 and args.seeds == 1 else args.repeat
     terminal, interrupted = Terminal(args.color), False
     try:
-        tally = many.run_all(many.configurations(config, args.seeds, repeat), args.jobs, args.until_fail, lambda result: _tell(result, terminal))
+        tally = many.run_all(many.configurations(config, args.seeds, repeat), args.jobs, args.until_fail,
+                             lambda result: _tell(result, terminal), lambda tally: _tell_so_far(tally, args.seeds * repeat, args.jobs, terminal))
     except many.Interrupted as error:
         tally, interrupted = error.tally, True
     terminal.print(("interrupted: " if interrupted else "") + tally.text())
