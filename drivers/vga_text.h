@@ -8,8 +8,8 @@
 
 enum vga_colour { VGA_GREY = 0x07, VGA_GREEN = 0x0a, VGA_RED = 0x0c, VGA_WHITE = 0x0f };
 
-/* Boot CPU, once, on the boot tables: the screen's memory is at @cells. It is cleared, and the cursor hidden. */
-void vga_text_init(paddr_t cells);
+/* Boot CPU, once, on the boot tables: the screen's memory is at @pa. It is cleared, and the cursor hidden. */
+void vga_text_init(paddr_t pa);
 /* The same memory once more, in the tables that stay: right after direct_map_init(). */
 void vga_text_map(void);
 /* Row @row, below VGA_ROWS, becomes the first @n characters of @s, and blanks. */

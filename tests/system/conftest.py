@@ -18,7 +18,7 @@ from harness.runner import Result, run
 # The longest, by how their names begin: they come first, so that none is left to one job when the others have ended.
 LONGEST = [
     "test_xen.py::test_seeds_of_mix", "test_against.py", "test_bench.py", "test_xen.py::test_all_suites",
-    "test_xen.py::test_lazy_off", "test_xen.py::test_ptwr",
+    "test_first_hour.py", "test_xen.py::test_lazy_off", "test_xen.py::test_ptwr",
     "test_boot_matrix.py::test_cpus", "test_boot_matrix.py::test_release_build", "test_sequences.py", "test_stress.py::test_16_cpus",
     "test_stress.py::test_default_work", "test_xen.py", "test_boot_matrix.py",
 ]
