@@ -9,7 +9,7 @@ import sys
 from . import bench, catalogue, coverage, model, operator_runs, program, replay, runs, scaffold, trace_lines
 from .bug_files import BugFileError
 from .build import BuildError
-from .commands import again, completion, figures, iso, run, tree
+from .commands import again, completion, figures, iso, run, survey, tree
 from .judge import JudgeError
 from .options import EPILOG, Arguments, UsageError
 from .report_file import ReportError
@@ -17,7 +17,7 @@ from .runner import TROUBLE
 from .terminal import Terminal, to_stderr
 
 # In the order of --help.
-_COMMANDS = (run.add_run, again.add_replay, again.add_trace, tree.add_test, figures.add_bench, figures.add_mutants, figures.add_model,
+_COMMANDS = (run.add_run, survey.add_survey, again.add_replay, again.add_trace, tree.add_test, figures.add_bench, figures.add_mutants, figures.add_model,
              figures.add_operators, figures.add_coverage, tree.add_list, again.add_gdb, iso.add_iso, tree.add_new, tree.add_clean,
              completion.add_completion)
 

@@ -19,50 +19,61 @@ summary { cursor: pointer } .passed { color: #176b2c } .skipped { color: #7a5c00
 """
 
 
-def _add(parent: ET.Element, tag: str, text: object = "", **attributes: str) -> ET.Element:
+def add(parent: ET.Element, tag: str, text: object = "", **attributes: str) -> ET.Element:
     """A new element of @parent; `class_` is its class."""
     element = ET.SubElement(parent, tag, {name.rstrip("_"): value for name, value in attributes.items()})
     element.text = str(text).encode("utf-8", "replace").decode().translate(_NOT_TEXT)
     return element
 
 
+def document(title: str) -> tuple[ET.Element, ET.Element]:
+    """An empty page, and its body."""
+    top = ET.Element("html", lang="en")
+    head = ET.SubElement(top, "head")
+    ET.SubElement(head, "meta", charset="utf-8")
+    ET.SubElement(head, "meta", name="viewport", content="width=device-width, initial-scale=1")
+    add(head, "title", title)
+    add(head, "style", _STYLE)
+    return top, ET.SubElement(top, "body")
+
+
 def _row(table: ET.Element, cells: list, tag: str = "td") -> list[ET.Element]:
     row = ET.SubElement(table, "tr")
-    return [_add(row, tag, f"{c:,}" if isinstance(c, int) else f"{c:,.1f}" if isinstance(c, float) else c,
+    return [add(row, tag, f"{c:,}" if isinstance(c, int) else f"{c:,.1f}" if isinstance(c, float) else c,
                  **({"class_": "number"} if isinstance(c, (int, float)) else {})) for c in cells]
 
 
 def _about(page: ET.Element, run: dict) -> None:
     """What ran, where, and the line that repeats it."""
-    _add(page, "p", f"{run['on']}, backend {run['backend']}, {run['cpus']} CPUs, {run['mem_mib']} MiB, boot {run['boot']}, {run['accel']}, "
+    add(page, "p", f"{run['on']}, backend {run['backend']}, {run['cpus']} CPUs, {run['mem_mib']} MiB, boot {run['boot']}, {run['accel']}, "
                     f"{run['build']} build by {run['compiler']}, seed {run['seed']}" + (f", bug {run['bug']}" if "bug" in run else ""))
-    _add(page, "p", f"{run['date']}, {run['seconds']:.1f} s, on {run['host']}, {run['qemu']}, commit {run['commit'] or 'unknown'}"
+    add(page, "p", f"{run['date']}, {run['seconds']:.1f} s, on {run['host']}, {run['qemu']}, commit {run['commit'] or 'unknown'}"
                     + (" and changes" if run["dirty"] else ""))
     if "kernel" in run:
-        _add(page, "p", f"kernel {run['kernel']}, {run['virtual_seconds'] or 0:.1f} virtual seconds")
+        add(page, "p", f"kernel {run['kernel']}, {run['virtual_seconds'] or 0:.1f} virtual seconds")
         if run["complaints"]:
-            _add(page, "pre", "\n".join(c["text"] for c in run["complaints"]))
-    _add(page, "pre", run["replay"])
+            add(page, "pre", "\n".join(c["text"] for c in run["complaints"]))
+    add(page, "pre", run["replay"])
     if run["why"]:
-        _add(page, "pre", "\n".join(run["why"]), class_="why")
+        add(page, "pre", "\n".join(run["why"]), class_="why")
 
 
 def _suite(page: ET.Element, suite: dict) -> None:
     details = ET.SubElement(page, "details", {"open": ""} if suite["verdict"] != "passed" else {})
-    head = _add(details, "summary", f"{suite['name']}: ")
-    _add(head, "span", suite["verdict"], class_=suite["verdict"]).tail = (
+    head = add(details, "summary", f"{suite['name']}: ")
+    add(head, "span", suite["verdict"], class_=suite["verdict"]).tail = (
         f", {suite['pass']} passed, {suite['fail']} failed, {suite['skip']} skipped, {suite['seconds']:.1f} s")
     table = ET.SubElement(details, "table")
     for case in suite["cases"]:
         name, verdict, message = _row(table, [case["name"], case["verdict"], ""])
         verdict.set("class", case["verdict"])
         if "message" in case:
-            _add(message, "pre", case["message"])
+            add(message, "pre", case["message"])
 
 
 def _counters(page: ET.Element, counters: dict) -> None:
     details = ET.SubElement(page, "details")
-    _add(details, "summary", "what the kernel counted")
+    add(details, "summary", "what the kernel counted")
     table = ET.SubElement(details, "table")
     for name, value in counters.items():
         if isinstance(value, int):
@@ -74,7 +85,7 @@ def _run(page: ET.Element, run: dict) -> None:
     for suite in run["suites"]:
         _suite(page, suite)
     if "program" in run:
-        _add(page, "p", f"program {' '.join(run['program']['argv'])}: {run['program']['end'] or 'did not come to its end'}")
+        add(page, "p", f"program {' '.join(run['program']['argv'])}: {run['program']['end'] or 'did not come to its end'}")
     _counters(page, run["counters"])
 
 
@@ -85,11 +96,11 @@ def _runs(page: ET.Element, runs: list[dict]) -> None:
     for n, run in enumerate(runs):
         seed, verdict, _, _ = _row(table, ["", run["verdict"], float(run["seconds"]), "\n".join(run["why"][:1])])
         verdict.set("class", run["verdict"])
-        _add(seed, "a", run["seed"], href=f"#run{n}")
+        add(seed, "a", run["seed"], href=f"#run{n}")
     for n, run in enumerate(runs):
         details = ET.SubElement(page, "details", {"id": f"run{n}", **({"open": ""} if run["verdict"] != "passed" else {})})
-        head = _add(details, "summary", f"seed {run['seed']}: ")
-        _add(head, "span", run["verdict"], class_=run["verdict"])
+        head = add(details, "summary", f"seed {run['seed']}: ")
+        add(head, "span", run["verdict"], class_=run["verdict"])
         _run(details, run)
 
 
@@ -98,17 +109,11 @@ def as_html(data: dict) -> str:
     runs = data.get("runs", [data])
     passed = sum(run["verdict"] == "passed" for run in runs)
     said = data["verdict"] if "runs" not in data else f"{passed} of {len(runs)} runs passed" + (", interrupted" if data["interrupted"] else "")
-    top = ET.Element("html", lang="en")
-    head = ET.SubElement(top, "head")
-    ET.SubElement(head, "meta", charset="utf-8")
-    ET.SubElement(head, "meta", name="viewport", content="width=device-width, initial-scale=1")
+    top, body = document(f"Pteron: {said}")
     for run in [*(r for r in runs if r["verdict"] != "passed"), *runs][:1]:
-        ET.SubElement(head, "meta", name="replay", content=run["replay"])  # for ./pteron replay
-    _add(head, "title", f"Pteron: {said}")
-    _add(head, "style", _STYLE)
-    body = ET.SubElement(top, "body")
-    title = _add(body, "h1", "Pteron: ")
-    _add(title, "span", said, class_="passed" if passed == len(runs) else "failed")
+        ET.SubElement(top[0], "meta", name="replay", content=run["replay"])  # for ./pteron replay
+    title = add(body, "h1", "Pteron: ")
+    add(title, "span", said, class_="passed" if passed == len(runs) else "failed")
     if "runs" in data:
         _runs(body, runs)
     else:

@@ -90,7 +90,7 @@ def chosen(text: str, all_suites: list, tags: tuple[str, ...]) -> set[str]:
     return names
 
 
-def _suites(text: str) -> str:
+def suites_of(text: str) -> str:
     """The same of Pteron's own, as the kernel knows it."""
     names = chosen(text, catalogue.suites(), catalogue.TAGS)
     if len(",".join(names)) >= SUITES_MAX:
@@ -227,7 +227,7 @@ def configuration(args: argparse.Namespace, say=print) -> Config:
         return judged.configuration(args, say)
     if args.parallel or args.kernel_append:
         raise UsageError("--parallel and --kernel-append go with another --kernel")
-    args.suite = _suites(args.suite)
+    args.suite = suites_of(args.suite)
     _check_words(args.append)
     args.initrd = callers_path(args.initrd).resolve() if args.initrd else None
     _check_program(args)

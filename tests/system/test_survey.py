@@ -1,0 +1,248 @@
+"""./pteron survey: which runs it makes, that none is made twice or lost, its table, the bisection, and other hosts."""
+
+import getpass
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.catalogue import ROOT
+from harness.judge.engine import Job, Place
+from harness.judge.survey import Plan, Platform, Survey, bisect
+from harness.judge.survey_table import Table
+
+
+def pteron(*args: str, timeout: int = 300) -> subprocess.CompletedProcess:
+    return subprocess.run(["./pteron", *args], cwd=ROOT, capture_output=True, text=True, check=False, timeout=timeout)
+
+
+# --- the bisection ---
+
+@pytest.mark.parametrize("n", range(2, 12))
+def test_bisect_finds_both_edges(n):
+    """For each run of bad versions that there can be: every edge, or that none is bad; and an end costs few tries."""
+    for a, b in itertools.combinations(range(n + 1), 2):
+        tried = []
+
+        def is_bad(version: str, a=a, b=b, tried=tried) -> bool:
+            tried.append(version)
+            return a <= int(version) < b
+        found = bisect([str(i) for i in range(n)], is_bad)
+        edges = {(str(i), str(i + 1)) for i in range(n - 1) if (a <= i < b) != (a <= i + 1 < b)}
+        assert set(found.edges()) == edges and len(tried) == len(set(tried))
+        if b == n and a:  # bad to the end: halves suffice
+            assert len(tried) <= 2 + n.bit_length()
+
+
+def test_bisect_where_all_are_good():
+    found = bisect(["a", "b", "c"], lambda version: False)
+    assert found.edges() == [] and found.verdicts == {0: False, 1: False, 2: False}
+
+
+# --- the matrix and its table ---
+
+PLAN = Plan(("linux-1", "linux-2"), (Platform("qemu"), Platform("xen", xen="4.20", cpus=4)), seeds=(1, 2), suite="vmap", kernel_append="preempt=full")
+
+
+def test_each_run_has_its_own_name_and_words():
+    jobs = [PLAN.job(cell, seed) for cell in PLAN.cells() for seed in PLAN.seeds]
+    assert len({job.key for job in jobs}) == 8 and all(len(job.key) < 200 for job in jobs)
+    assert jobs[-1].arguments == ("--kernel", "linux-2", "--on", "xen", "--cpus", "4", "--xen", "4.20", "--suite", "vmap", "--seed", "2",
+                                  "--deterministic", "--kernel-append", "preempt=full")
+
+
+def result(verdict: str, seed: int, why: str = "") -> dict:
+    return {"verdict": verdict, "why": [f"why: {why}"] if why else [], "signature": "", "suite_seconds": 3.5, "seed": seed, "kernel": "linux-1",
+            "on": "xen", "date": "2026-11-30T00:00:00Z", "qemu": "QEMU 7.2", "replay": f"./pteron run --seed {seed}"}
+
+
+@pytest.fixture
+def survey(tmp_path):
+    """PLAN with some results: two ways to fail in one cell, one of them in another, one cell not begun."""
+    found = Survey(PLAN, tmp_path, Place(), lambda *_: None)
+    bad, mixed, good, _ = PLAN.cells()
+    for cell, seed, data in ((bad, 1, result("crashed", 1, "BUG <at> 0xffffffff81234567 & more")), (bad, 2, result("hung", 2, "no line for 180 s")),
+                             (mixed, 1, result("passed", 1)), (mixed, 2, result("crashed", 2, "BUG <at> 0xffffffff87654321 & more")),
+                             (good, 1, result("passed", 1)), (good, 2, result("passed", 2))):
+        found.store.put(PLAN.job(cell, seed).key, data)
+    return found
+
+
+def test_the_table(survey):
+    table = Table(survey)
+    assert table.rows() == [["kernel", "qemu", "xen 4.20, 4 CPUs"], ["linux-1", "2 of 2 FAILED (A,B)", "1 of 2 FAILED (A)"], ["linux-2", "2 passed", "-"]]
+    assert table.is_bad()
+    text = table.as_text()
+    assert "A  crashed: BUG <at> N & more\n   2 runs, after 3.5 virtual seconds" in text and "seeds 1 to 2, kernels with `preempt=full`" in text
+    assert "| linux-2 | 2 passed | - |" in table.as_markdown()
+    assert [cell["runs"] for cell in json.loads(table.as_json())["cells"]] == [2, 2, 2, 0]
+    page = table.as_html()
+    assert 'href="#A"' in page and "BUG &lt;at&gt;" in page and "./pteron run --seed 2" in page
+
+
+def test_results_of_other_files_are_not_taken(survey, monkeypatch):
+    """What decides a run has changed: nothing is there."""
+    monkeypatch.setattr("harness.judge.survey.identity", lambda _: "another")
+    other = Survey(PLAN, survey.store.folder.parent, Place(), lambda *_: None)
+    assert not any(other.results(cell) for cell in PLAN.cells())
+
+
+# --- the runs ---
+
+SMALL = ("survey", "--suite", "pv", "--cpus", "1")
+
+
+def runs_made(done: subprocess.CompletedProcess) -> int:
+    return sum(" runs" in line for line in done.stderr.splitlines() if line.startswith("pteron: ") and " of " in line)
+
+
+def test_no_run_is_made_twice(tmp_path):
+    """More seeds make the new ones only; the same again makes none, and still has the table."""
+    first = pteron(*SMALL, "--seeds", "2", "--folder", str(tmp_path), "--json", str(tmp_path / "json"))
+    assert first.returncode == 0 and runs_made(first) == 2 and "2 passed" in first.stdout
+    more = pteron(*SMALL, "--seeds", "3", "--jobs", "2", "--folder", str(tmp_path))
+    assert more.returncode == 0 and runs_made(more) == 1 and "3 passed" in more.stdout
+    again = pteron(*SMALL, "--seeds", "3", "--folder", str(tmp_path))
+    assert again.returncode == 0 and runs_made(again) == 0 and "3 passed" in again.stdout
+    assert json.loads((tmp_path / "json").read_text())["cells"][0]["runs"] == 2
+
+
+def test_an_interrupted_survey_goes_on(tmp_path):
+    with subprocess.Popen(["./pteron", *SMALL, "--seeds", "40", "--folder", str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as child:
+        while "2 of 40 runs" not in child.stderr.readline():
+            assert child.poll() is None
+        child.send_signal(signal.SIGTERM)
+        out, _ = child.communicate(timeout=60)
+    assert child.returncode == 125 and "goes on where it stopped" in out
+    kept = len(list(tmp_path.glob("*/*.json")))
+    assert 2 <= kept < 40 and not list(tmp_path.glob("*/.*.part"))
+    done = pteron(*SMALL, "--seeds", str(kept + 1), "--folder", str(tmp_path))
+    assert done.returncode == 0 and runs_made(done) == 1 and f"{kept + 1} passed" in done.stdout
+
+
+def test_a_run_that_fails_is_in_the_table(tmp_path):
+    """And is made once: a failure is a result."""
+    own = tmp_path / "qemu"
+    own.write_text('#!/bin/bash\n[[ $* != *-kernel* ]] || echo run >> "${0%/*}/made"\n'
+                   'exec qemu-system-x86_64 "${@/suite=pv/panic=null_read suite=pv}"\n')
+    own.chmod(0o755)
+    done = pteron(*SMALL, "--folder", str(tmp_path), "--qemu", str(own), "--html", str(tmp_path / "page"))
+    assert done.returncode == 1 and "1 of 1 FAILED (A)" in done.stdout and "A  crashed: " in done.stdout, done.stderr
+    assert (tmp_path / "made").read_text().count("run") == 1
+    assert "null_read" in (tmp_path / "page").read_text()
+
+
+REFUSED = {
+    "--kernel nothing": "no file has that name", "--bisect 7.0": "give two versions",
+    "--bisect linux-7.3.4..linux-7.0.4": "must be newer", "--on nowhere": "invalid choice: 'nowhere'", "--xen-append x": "only on Xen", "--suite nothing": "there is no",
+    "--cpus 99": "is not between 1 and 64", "--hosts no.such.host.invalid --suite pv": "no.such.host.invalid",
+}
+
+
+@pytest.mark.parametrize("options", REFUSED)
+def test_refusals(tmp_path, options):
+    done = pteron("survey", "--folder", str(tmp_path), *options.split())
+    assert done.returncode == 2 and REFUSED[options] in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_worker_refuses_other_files():
+    """A host whose checkout differs answers nothing."""
+    job = Job("key", ("--suite", "pv")).words("other")
+    done = pteron("survey", "--job", job)
+    assert done.returncode == 125 and "bring both to one commit" in done.stderr and done.stdout == ""
+
+
+# --- hosts ---
+
+class Hosts:
+    """Two sshds, each in a network namespace of its own, reached by a pair of virtual Ethernet devices."""
+
+    NAMES = ("pteron-a", "pteron-b")
+
+    def __init__(self, folder: Path):
+        self.folder, self.daemons = folder, []
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "key"], check=True)
+        for n, name in enumerate(self.NAMES):
+            self._start(n, name)
+        (folder / "config").write_text(f"IdentityFile {folder}/key\nUserKnownHostsFile {folder}/known\nStrictHostKeyChecking no\nLogLevel ERROR\n")
+
+    def address(self, n: int) -> str:
+        return f"10.213.{n}.2"
+
+    def _start(self, n: int, name: str) -> None:
+        for command in (f"ip netns add {name}", f"ip link add {name} type veth peer name eth0 netns {name}", f"ip addr add 10.213.{n}.1/24 dev {name}",
+                        f"ip link set {name} up", f"ip -n {name} addr add {self.address(n)}/24 dev eth0", f"ip -n {name} link set eth0 up"):
+            subprocess.run(command.split(), check=True)
+        own = self.folder / name
+        own.mkdir()
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", own / "host"], check=True)
+        (own / "config").write_text(f"HostKey {own}/host\nAuthorizedKeysFile {self.folder}/key.pub\nStrictModes no\nUsePAM no\nPidFile none\n"
+                                    "PermitRootLogin prohibit-password\nLogLevel VERBOSE\nMaxStartups 100\n")
+        Path("/run/sshd").mkdir(exist_ok=True)
+        with (own / "log").open("wb") as log:
+            self.daemons.append(subprocess.Popen(["ip", "netns", "exec", name, "/usr/sbin/sshd", "-D", "-e", "-f", own / "config"], stderr=log))
+
+    def logins(self, n: int) -> int:
+        return (self.folder / self.NAMES[n] / "log").read_text().count("Accepted publickey")
+
+    def cut(self, n: int) -> None:
+        """Nothing comes from there any more, not even a refusal."""
+        subprocess.run(["ip", "link", "set", self.NAMES[n], "down"], check=True)
+
+    def stop(self) -> None:
+        for daemon in self.daemons:
+            daemon.kill()
+            daemon.wait()
+        for name in self.NAMES:
+            pids = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, check=False).stdout.split()
+            subprocess.run(["kill", "-9", *pids], check=False, capture_output=True)
+            subprocess.run(["ip", "netns", "del", name], check=False)
+            subprocess.run(["ip", "link", "del", name], check=False, capture_output=True)
+
+
+def can_make_hosts() -> bool:
+    tried = os.geteuid() == 0 and shutil.which("ip") and Path("/usr/sbin/sshd").exists() and subprocess.run(
+        ["ip", "netns", "add", "pteron-try"], capture_output=True, check=False).returncode == 0
+    if tried:
+        subprocess.run(["ip", "netns", "del", "pteron-try"], check=True)
+    return bool(tried)
+
+
+@pytest.fixture
+def hosts(tmp_path):
+    if not can_make_hosts():
+        pytest.skip("two hosts need root, iproute2 and openssh-server")
+    made = Hosts(tmp_path)
+    yield made
+    made.stop()
+
+
+def words(hosts: Hosts, folder: Path, seeds: int) -> list[str]:
+    user = getpass.getuser()
+    return [*SMALL, "--seeds", str(seeds), "--folder", str(folder), "--hosts", ",".join(f"{user}@{hosts.address(n)}" for n in (0, 1)),
+            "--ssh", f"ssh -F {hosts.folder}/config", "--host-folder", str(ROOT)]
+
+
+def test_hosts_share_the_runs(hosts, tmp_path):
+    done = pteron(*words(hosts, tmp_path / "results", 4))
+    assert done.returncode == 0 and "4 passed" in done.stdout, done.stderr
+    assert hosts.logins(0) and hosts.logins(1)
+
+
+def test_a_host_that_dies_loses_nothing(hosts, tmp_path):
+    """It is cut off while it has runs; they are made on the other."""
+    with subprocess.Popen(["./pteron", *words(hosts, tmp_path / "results", 8)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True) as child:
+        while " of 8 runs" not in child.stderr.readline():
+            assert child.poll() is None
+        hosts.cut(0)
+        before = hosts.logins(1)
+        out, err = child.communicate(timeout=180)
+    assert child.returncode == 0 and "8 passed" in out, err
+    assert hosts.logins(1) > before
