@@ -17,7 +17,7 @@ from pathlib import Path
 from .catalogue import ROOT
 
 
-SIGN_OF_LIFE = 4  # seconds between two of a build
+SIGN_OF_LIFE = 3  # seconds between two of a build
 
 
 class BuildError(Exception):

@@ -9,6 +9,9 @@ from .terminal import Terminal
 from .why import why
 
 
+_NOT_SHOWN = ("# counter ", "# batch ", "# trace ")
+
+
 class Printer:
     """Prints the kernel's lines, and those of programs without their marks. The progress that the programs
     of suites report goes to one line of its own where there is a terminal."""
@@ -20,6 +23,7 @@ class Printer:
         self.output = Output()  # so far
         self.status = suites and self.terminal.interactive
         self.about = "booting"  # what the machine is at
+        self.not_shown = 0  # lines
         self.program = ProgramText()
         self.open = False  # the last line printed is a part of a program's
 
@@ -29,11 +33,19 @@ class Printer:
         self.output = output
         if (part := self.program.take(raw)) is not None:
             self._program_text(*part, output)
-        elif not raw.startswith(("# counter ", "# batch ", "# trace ")):
+        elif raw.startswith(_NOT_SHOWN):
+            self._pass_over()
+        else:
             self._end_line()
             if output.suites:
                 self.about = f"suite {output.suites[-1].name}, {len(output.suites)} of {output.planned}"
             self.terminal.print(kernel_text(raw))
+
+    def _pass_over(self) -> None:
+        """A trace has many thousand lines, which take their time."""
+        self.not_shown += 1
+        if self.terminal.interactive and not self.open and self.not_shown % 100 == 0:
+            self.terminal.status(f"  reading what the kernel has recorded: {self.not_shown:,} lines")
 
     def _program_text(self, text: str, whole: bool, output: Output) -> None:
         if self.status and not self.open and text.startswith(PROGRESS):

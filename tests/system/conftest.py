@@ -30,7 +30,8 @@ FAILURES = ROOT / "build/report/failures.txt"
 
 def place(item: pytest.Item) -> int:
     """Where @item comes; what is not among the longest stays behind them, in its order."""
-    name = item.nodeid.rpartition("/")[2]
+    path, _, test = item.nodeid.partition("::")  # there may be a / in a test's parameters, too
+    name = f"{path.rpartition('/')[2]}::{test}"
     return next((i for i, longest in enumerate(LONGEST) if name.startswith(longest)), len(LONGEST))
 
 

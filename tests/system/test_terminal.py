@@ -106,6 +106,18 @@ def test_the_status_line_fits(monkeypatch, columns):
         assert "46 %, about 8 min left" in shown[0] and "silent for 7 s" in shown[1]
 
 
+def test_a_long_trace_shows_that_it_comes(monkeypatch):
+    """Its lines are not printed, and there are thousands."""
+    monkeypatch.setenv("COLUMNS", "80")
+    stream = FakeTerminal()
+    printer = Printer(terminal=Terminal(stream=stream))
+    for _ in range(250):
+        printer.line("# trace 0 1 2", Output())
+    printer.line("ok 1 zap", Output())
+    assert ESCAPE.sub("", stream.getvalue()).split("\r")[1:] == [
+        f"  reading what the kernel has recorded: {n} lines" for n in (100, 200)] + ["ok 1 zap\n"]
+
+
 def test_lines_are_folded_at_blanks(monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     terminal = Terminal(stream=FakeTerminal())
