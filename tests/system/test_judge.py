@@ -4,6 +4,7 @@ Linux 7.0.4 as PV dom0 ends in a BUG of its lazy mode when a real-time task pree
 "kernel BUG around vmap/vfree"); 7.3.4 does not. Both come from Debian's archive: where there is no network and they are not
 in the cache, these tests are skipped by that reason."""
 
+import dataclasses
 import json
 import os
 import re
@@ -12,8 +13,10 @@ import subprocess
 import pytest
 
 from harness.catalogue import ROOT
-from harness.judge import archive, kernels, suites, verdicts
+from harness.judge import archive, boot, kernels, suites, verdicts
+from harness.judge.options import job
 from harness.judge.verdicts import Judged
+from harness.runner import run
 
 GOOD = """\
 [    1.000000] some line
@@ -151,7 +154,7 @@ def have(name: str) -> str:
 def test_a_known_bug_is_found_and_repeated(pteron, tmp_path):
     """By each of two seeds, that go different ways; and by the replay line, byte for byte."""
     bad = have("linux-7.0.4")
-    done = pteron("run", "--kernel", bad, "--on", "xen", "--suite", "vmap", "--seeds", "2")
+    done = pteron("run", "--kernel", bad, "--on", "xen", "--suite", "filter", "--seeds", "2")
     assert done.returncode == 3 and "2 runs: 2 crashed" in done.stdout
     assert re.search(r"kernel BUG at .*/xen/hypervisor.h:\d+! in xen_(enter|leave)_lazy_mmu", done.stdout)
     first, second = sorted((tmp_path / "runs").glob("*-crashed.log"))
@@ -162,8 +165,23 @@ def test_a_known_bug_is_found_and_repeated(pteron, tmp_path):
 
 def test_a_good_kernel_passes(pteron):
     good = have("linux-7.3.4")
-    done = pteron("run", "--kernel", good, "--on", "xen", "--suite", "vmap", "--rounds", "60", "--seeds", "2")
+    done = pteron("run", "--kernel", good, "--on", "xen", "--suite", "filter,vmap", "--rounds", "3", "--seeds", "2")
     assert done.returncode == 0 and "2 runs: 2 passed; no kernel complained" in done.stdout
+
+
+def test_a_program_fails_and_another_is_skipped(monkeypatch):
+    """fault insists on a power of two; Linux 5.10 has no MADV_COLLAPSE. /init says both, and QEMU's status agrees."""
+    table = suites.all_suites()
+    monkeypatch.setattr(suites, "all_suites", lambda: {**table, "fault": dataclasses.replace(table["fault"], pages=100)})
+    config = job(kernels.get(have("linux-5.10")), "qemu", ["fault", "thp"], 1, rounds=1, cpus=1)
+    boot.make_programs(config.build)
+    result = run(config)
+    print("\n".join(result.output.raw))
+    assert result.verdict == "failed" and result.status == 35 and result.exit_code == 1
+    fault, thp = result.output.suites
+    assert fault.verdict == "failed" and "exited with status 1" in fault.cases[0].message and fault.cases[1].verdict == "passed"
+    assert thp.verdict == "passed" and thp.cases[0].verdict == "skipped" and "MADV_COLLAPSE" in thp.cases[0].message
+    assert any("FAIL fault" in line for line in result.output.program_lines)
 
 
 def test_natively(pteron, tmp_path):

@@ -13,7 +13,7 @@
 #define SCHED_FIFO 1
 #define PRIORITY 50
 #define SHORTEST_US 60
-#define LONGEST_US 600
+#define LONGEST_US 250
 #define NAPS 8 /* of a timer in a round */
 
 static unsigned long region;

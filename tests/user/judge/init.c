@@ -105,6 +105,8 @@ static void set_up(void)
 	mkdir("/sys", 0755);
 	mkdir("/tmp", 0777);
 	mount("dev", "/dev", "devtmpfs", 0, "");
+	mkdir("/dev/pts", 0755);
+	mount("pts", "/dev/pts", "devpts", 0, "");
 	mount("proc", "/proc", "proc", 0, "");
 	mount("sys", "/sys", "sysfs", 0, "");
 	mount("tmp", "/tmp", "tmpfs", 0, "");
