@@ -1,5 +1,6 @@
 """Builds without warnings, the static checks, and the host tests."""
 
+import argparse
 import re
 import subprocess
 
@@ -76,7 +77,8 @@ def test_manual_page():
     parsers = man.commands(cli._parser())
     assert set(sections) == set(parsers) and {"run", "test", "new"} <= set(parsers)
     for name, parser in parsers.items():
-        for option in (o for action in parser._actions for o in action.option_strings if o not in ("-h", "--help")):
+        for option in (o for action in parser._actions if action.help != argparse.SUPPRESS
+                       for o in action.option_strings if o not in ("-h", "--help")):
             assert re.search(rf"^{option}\b", sections[name], re.M), f"{name} {option}"
 
 
