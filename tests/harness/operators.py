@@ -26,7 +26,7 @@ _FUNCTION = re.compile(r"^(?P<indent>\t?)(?P<head>(?:\w[^;{}()]{0,120}?)?\b(?P<n
 _REPORTS = re.compile(r"assert|audit|print|refused|batch_size")
 _CONTROL = re.compile(r"(if|while|for|switch|(?:list_)?for_each_\w+) ?\(")
 _LABELS = re.compile(r"\s*(?:(?:else|do)\s+)?(?:(?:case\s[^:?]+|default):\s*)*")
-_ASIDE = re.compile(r"(?:ASSERT|BUG_ON|(?:static_)?assert\w*|lockdep_\w+|count(?:_\w+)?|trace|per_cpu|printk|pr_\w+|panic\w*|"
+_ASIDE = re.compile(r"(?:ASSERT|BUG_ON|(?:static_)?assert\w*|lockdep_\w+|count(?:_\w+)?|trace(?:_\w+)?|per_cpu|printk|pr_\w+|panic\w*|"
                     r"refused|preempt_point)\(|struct \{|"
                     r"(?:return|break|continue|goto)\b|\w[\w# ]* \**\w+(?:\[.*\])?(?:;|,| =)")
 # These write to what their first argument names, and read nothing that their twin writes.

@@ -2,11 +2,13 @@
  * Suite `trace`: does the history of a page tell what was done to it, and to its frame?
  *
  * Oracle: after known operations on one page the history holds just these, in their order; those of
- * other pages and address spaces are not in it, unless they have the same frame.
+ * other pages and address spaces are not in it, unless they have the same frame. Of a known section
+ * the trace holds each step, in its order.
  */
 
 #include "kernel/arch/io.h"
 #include "mm/lazy/lazy_mmu.h"
+#include "mm/lazy/tlb.h"
 #include "mm/space/mmap.h"
 #include "mm/table/page_history.h"
 #include "mm/vma/vma.h"
@@ -103,6 +105,52 @@ static void is_the_last(struct ktest *t)
 	teardown();
 }
 
+/* What this task does in the lazy mode. */
+static bool is_of_a_section(const struct trace_event *e, const void *unused __unused)
+{
+	return e->when >= begin && (int)e->tid == current->tid && e->kind >= TRACE_LAZY &&
+	       e->kind <= TRACE_BATCH_END;
+}
+
+static void expect_kinds(struct ktest *t, const u8 *kinds, unsigned n)
+{
+	struct trace_event e[MAX_EVENTS];
+
+	KEXPECT_EQ(t, trace_collect(is_of_a_section, NULL, e, MAX_EVENTS), n);
+	for (unsigned i = 0; i < n; i++)
+		KEXPECT_EQ(t, e[i].kind, kinds[i]);
+}
+
+/* A nested one is a part of the outermost. Not analysed: a section of the test's own. */
+static void of_a_section(struct ktest *t) __no_thread_safety
+{
+	static const u8 lazy[] = {TRACE_LAZY,  TRACE_OWE,	TRACE_BATCH,
+				  TRACE_FLUSH, TRACE_FLUSH_END, TRACE_BATCH_END,
+				  TRACE_PAUSE, TRACE_RESUME,	TRACE_LAZY_END};
+	static const u8 eager[] = {TRACE_LAZY,	TRACE_FLUSH,  TRACE_FLUSH_END,
+				   TRACE_PAUSE, TRACE_RESUME, TRACE_LAZY_END};
+	lazy_mmu_state_t outer, inner;
+	struct spinlock *ptl;
+	pte_t *ptep;
+
+	setup(t);
+	ptep = pte_offset_map_lock(pmd_find(mm, area), area, &ptl);
+	begin = rdtsc();
+	outer = arch_enter_lazy_mmu_mode();
+	inner = arch_enter_lazy_mmu_mode();
+	flush_tlb_page(mm, area);
+	arch_leave_lazy_mmu_mode(inner);
+	lazy_mmu_mode_pause();
+	lazy_mmu_mode_resume();
+	arch_leave_lazy_mmu_mode(outer);
+	if (lazy_mmu_enabled)
+		expect_kinds(t, lazy, ARRAY_SIZE(lazy));
+	else
+		expect_kinds(t, eager, ARRAY_SIZE(eager));
+	pte_unmap_unlock(ptep, ptl);
+	teardown();
+}
+
 static void stops(struct ktest *t)
 {
 	struct trace_event e[MAX_EVENTS];
@@ -139,13 +187,14 @@ static void of_a_page(struct ktest *t)
 }
 #define of_a_frame of_a_page
 #define is_the_last of_a_page
+#define of_a_section of_a_page
 #define stops of_a_page
 #define goes_on of_a_page
 
 #endif
 
 static const struct ktest_case cases[] = {
-	{"of_a_page", of_a_page}, {"of_a_frame", of_a_frame}, {"is_the_last", is_the_last},
-	{"stops", stops},	  {"goes_on", goes_on},
+	{"of_a_page", of_a_page},	{"of_a_frame", of_a_frame}, {"is_the_last", is_the_last},
+	{"of_a_section", of_a_section}, {"stops", stops},	    {"goes_on", goes_on},
 };
 KTEST_SUITE(trace_suite, "trace", "what is recorded of a page", true, cases);
