@@ -124,11 +124,11 @@ static void expect_kinds(struct ktest *t, const u8 *kinds, unsigned n)
 /* A nested one is a part of the outermost. Not analysed: a section of the test's own. */
 static void of_a_section(struct ktest *t) __no_thread_safety
 {
-	static const u8 lazy[] = {TRACE_LAZY,  TRACE_OWE,	TRACE_BATCH,
-				  TRACE_FLUSH, TRACE_FLUSH_END, TRACE_BATCH_END,
-				  TRACE_PAUSE, TRACE_RESUME,	TRACE_LAZY_END};
-	static const u8 eager[] = {TRACE_LAZY,	TRACE_FLUSH,  TRACE_FLUSH_END,
-				   TRACE_PAUSE, TRACE_RESUME, TRACE_LAZY_END};
+	static const u8 lazy[] = {TRACE_LAZY,	   TRACE_PAUSE,	    TRACE_RESUME,
+				  TRACE_OWE,	   TRACE_BATCH,	    TRACE_FLUSH,
+				  TRACE_FLUSH_END, TRACE_BATCH_END, TRACE_LAZY_END};
+	static const u8 eager[] = {TRACE_LAZY,	TRACE_PAUSE,	 TRACE_RESUME,
+				   TRACE_FLUSH, TRACE_FLUSH_END, TRACE_LAZY_END};
 	lazy_mmu_state_t outer, inner;
 	struct spinlock *ptl;
 	pte_t *ptep;
@@ -137,11 +137,11 @@ static void of_a_section(struct ktest *t) __no_thread_safety
 	ptep = pte_offset_map_lock(pmd_find(mm, area), area, &ptl);
 	begin = rdtsc();
 	outer = arch_enter_lazy_mmu_mode();
+	lazy_mmu_mode_pause();
+	lazy_mmu_mode_resume();
 	inner = arch_enter_lazy_mmu_mode();
 	flush_tlb_page(mm, area);
 	arch_leave_lazy_mmu_mode(inner);
-	lazy_mmu_mode_pause();
-	lazy_mmu_mode_resume();
 	arch_leave_lazy_mmu_mode(outer);
 	if (lazy_mmu_enabled)
 		expect_kinds(t, lazy, ARRAY_SIZE(lazy));
