@@ -1,10 +1,11 @@
-"""./pteron bench --against linux: the same static program on Pteron and on Linux, on the same machines.
+"""./pteron bench --against KERNEL: the same static program on Pteron and on a Linux, on the same machines.
 
 Each side runs tests/user/bench in one QEMU after the other: with one vCPU under -icount shift=0, where
 the program's ticks are instructions, the hypervisor's own included; with two vCPUs for rates, of which
 only ratios mean anything; and a few times more only for the wall time from reset to its first line."""
 
 import re
+import shlex
 import subprocess
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from . import dom0
 from .bench import BenchError
 from .build import Build, locked
 from .catalogue import ROOT
+from .judge import kernels
 from .judge.xens import machines
 from .machine import Config, Linux
 from .runner import run
@@ -45,6 +47,13 @@ SIDES = {
     "linux-best": Side("Linux best", BEST),
     "linux-defaults": Side("Linux defaults", "", ""),
 }
+
+
+def linux(name: str, say: Callable[[str], None] = lambda _: None) -> kernels.Kernel:
+    """The kernel that --against @name means: as --kernel of ./pteron run, but for Pteron itself."""
+    if name == kernels.PTERON:
+        raise kernels.KernelError("--against pteron: give linux, linux-VERSION or a FILE")
+    return kernels.get(name, say)
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,9 @@ def _pack() -> None:
     ARCHIVE.write_bytes(dom0.cpio(tree))
 
 
-def _config(side: Side, place: str, counted: bool, cpus: int, arguments: list[str]) -> Config:
+def _config(job: Run, against: str, arguments: list[str]) -> Config:
+    side, place, counted = SIDES[job.side], job.place, job.mode == "counted"
+    cpus = CPUS if job.mode == "parallel" else 1
     config = Config(build=Build(debug=False), on=place, cpus=cpus, mem=MEMORY, cpu="qemu64",
                     backend="xen" if place == "xen" else "native", icount=0 if counted else None,
                     initrd=ARCHIVE, patience=PATIENCE)
@@ -113,7 +124,9 @@ def _config(side: Side, place: str, counted: bool, cpus: int, arguments: list[st
         config.program = ("/init", *arguments)
     else:
         console = "hvc0" if place == "xen" else "ttyS0"
-        config.linux = Linux(kernel=dom0.make()[0], xen=side.xen,
+        kernel = linux(against)
+        kernels.check(kernel, place)
+        config.linux = Linux(kernel=kernel.image, xen=side.xen,
                              words=f"console={console} quiet {side.words} -- {' '.join(arguments)}")
     return config
 
@@ -124,11 +137,10 @@ def _arguments(mode: str, chosen: list[str]) -> list[str]:
     return [QUICKEST] if mode == "boot" else [PARALLEL, "--cpus", str(CPUS)]
 
 
-def _boot(job: Run, chosen: list[str]) -> Run:
+def _boot(job: Run, against: str, chosen: list[str]) -> Run:
     """Make the run @job, or say how to repeat what failed."""
     arguments = _arguments(job.mode, chosen)
-    config = _config(SIDES[job.side], job.place, job.mode == "counted",
-                     CPUS if job.mode == "parallel" else 1, arguments)
+    config = _config(job, against, arguments)
     start = time.monotonic()
 
     def watch(line: str, _) -> None:
@@ -145,13 +157,13 @@ def _boot(job: Run, chosen: list[str]) -> Run:
         raise BenchError(
             f"{SIDES[job.side].title} on {PLACES[job.place]}, {job.mode}: the program did not end "
             f"as it should (QEMU's status {result.status}, verdict {result.verdict}); the last lines:\n"
-            f"{tail}\nreplay: {replay(job, [g for g in arguments if g in groups()])}")
+            f"{tail}\nreplay: {replay(job, against, [g for g in arguments if g in groups()])}")
     return job
 
 
-def replay(job: Run, chosen: list[str]) -> str:
+def replay(job: Run, against: str, chosen: list[str]) -> str:
     """The command that makes this run, and those that belong to it."""
-    return " ".join(["./pteron bench --against linux", f"--on {job.place}", f"--side {job.side}",
+    return " ".join([f"./pteron bench --against {shlex.quote(against)}", f"--on {job.place}", f"--side {job.side}",
                      *(f"--group {g}" for g in chosen)])
 
 
@@ -162,8 +174,8 @@ def plan(places: list[str], sides: list[str], chosen: list[str], boots: int) -> 
 
 
 def measure(places: list[str], sides: list[str], chosen: list[str], boots: int = BOOTS,
-            say: Callable[[str], None] = lambda _: None) -> list[Run]:
-    """One boot after the other."""
+            say: Callable[[str], None] = lambda _: None, against: str = "linux") -> list[Run]:
+    """One boot after the other. @against: the Linux."""
     make_program()
     if "pteron" in sides:
         Build(debug=False).make()
@@ -171,23 +183,22 @@ def measure(places: list[str], sides: list[str], chosen: list[str], boots: int =
     for number, job in enumerate(runs, 1):
         say(f"pteron: run {number} of {len(runs)}: {SIDES[job.side].title}, {PLACES[job.place]}, {job.mode}")
         start = time.monotonic()
-        _boot(job, chosen)
+        _boot(job, against, chosen)
         say(f"pteron:   {len(job.figures)} figures in {time.monotonic() - start:.0f} s")
     return runs
 
 
-def configuration() -> dict[str, str]:
+def configuration(against: str) -> dict[str, str]:
     """What the figures depend on; to be asked before they are taken."""
     def first(*command: str) -> str:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         return done.stdout.partition("\n")[0]
-    version = re.search(rb"Linux version (\S+)", dom0.make()[0].read_bytes())
     changed = first("git", "status", "--porcelain", "--untracked-files=no")
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "commit": first("git", "rev-parse", "--short", "HEAD") + (" and changes" if changed else ""),
         "qemu": first("qemu-system-x86_64", "--version"),
-        "linux": version[1].decode() if version else "unknown",
+        "linux": linux(against).release,
         "linux_best": BEST,
         "xen": machines().image.name.removesuffix(".gz"),
         "compiler": first("gcc", "--version"),

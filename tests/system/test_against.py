@@ -30,8 +30,8 @@ def everything() -> list[str]:
     return done.stdout.splitlines()
 
 
-def counted(side: str, place: str) -> Run:
-    return against.measure([place], [side], ["calls"], boots=0)[0]
+def counted(side: str, place: str, kernel: str = "linux") -> Run:
+    return against.measure([place], [side], ["calls"], boots=0, against=kernel)[0]
 
 
 counted_before = cache(counted)
@@ -82,6 +82,20 @@ def test_linux_takes_more(place):
     ours, linux = (counted_before(side, place) for side in ("pteron", "linux-best"))
     for name in ("boot", "getppid", "fork_untouched"):
         assert ours.figures[Key(name)]["ticks"] < linux.figures[Key(name)]["ticks"]
+
+
+def test_another_linux():
+    """The newest series that Debian had when this was written: it is that one which runs, and it costs something else."""
+    ours, another = (counted_before("linux-best", "qemu", kernel) for kernel in ("linux", "linux-7.0.4"))
+    assert ours.figures.keys() == another.figures.keys() and ours.figures != another.figures
+    assert against.configuration("linux-7.0.4")["linux"].startswith("7.0.4")
+
+
+@pytest.mark.parametrize("name, words", [("pteron", "give linux"), ("linux-9.9", "there is no Linux 9.9"), ("nothing", "no file has that name")])
+def test_a_kernel_that_is_none(name, words, monkeypatch):
+    monkeypatch.setattr(against.kernels.archive, "packages", lambda pattern, fresh=False: [])
+    with pytest.raises(against.kernels.KernelError, match=words):
+        against.linux(name)
 
 
 def test_a_failure_names_the_run_and_how_to_repeat_it(monkeypatch, tmp_path):

@@ -14,20 +14,21 @@ from . import MAX_JOBS, Command, record_option, recorded, to_stderr
 def _bench_against(args: argparse.Namespace) -> tuple[str, str]:
     """The same program on Pteron and on Linux; the report, and its JSON."""
     places = [args.on] if args.on else list(against.PLACES)
-    about = against.configuration()
+    kernel = against.linux(args.against, to_stderr).name
+    about = against.configuration(kernel)
     runs = against.measure(places, args.side or list(against.SIDES), args.group or against.groups(),
-                           0 if args.group else against.BOOTS, to_stderr)
+                           0 if args.group else against.BOOTS, to_stderr, kernel)
     return bench_report.publish(runs, about, catalogue.ROOT / "build/report")
 
 
 def command_bench(args: argparse.Namespace) -> int:
     """Count the instructions and hypercalls of the range functions, with Linux's figures beside."""
     if not args.against and (args.side or args.group):
-        raise UsageError("--side and --group choose runs of --against linux")
+        raise UsageError("--side and --group choose runs of --against KERNEL")
     report = report_file("--json", args.json)
     on = args.on or "qemu"
     if args.record and not (args.against or (on == "xen" and not args.contention)):
-        raise UsageError("--record: the documents have figures of --on xen, and of --against linux")
+        raise UsageError("--record: the documents have figures of --on xen, and of --against KERNEL")
     if args.against:
         text, found = _bench_against(args)
     elif args.contention:
@@ -50,9 +51,9 @@ def add_bench(command: Command) -> None:
     instead = p.add_mutually_exclusive_group()
     instead.add_argument("--contention", action="store_true",
                          help="instead: how often page faults wait for a lock, with 1 to 32 vCPUs")
-    instead.add_argument("--against", choices=["linux"],
-                         help="instead: one program on Pteron and on Linux, in a table; JSON, CSV and charts are "
-                              "left in build/report/")
+    instead.add_argument("--against", metavar="KERNEL",
+                         help="instead: one program on Pteron and on a Linux (linux, linux-VERSION or FILE: ./pteron list kernels), "
+                              "in a table; JSON, CSV and charts are left in build/report/")
     p.add_argument("--side", action="append", choices=list(against.SIDES), default=[],
                    help="with --against: only this kernel; may be repeated")
     p.add_argument("--group", action="append", choices=against.groups(), default=[],
