@@ -296,7 +296,7 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
         patience: float | None = None, on_quiet: Callable[[float], None] | None = None) -> Result:
     """Boot what @config says and follow it to its end. @on_line sees each line as it comes, marks and all; @patience:
     instead of the configuration's; @on_quiet hears, each second, for how long nothing has come. An interrupt ends the machine at once, and the result is what ran so far."""
-    output = Judged() if config.judged else Output()
+    output = Judged(config.linux.kernel) if config.judged else Output()
     scratch, began = make_scratch(), time.monotonic()
     stopped = ""
 

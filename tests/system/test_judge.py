@@ -13,7 +13,7 @@ import subprocess
 import pytest
 
 from harness.catalogue import ROOT
-from harness.judge import archive, boot, kernels, suites, verdicts
+from harness.judge import archive, boot, kernels, suites, symbols, verdicts
 from harness.judge.options import job
 from harness.judge.verdicts import Judged
 from harness.runner import run
@@ -122,6 +122,19 @@ def test_the_kernels_own_report():
     assert [line.strip() for line in why if line.startswith("    ")] == [re.sub(r"^\[.*?\] +", "", line) for line in BUG[:7]]
     assert output.signature() == "kernel BUG at arch/x86/include/asm/xen/hypervisor.h:85! in xen_leave_lazy_mmu"
     assert output.raw[-1] == BUG[-2]  # and nothing that depends on the host
+
+
+def test_a_report_with_places_in_the_source(tmp_path):
+    """Where the kernel was built with debug information; else it stays as it is."""
+    source = tmp_path / "kernel.c"
+    source.write_text("int counter;\n\nvoid breaks(void)\n{\n\tcounter++;\n}\n\nvoid _start(void)\n{\n\tbreaks();\n\tfor (;;)\n\t\t;\n}\n")
+    image = tmp_path / "vmlinux"
+    subprocess.run(["gcc", "-g", "-O0", "-static", "-nostdlib", "-no-pie", "-fcf-protection=none", "-o", image, source], check=True)
+    report = ["RIP: 0010:breaks+0x4/0x20", " _start+0x9/0x20", " elsewhere+0x1/0x2", "no place"]
+    assert symbols.annotate(report, image) == [f"{report[0]}  {source}:5", f"{report[1]}  {source}:10", *report[2:]]
+    subprocess.run(["strip", image], check=True)
+    symbols._functions.cache_clear()
+    assert symbols.annotate(report, image) == report
 
 
 def test_other_forms_of_the_time():

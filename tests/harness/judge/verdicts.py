@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..ktap import Output, kernel_text
+from .symbols import annotate
 
 PATTERNS = Path(__file__).with_name("patterns.toml")
 IGNORED = "ignored"
@@ -58,10 +59,11 @@ def match(text: str) -> Pattern | None:
 
 
 class Judged(Output):
-    """The output of a Linux. kernel_lines are without their time, which `clock` has."""
+    """The output of a Linux, whose vmlinux is @image. kernel_lines are without their time, which `clock` has."""
 
-    def __init__(self) -> None:
+    def __init__(self, image: Path | None = None) -> None:
         super().__init__()
+        self.image = image
         self.clock = 0.0
         self.began = 0.0  # when /init spoke first
         self.complaints: list[Complaint] = []
@@ -127,8 +129,9 @@ class Judged(Output):
             return []
         where = f"suite {c.suite}, " if c.suite else ""
         more = len(self.complaints) - 1
+        report = annotate(self.report(c), self.image) if self.image else self.report(c)
         return [f"why: {where}after {c.clock:.3f} virtual seconds: {c.text}", f"  {c.pattern.name}: {c.pattern.why}",
-                *([f"  {more} more lines complain"] if more else []), *(f"    {line}" for line in self.report(c))]
+                *([f"  {more} more lines complain"] if more else []), *(f"    {line}" for line in report)]
 
     def course(self) -> str:
         return f"{self.clock:.1f} virtual seconds, {self.suite_clock():.1f} of them of the suites"
