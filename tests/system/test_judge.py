@@ -13,9 +13,10 @@ import subprocess
 import pytest
 
 from harness.catalogue import ROOT
-from harness.judge import archive, boot, kernels, suites, symbols, verdicts
+from harness.judge import archive, boot, kernels, options, suites, symbols, verdicts
 from harness.judge.options import job
 from harness.judge.verdicts import Judged
+from harness.options import UsageError
 from harness.runner import run
 
 GOOD = """\
@@ -195,6 +196,15 @@ def test_a_program_fails_and_another_is_skipped(monkeypatch):
     assert fault.verdict == "failed" and "exited with status 1" in fault.cases[0].message and fault.cases[1].verdict == "passed"
     assert thp.verdict == "passed" and thp.cases[0].verdict == "skipped" and "MADV_COLLAPSE" in thp.cases[0].message
     assert any("FAIL fault" in line for line in result.output.program_lines)
+
+
+def test_an_old_kernel_with_two_cpus_is_refused():
+    """Natively and deterministically it would hang as it starts."""
+    old, new = (kernels.Kernel("file", release, kernels.Path("/")) for release in ("6.1.0-57-amd64", "6.12.107+deb13-amd64"))
+    options._check_turns(old, 1)
+    options._check_turns(new, 2)
+    with pytest.raises(UsageError, match="--on xen"):
+        options._check_turns(old, 2)
 
 
 def test_natively(pteron, tmp_path):

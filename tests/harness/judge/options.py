@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from ..build import Build
 from ..machine import Config, Linux
 from ..options import UsageError, chosen, platform
-from . import boot, kernels, suites
+from . import boot, kernels, suites, versions
 
 # Options that are about Pteron's own kernel, and what they are when nobody has given them.
 _PTERONS = {"backend": None, "boot": "pvh", "case": None, "shuffle": False, "lazy": "on", "tables": "on", "append": "",
             "initrd": None, "release": False, "bug": None, "cc": "gcc", "program": ()}
 MAX_CPUS = 32
+FIRST_WITH_TURNS = "6.5"
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -39,10 +40,20 @@ def suites_of(text: str) -> list[str]:
     return [name for name in known if name in names]
 
 
+def _check_turns(kernel: kernels.Kernel, cpus: int) -> None:
+    """An older kernel's first CPU waits for the second by schedule(), without a pause; under -icount QEMU 7.2 then never
+    gives the second its turn."""
+    if cpus > 1 and versions.compare(kernel.release, FIRST_WITH_TURNS) < 0:
+        raise UsageError(f"{kernel.name} on qemu does not start a second CPU in a deterministic run, as no Linux before "
+                         f"{FIRST_WITH_TURNS} does: use --cpus 1, --parallel or --on xen")
+
+
 def job(kernel: kernels.Kernel, on: str, names: Iterable[str], seed: int, *, append: str = "", **more) -> Config:
     """One run: a kernel, a platform, suites, a seed. @more: fields of Config."""
     kernels.check(kernel, on)
-    fields = {"mem": boot.MEMORY, "icount": boot.ICOUNT, **more}
+    fields = {"mem": boot.MEMORY, "icount": boot.ICOUNT, "cpus": 2, **more}
+    if on == "qemu" and fields["icount"] is not None:
+        _check_turns(kernel, fields["cpus"])
     return Config(build=Build(), on=on, backend="xen" if on == "xen" else "native", kernel=kernel.name, kernel_append=append,
                   suite=",".join(names), seed=seed, linux=Linux(kernel.image, boot.words(on, append)), **fields)
 
