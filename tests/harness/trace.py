@@ -12,7 +12,7 @@ from itertools import count
 
 from .trace_lines import Event, Trace
 
-PID = 1
+PID = 2000  # no track has that number: Perfetto takes thread 0, and the one that has the process's number, for one
 SUITES_TRACK = 1000  # behind all CPUs
 ENTRY_BITS = {0: "present", 1: "rw", 2: "user", 5: "accessed", 6: "dirty", 7: "large", 8: "global", 9: "special", 10: "protnone",
               63: "nx"}  # mm/types/pgtable_types.h

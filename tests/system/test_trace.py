@@ -3,9 +3,12 @@
 Oracles that do not share code with the trace: the kernel's own counters, of a run of which the rings keep all; and the
 rules in trace_format.py."""
 
+import csv
 import re
+import shutil
 import subprocess
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import trace_format
@@ -193,3 +196,30 @@ def test_words_are_those_of_the_sources():
     assert f"{trace.SHOOTDOWN}(void *arg)" in (ROOT / "mm/lazy/tlb.c").read_text(encoding="utf-8")
     kinds = set(re.findall(r'X\(\w+, +"(\w+)"', (ROOT / "kernel/debug/trace.h").read_text(encoding="utf-8")))
     assert set(trace.SLICES) | {f"{kind}_end" for kind in trace.SLICES} | set(trace.INSTANTS) < kinds
+
+
+def _asked(shell: str, file: Path, query: str) -> list[list[str]]:
+    """What Perfetto says of @file: the rows, each word without its quotes."""
+    (query_file := file.with_suffix(".sql")).write_text(query)
+    done = subprocess.run([shell, "-q", query_file, file], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return list(csv.reader(done.stdout.strip().splitlines()))[1:]
+
+
+def test_perfetto_reads_it(whole, tmp_path):
+    """Each slice, instant and arrow arrives, on a track with its name, and Perfetto finds no fault in the file."""
+    shell = shutil.which("trace_processor_shell") or shutil.which("trace_processor")
+    if not shell:
+        pytest.skip("no trace_processor of Perfetto in PATH: Debian has none")
+    _, records = whole
+    file = tmp_path / "trace.json"
+    file.write_text(trace.as_json(records), encoding="utf-8")
+    faults = _asked(shell, file, "select name, value from stats where severity in ('error', 'data_loss') and value > 0;")
+    assert not faults
+    seen = {(track, name): int(n) for track, name, n in _asked(shell, file, """
+        select thread.name, slice.name, count(*) from slice join thread_track on slice.track_id = thread_track.id
+        join thread using (utid) group by thread.name, slice.name;""")}
+    tracks = {r["tid"]: r["args"]["name"] for r in records if r["name"] == "thread_name"}
+    assert seen == Counter((tracks[r["tid"]], r["name"]) for r in records if r["ph"] in "Bi")
+    assert _asked(shell, file, "select count(*) from slice where dur < 0;") == [["0"]]
+    assert int(_asked(shell, file, "select count(*) from flow;")[0][0]) == sum(r["ph"] == "s" for r in records)

@@ -36,6 +36,7 @@ def _check_fields(record: dict) -> None:
     assert set(record) <= COMMON | FIELDS[kind], f"fields that the phase has not: {record}"
     assert isinstance(record.get("name"), str) and record["name"] and isinstance(record.get("pid"), int), record
     if kind != "M":
+        assert record["pid"] != record["tid"], f"Perfetto would take it for thread 0: {record}"
         assert isinstance(record.get("tid"), int) and isinstance(record.get("ts"), (int, float)), record
     if kind == "i":
         assert record.get("s") in ("t", "p", "g"), record
