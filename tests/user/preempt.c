@@ -3,9 +3,10 @@
  *
  * A timer is a thread of one CPU that sleeps for a random time of microseconds; on Linux it has a
  * real-time priority, so that it preempts what runs there when it wakes, in the kernel too. With
- * pages the other threads change the rights of pages of their own, drop and write them; each page
- * holds what its thread has put there, and a timer's registers and page what they held before it
- * slept. That is the oracle. With 0 pages there are timers alone, for ever: beside another program.
+ * pages the other threads change the rights of pages of their own, drop and write them: each page
+ * holds what its thread has put there, and is not written without the right. A timer finds its
+ * registers and its page as they were before it slept. That is the oracle. With 0 pages there are
+ * timers alone, for ever: beside another program.
  */
 #include "tests/user/lib/user.h"
 
@@ -69,6 +70,7 @@ static void change(unsigned long page, u64 round, struct rng *rng)
 	stamp_write(page, page, round + 1);
 	CHECK(!sys_mprotect(page, PAGE_SIZE, PROT_READ), "mprotect");
 	stamp_check(page, page, round + 1, sys_getpid(), 0);
+	CHECK_PAGE(page, probe_write(page + 64) == -EFAULT, "a page without the right is written");
 	CHECK(!sys_mprotect(page, PAGE_SIZE, PROT_RW), "mprotect");
 	if (rng_below(rng, 2))
 		return;
