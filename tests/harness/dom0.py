@@ -1,4 +1,4 @@
-"""A Linux dom0 with xl, small enough to boot in seconds, from Debian's packages; and Pteron in it.
+"""A Linux dom0 with xl, small enough to boot in seconds, from Debian's packages; and a guest in it.
 
 Linux and Xen's tools are unpacked below build/dom0/, not installed: they are the virtual machine's,
 not this machine's. Each series of Xen has tools of its own. The libraries of this machine's are this machine's
@@ -11,7 +11,7 @@ import re
 import shlex
 import shutil
 import subprocess
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from .build import BuildError, locked, run_checked
@@ -151,17 +151,26 @@ def make(xen: Xen | None = None) -> tuple[Path, Path]:
     return kernel, initramfs
 
 
-def payload(config, scratch: Path) -> bytes:
-    """What this run adds to the initramfs: Pteron, its xl config, and a script for each domain."""
+@dataclass(frozen=True)
+class Guest:
+    """What xl starts: a domain for each seed, which differ in their command lines @words."""
+    kernel: Path
+    initrd: Path
+    words: dict[int, str]
+    memory: int  # MiB
+    cpus: int
+
+
+def payload(guest: Guest, scratch: Path) -> bytes:
+    """What a run adds to the initramfs: the guest, its xl config, and a script for each domain."""
     tree = scratch / "payload/pteron"
     tree.mkdir(parents=True)
-    _copy(config.build.image, tree / "pteron.elf")
-    _copy(config.initrd or config.build.initrd, tree / "initrd.cpio")
+    _copy(guest.kernel, tree / "kernel.elf")
+    _copy(guest.initrd, tree / "initrd.cpio")
     _copy(CONFIG, tree / "pteron.cfg")
-    for seed in config.seeds or [config.seed]:
-        overrides = ['kernel="/pteron/pteron.elf"', 'ramdisk="/pteron/initrd.cpio"',
-                     f'cmdline="{replace(config, seed=seed).cmdline()}"', f"memory={config.mem}",
-                     f"vcpus={config.cpus}"]
+    for seed, words in guest.words.items():
+        overrides = ['kernel="/pteron/kernel.elf"', 'ramdisk="/pteron/initrd.cpio"',
+                     f'cmdline="{words}"', f"memory={guest.memory}", f"vcpus={guest.cpus}"]
         (tree / f"run-{seed:06}").write_text(
             "exec xl create -q -F pteron.cfg " + shlex.join(overrides) + "\n")
     return gzip.compress(cpio(scratch / "payload"), 1)

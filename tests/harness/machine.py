@@ -225,10 +225,12 @@ def _dom0_media(config: Config, scratch: Path) -> list[str]:
 
 
 def _domu_media(config: Config, scratch: Path) -> list[str]:
-    """A Linux dom0, which starts Pteron with xl."""
+    """A Linux dom0, which starts the guest with xl."""
     linux, initramfs = dom0.make(config.xen)
+    words = {seed: _guest(replace(config, seed=seed))[1] for seed in config.seeds or [config.seed]}
+    guest = dom0.Guest(_guest(config)[0], _initrd(config, scratch), words, config.mem, config.cpus)
     with_payload = scratch / "initramfs"
-    with_payload.write_bytes(initramfs.read_bytes() + dom0.payload(config, scratch))
+    with_payload.write_bytes(initramfs.read_bytes() + dom0.payload(guest, scratch))
     return _xen_boot(config, scratch, f"dom0_mem={LINUX_MEMORY}M,max:{LINUX_MEMORY}M dom0_max_vcpus=1",
                      f"{linux} console=hvc0 quiet loglevel=3", with_payload)
 

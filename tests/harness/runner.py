@@ -255,10 +255,10 @@ def _judge(config: Config, output: Output, status: int, stopped: str = "") -> st
         return "crashed" if config.judged and output.verdict() == "crashed" else stopped
     if output.raw and all(line.startswith(f"{Path(config.qemu).name}: ") for line in output.raw):
         return "unstarted"
+    confirmed = DOMU_STATUS if config.on == "xl" else STATUS
     verdict = output.verdict(suites_expected=not config.program and "init=" not in config.append)
     if config.judged:  # a complaint makes it fail, whatever /init found
-        return verdict if verdict not in STATUS or status == STATUS.get(output.said) else "none"
-    confirmed = DOMU_STATUS if config.on == "xl" else STATUS
+        return verdict if verdict not in STATUS or status == confirmed.get(output.said) else "none"
     if verdict in confirmed and status != confirmed[verdict]:
         return "none"
     return verdict

@@ -183,6 +183,16 @@ def test_a_good_kernel_passes(pteron):
     assert done.returncode == 0 and "2 runs: 2 passed; no kernel complained" in done.stdout
 
 
+@pytest.mark.parametrize("kernel, verdict, status", [("linux-7.3.4", "passed", 33), pytest.param("linux-7.0.4", "crashed", 37, marks=pytest.mark.long)])
+def test_as_domu(kernel, verdict, status):
+    """Started by xl in a dom0 of Debian's own Linux: what ends is the domain, and its reason must agree with what it said."""
+    config = job(kernels.get(have(kernel)), "xl", ["filter"], 1, rounds=None if verdict == "crashed" else 2)
+    boot.make_programs(config.build)
+    result = run(config)
+    print("\n".join(result.output.raw))
+    assert result.verdict == verdict and result.status == status
+
+
 def test_a_program_fails_and_another_is_skipped(monkeypatch):
     """fault insists on a power of two; Linux 5.10 has no MADV_COLLAPSE. /init says both, and QEMU's status agrees."""
     table = suites.all_suites()

@@ -23,8 +23,6 @@ def _check(args: argparse.Namespace) -> None:
             raise UsageError(f"{name} does not go with --kernel {args.kernel}: it is of Pteron's own kernel")
     if "gdb_commands" in args:
         raise UsageError(f"gdb does not go with --kernel {args.kernel}: it knows Pteron's own kernel")
-    if args.on == "xl":
-        raise UsageError(f"--on xl does not go with --kernel {args.kernel}; qemu and xen do")
     if args.accel == "kvm":
         raise UsageError(f"--accel kvm does not go with --kernel {args.kernel}: a run that repeats itself needs TCG")
     if args.parallel and (args.deterministic or args.icount is not None):
@@ -54,7 +52,7 @@ def job(kernel: kernels.Kernel, on: str, names: Iterable[str], seed: int, *, app
     fields = {"mem": boot.MEMORY, "icount": boot.ICOUNT, "cpus": 2, **more}
     if on == "qemu" and fields["icount"] is not None:
         _check_turns(kernel, fields["cpus"])
-    return Config(build=Build(), on=on, backend="xen" if on == "xen" else "native", kernel=kernel.name, kernel_append=append,
+    return Config(build=Build(), on=on, backend="native" if on == "qemu" else "xen", kernel=kernel.name, kernel_append=append,
                   suite=",".join(names), seed=seed, linux=Linux(kernel.image, boot.words(on, append)), **fields)
 
 
