@@ -14,12 +14,14 @@
 #include "mm/lazy/tlb.h"
 #include "mm/range/zeromap.h"
 #include "mm/space/mmap.h"
+#include "mm/vma/mmap_lock.h"
 #include "mm/vma/shmem.h"
 #include "mm/vma/vma.h"
 #include "tests/ktest.h"
 #include "tests/unit/lib/test_mm.h"
 
 #define LEN (4 * PAGE_SIZE)
+#define MANY 40 /* violations, of which 16 are printed */
 
 static struct mm *mm;
 static long area;
@@ -142,6 +144,18 @@ static void finds_narrow_table(struct ktest *t)
 	teardown(t);
 }
 
+static void finds_link_to_a_table_of_another_level(struct ktest *t)
+{
+	struct page *table;
+
+	setup(t);
+	table = pfn_to_page(pmd_pfn(*pmd_find(mm, area)));
+	table->level++;
+	expect_found(t, "links a page of kind");
+	table->level--;
+	teardown(t);
+}
+
 static void finds_open_table_of_shared_pages(struct ktest *t)
 {
 	struct page *table;
@@ -194,7 +208,53 @@ static void finds_page_of_another(struct ktest *t)
 	teardown(t);
 }
 
+/* A hypervisor takes what is not present if it names no frame of memory. */
+static void finds_entry_that_maps_nothing(struct ktest *t)
+{
+	setup(t);
+	plant(t, (entry->v ^ PTE_MFN_MASK) & ~_PAGE_PRESENT, "is neither none nor a mapping");
+	teardown(t);
+}
+
+static void finds_another_frame_of_a_device(struct ktest *t)
+{
+	struct vma *v;
+
+	setup(t);
+	v = vma_find(&mm->vmas, area);
+	v->flags |= VM_PFNMAP;
+	plant(t, pte_mkspecial(mk_pte(zero_page, vm_page_prot(VM_READ))).v, ", not ");
+	v->flags &= ~VM_PFNMAP;
+	teardown(t);
+}
+
 /* --- layout --- */
+
+static void finds_locked_mm(struct ktest *t)
+{
+	setup(t);
+	mmap_write_lock(mm);
+	expect_found(t, "an mm is locked");
+	mmap_write_unlock(mm);
+	teardown(t);
+}
+
+/* All are counted, and only the first ones printed. */
+static void counts_more_than_it_prints(struct ktest *t)
+{
+	struct vma *v;
+	long many;
+
+	setup(t);
+	many = do_mmap(0, MANY * PAGE_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, NULL, 0);
+	v = vma_find(&mm->vmas, many);
+	v->flags &= ~VM_WRITE;
+	KEXPECT_EQ(t, audit_all(), MANY);
+	v->flags |= VM_WRITE;
+	do_munmap(many, MANY * PAGE_SIZE);
+	teardown(t);
+}
 
 static void swap_ends(struct vma *v)
 {
@@ -374,10 +434,15 @@ static const struct ktest_case cases[] = {
 	{"finds_wrong_frame", finds_wrong_frame},
 	{"finds_lock", finds_lock},
 	{"finds_narrow_table", finds_narrow_table},
+	{"finds_link_to_a_table_of_another_level", finds_link_to_a_table_of_another_level},
 	{"finds_open_table_of_shared_pages", finds_open_table_of_shared_pages},
 	{"finds_executable", finds_executable},
 	{"finds_caching", finds_caching},
 	{"finds_page_of_another", finds_page_of_another},
+	{"finds_entry_that_maps_nothing", finds_entry_that_maps_nothing},
+	{"finds_another_frame_of_a_device", finds_another_frame_of_a_device},
+	{"finds_locked_mm", finds_locked_mm},
+	{"counts_more_than_it_prints", counts_more_than_it_prints},
 	{"finds_locked_vma", finds_locked_vma},
 	{"finds_wrong_counts", finds_wrong_counts},
 	{"finds_vma_out_of_order", finds_vma_out_of_order},

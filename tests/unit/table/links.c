@@ -2,10 +2,12 @@
  * Suite `links`: tables are made, linked in one call, and kept for the next user.
  *
  * Oracle: what the upper level holds before and after the commit, and whenever the lock is free;
- * what lies behind the collected changes; how many tables wait in the reserve.
+ * what lies behind the collected changes; how many tables wait in the reserve; that the ledger of
+ * owed invalidations holds nothing when all parts of one were made.
  */
 #include "kernel/entry/traps.h"
 #include "kernel/lib/string.h"
+#include "mm/lazy/tlb.h"
 #include "tests/ktest.h"
 #include "tests/unit/lib/step.h"
 #include "tests/unit/lib/test_mm.h"
@@ -173,11 +175,40 @@ static void address_spaces_run_out(struct ktest *t)
 	KEXPECT_EQ(t, page_kind_count(PAGE_TABLE), tables);
 }
 
+static void set_link(pmd_t *pmd, u64 val)
+{
+	pv_set_tables(&(struct table_change){pmd, val}, 1);
+}
+
+/* A link loses a right. What the ledger then holds is paid from both ends, and from within. */
+static void a_debt_is_paid_in_parts(struct ktest *t)
+{
+	struct spinlock *ptl;
+	pte_t *table;
+	pmd_t *pmd;
+
+	mm = test_mm_enter();
+	pmd = test_pte_page(mm, ADDR);
+	table = pte_offset_map_lock(pmd, ADDR, &ptl);
+	set_link(pmd, pmd->v & ~_PAGE_RW);
+	flush_tlb_range(mm, ADDR, ADDR + PAGE_SIZE);
+	flush_tlb_range(mm, ADDR + PMD_SIZE - PAGE_SIZE, ADDR + PMD_SIZE);
+	flush_tlb_range(mm, ADDR + PAGE_SIZE, ADDR + PMD_SIZE - PAGE_SIZE);
+	pte_unmap_unlock(table, ptl); /* panics if any of it is owed */
+	table = pte_offset_map_lock(pmd, ADDR, &ptl);
+	set_link(pmd, pmd->v | _PAGE_RW);
+	pte_unmap_unlock(table, ptl);
+	KEXPECT(t, pmd->v & _PAGE_RW);
+	test_free_tables(mm, ADDR, ADDR + PMD_SIZE);
+	test_mm_leave(mm);
+}
+
 static const struct ktest_case cases[] = {
 	{"links_come_with_the_commit", links_come_with_the_commit},
 	{"many_links_come_in_parts", many_links_come_in_parts},
 	{"a_link_is_made_under_the_lock", a_link_is_made_under_the_lock},
 	{"upper_levels_link_no_pte_page", upper_levels_link_no_pte_page},
+	{"a_debt_is_paid_in_parts", a_debt_is_paid_in_parts},
 	{"empty_tables_are_kept", empty_tables_are_kept},
 	{"address_spaces_run_out", address_spaces_run_out},
 };
