@@ -145,11 +145,6 @@ void xen_direct_map_init(void)
 	init_mm.pgd = __va(initial_pfn(xen_start_info->pt_base) << PAGE_SHIFT);
 }
 
-u64 xen_direct_map_entry(u64 p)
-{
-	return xen_p2m[tables.l1 + p / PTRS_PER_TABLE] << PAGE_SHIFT | p % PTRS_PER_TABLE * 8;
-}
-
 void xen_protect_image(void)
 {
 	unsigned long va = KERNEL_BASE;

@@ -73,8 +73,6 @@ void xen_tables_setup(void);
  * The final direct map, in tables from free frames, which are reserved; panics if Xen refuses it.
  */
 void xen_direct_map_init(void);
-/* The machine address of the entry that maps frame @p in the direct map. */
-u64 xen_direct_map_entry(u64 p);
 /*
  * The first page frame behind what Xen's builder put in place: image, module, p2m, tables, stack.
  */
