@@ -3,17 +3,21 @@
  *
  * Oracle: a D bit that the CPU sets while the entry's clear is still queued is found by the
  * harvest, or moves with the entry; each section owes its invalidation instead of making one of its
- * own, which the counters say; what is populated is there; what was gathered is freed in the end.
+ * own, which the counters say; what is populated is there; what was gathered is freed in the end;
+ * what a call answers, and which VMAs are there then.
  */
 #include "kernel/debug/counters.h"
 #include "kernel/entry/traps.h"
 #include "kernel/entry/uaccess.h"
+#include "kernel/lib/errno.h"
 #include "kernel/sched/sched.h"
+#include "mm/frame/frames_device.h"
 #include "mm/lazy/batch.h"
 #include "mm/lazy/lazy_mmu.h"
 #include "mm/range/mmu_gather.h"
 #include "mm/range/whole_table.h"
 #include "mm/space/mmap.h"
+#include "mm/vma/vma.h"
 #include "tests/ktest.h"
 #include "tests/unit/lib/step.h"
 #include "tests/unit/lib/test_mm.h"
@@ -22,6 +26,8 @@
 #define LEN (20 * PAGE_SIZE)
 #define TARGET (ADDR + PMD_SIZE)
 #define RW (PROT_READ | PROT_WRITE)
+#define MAP_HUGE_SHIFT 26
+#define UNKNOWN 0x200000 /* no flag of mmap's */
 
 static struct mm *mm;
 
@@ -239,12 +245,49 @@ static void each_section_frees_its_pages(struct ktest *t)
 	whole_tables_enabled = tables;
 }
 
+/* What is behind the new length is unmapped where it was; the rest is at the target, nothing else. */
+static void a_move_may_shrink(struct ktest *t)
+{
+	u32 word = 0;
+
+	setup(t, MAP_PRIVATE);
+	KEXPECT_EQ(t, put_user32(ADDR + PAGE_SIZE, 7), 0);
+	KEXPECT_EQ(t, do_mremap(ADDR, LEN, LEN / 2, MREMAP_MAYMOVE | MREMAP_FIXED, TARGET), TARGET);
+	KEXPECT(t, vma_find(&mm->vmas, ADDR)->start == TARGET);
+	KEXPECT(t, vma_covered(&mm->vmas, TARGET, TARGET + LEN / 2));
+	KEXPECT(t, !vma_find(&mm->vmas, TARGET + LEN / 2));
+	KEXPECT_EQ(t, get_user32(TARGET + PAGE_SIZE, &word), 0);
+	KEXPECT_EQ(t, word, 7);
+	teardown();
+}
+
+/* As Linux answers, where it has no huge pages. The device is mapped shared, or not at all. */
+static void flags_are_refused(struct ktest *t)
+{
+	const unsigned long huge = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;
+	const struct mmap_frames *device = frames_device();
+
+	mm = test_mm_enter();
+	KEXPECT_EQ(t, do_mmap(0, LEN, RW, huge, NULL, 0), -ENOMEM);
+	KEXPECT_EQ(t, do_mmap(0, LEN, RW, huge & ~MAP_ANONYMOUS, NULL, 0), -EINVAL);
+	KEXPECT_EQ(t, do_mmap(0, LEN, RW, huge | 13UL << MAP_HUGE_SHIFT, NULL, 0), -EINVAL);
+	KEXPECT_EQ(t, do_mmap(0, PAGE_SIZE, RW, MAP_PRIVATE, device, 0), -EINVAL);
+	KEXPECT_EQ(t, do_mmap(0, PAGE_SIZE, RW, 0, device, 0), -EINVAL);
+	KEXPECT_EQ(t, do_mmap(0, PAGE_SIZE, RW, MAP_SHARED_VALIDATE | UNKNOWN, device, 0),
+		   -EOPNOTSUPP);
+	KEXPECT_EQ(t, do_mmap(ADDR, PAGE_SIZE, RW, MAP_SHARED_VALIDATE | MAP_FIXED, device, 0),
+		   ADDR);
+	teardown();
+}
+
 static const struct ktest_case cases[] = {
 	{"zap_harvests", zap_harvests},
 	{"a_move_keeps_the_dirty_bit", a_move_keeps_the_dirty_bit},
 	{"sections_owe_their_invalidation", sections_owe_their_invalidation},
 	{"shared_memory_is_populated", shared_memory_is_populated},
 	{"zero_pages_become_writable", zero_pages_become_writable},
+	{"a_move_may_shrink", a_move_may_shrink},
+	{"flags_are_refused", flags_are_refused},
 	{"a_gather_frees_what_is_left", a_gather_frees_what_is_left},
 	{"each_section_frees_its_pages", each_section_frees_its_pages},
 };
