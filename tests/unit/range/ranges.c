@@ -261,6 +261,30 @@ static void a_move_may_shrink(struct ktest *t)
 	teardown();
 }
 
+/* Shared memory that has grown is backed up to its old end, and all that is left lies beyond. */
+static void nothing_is_populated_beyond_an_object(struct ktest *t)
+{
+	setup(t, MAP_SHARED);
+	KEXPECT_EQ(t, do_mremap(ADDR, LEN, 2 * LEN, 0, 0), ADDR);
+	KEXPECT_EQ(t, do_madvise(ADDR, 2 * LEN, MADV_POPULATE_READ), -EFAULT);
+	KEXPECT_EQ(t, do_munmap(ADDR, LEN + PAGE_SIZE), 0);
+	KEXPECT_EQ(t, do_madvise(ADDR + LEN + PAGE_SIZE, PAGE_SIZE, MADV_POPULATE_READ), -EFAULT);
+	teardown();
+}
+
+/* What a mapping replaces does not count against the limit. */
+static void a_full_address_space_may_be_mapped_anew(struct ktest *t)
+{
+	const unsigned long flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+
+	setup(t, MAP_PRIVATE);
+	mm->address_limit = LEN;
+	KEXPECT_EQ(t, do_mmap(ADDR, LEN, RW, flags, NULL, 0), ADDR);
+	KEXPECT_EQ(t, do_mmap(ADDR, LEN + PAGE_SIZE, RW, flags, NULL, 0), -ENOMEM);
+	KEXPECT_EQ(t, do_mmap(TARGET, PAGE_SIZE, RW, flags, NULL, 0), -ENOMEM);
+	teardown();
+}
+
 /* As Linux answers, where it has no huge pages. The device is mapped shared, or not at all. */
 static void flags_are_refused(struct ktest *t)
 {
@@ -287,6 +311,8 @@ static const struct ktest_case cases[] = {
 	{"shared_memory_is_populated", shared_memory_is_populated},
 	{"zero_pages_become_writable", zero_pages_become_writable},
 	{"a_move_may_shrink", a_move_may_shrink},
+	{"nothing_is_populated_beyond_an_object", nothing_is_populated_beyond_an_object},
+	{"a_full_address_space_may_be_mapped_anew", a_full_address_space_may_be_mapped_anew},
 	{"flags_are_refused", flags_are_refused},
 	{"a_gather_frees_what_is_left", a_gather_frees_what_is_left},
 	{"each_section_frees_its_pages", each_section_frees_its_pages},
