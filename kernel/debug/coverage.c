@@ -1,7 +1,7 @@
 /*
- * Which lines ran: at the end of a run, the counters of gcc's gcov go to the console, and
- * ./pteron coverage (tests/harness/coverage.py) makes .gcda files of them. Only in a build for that
- * (COVERAGE=1), in which mm/ and pv/ count.
+ * Which lines ran: at the end of a run, or in the report of a panic, the counters of gcc's gcov go
+ * to the console, and ./pteron coverage (tests/harness/coverage.py) makes .gcda files of them. Only
+ * in a build for that (COVERAGE=1), in which mm/ and pv/ count.
  *
  * libgcov brings the format of the files. It is asked for nothing else, and by one CPU with
  * interrupts off: its code uses the red zone. Source: gcc's libgcc/gcov.h, and "Profiling and Test
@@ -84,5 +84,12 @@ void coverage_report(void)
 	printk("# gcov end\n");
 	local_irq_restore(flags);
 }
+
+/* The lines of checks that broke, and of what a panic reports. */
+static void report_coverage(const struct panic_context *unused __unused)
+{
+	coverage_report();
+}
+PANIC_REPORT(95, report_coverage);
 
 #endif
