@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import catalogue
+from . import catalogue, coverage, unreached
 from .bench import Figures, table as bench_table
 from .goals import LIMITS
 
@@ -182,8 +182,29 @@ def _operators_block() -> str:
     return f"`./pteron operators {options}` of {data['date']}, {sum(total.values())} of {data['places']:,} mutants:\n\n{_code(lines)}"
 
 
+# --- lines that run ---
+
+def record_coverage(figures: dict) -> Path:
+    """The figures by folder, and what no run reached, with what the reasons in the list must fit."""
+    return record("coverage", {"runs": len(figures["runs"]), "folders": coverage.sums(figures["files"]),
+                               "unreached": figures["unreached"]})
+
+
+def _coverage_block() -> str:
+    data = read("coverage")
+    folders = [{"file": f"{name}/", **counts} for name, counts in data["folders"].items()]
+    whole = {"all": {count: sum(f[count] for f in folders) for count in coverage.COUNTS}}
+    try:
+        reasons = coverage.reasons(data["unreached"])
+    except unreached.UnreachedError as error:
+        raise FiguresError(str(error)) from error
+    tops = {f"all of {name}/": counts for name, counts in coverage.sums(folders, 1).items()}
+    lines = coverage.rows({**data["folders"], **tops, **whole}) + ["", *reasons.splitlines()]
+    return f"`./pteron coverage` of {data['date']}, {data['runs']} runs; below, the lines that none executes, by kind:\n\n{_code(lines)}"
+
+
 BLOCKS: dict[str, Callable[[], str]] = {"run": _run_block, "bench-xen": _xen_block, "against": _against_block,
-                                        "mutants": _mutants_block, "operators": _operators_block}
+                                        "mutants": _mutants_block, "operators": _operators_block, "coverage": _coverage_block}
 
 
 # --- sentences ---

@@ -60,7 +60,7 @@ class Stage:
 
 
 @cache
-def _programs() -> Path:
+def programs() -> Path:
     """The archive of the programs that need a C library, of this tree: no mutant changes them."""
     build = Build()
     build.make("musl")
@@ -72,7 +72,7 @@ class Answers(Stage):
     """A program that compares each answer of a call with Linux's, and ends with status 0 if all are the same."""
 
     def config(self, build: Build) -> Config:
-        return Config(build=build, backend=self.backend, cpus=self.cpus, icount=SHIFT, initrd=_programs(),
+        return Config(build=build, backend=self.backend, cpus=self.cpus, icount=SHIFT, initrd=programs(),
                       program=(f"/bin/{self.folder}",))
 
 

@@ -76,6 +76,13 @@ def test_a_sentence_without_its_number_is_an_error(recorded):
     assert figures.main([]) == 1
 
 
+def test_a_line_that_no_run_reaches_and_without_a_reason_is_an_error(recorded, capsys):
+    edit(recorded / "docs/figures/coverage.json", '"mm/frame/early.c:early_alloc"', '"mm/frame/early.c:early_other"')
+    assert figures.main([]) == 1
+    said = capsys.readouterr().err
+    assert "no reason in coverage-unreached.txt: mm/frame/early.c:early_other" in said and "it is gone: mm/frame/early.c:early_alloc" in said
+
+
 def test_mutants_are_merged(recorded):
     """What was run again is replaced, by backend; all else stays."""
     before = figures.read("mutants")["bugs"]
@@ -90,7 +97,7 @@ def test_mutants_are_merged(recorded):
 def test_operators_are_counted_by_folder(recorded):
     rows = [{"file": "mm/lazy/a.c", "outcome": "killed"}, {"file": "mm/lazy/b.c", "outcome": "survived"}, {"file": "boot/c.c", "outcome": "killed"}]
     figures.record_operators(rows, {"sample": 2}, ["killed", "survived"], 4000)
-    text = figures.documents()["docs/proof.md"][1]
+    text = figures.documents()["docs/proof.md"][1].partition("## Mutants that nobody chose")[2]
     assert "at some 4,000 places" in text and "`./pteron operators --sample 2` of " in text and ", 3 of 4,000 mutants:" in text
     assert [line.split() for line in text.splitlines() if line.startswith(("    mm/lazy ", "    all "))] == [
         ["mm/lazy", "1", "1"], ["all", "2", "1"]]

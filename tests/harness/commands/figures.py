@@ -3,9 +3,10 @@
 import argparse
 import json
 import os
+import sys
 from dataclasses import asdict
 
-from .. import against, bench, bench_report, catalogue, contention, coverage, figures, model, mutants, operator_runs, operators
+from .. import against, bench, bench_report, catalogue, contention, coverage, figures, model, mutants, operator_runs, operators, unreached
 from ..options import UsageError, bug, number
 from ..report_file import report_file
 from . import MAX_JOBS, Command, record_option, recorded, to_stderr
@@ -150,11 +151,20 @@ def add_operators(command: Command) -> None:
 
 def command_coverage(args: argparse.Namespace) -> int:
     """Count which lines and branches of mm/ and pv/ the suites run, on every backend; HTML is left in build/report/coverage/."""
+    if args.only and args.record:
+        raise UsageError("--record: the documents have the figures of all runs together")
     figures_found = coverage.measure(args.only, to_stderr)
     print(coverage.table(figures_found))
     print(f"\nline by line: {(coverage.REPORT / 'index.html').relative_to(catalogue.ROOT)}")
+    if args.only:
+        return 0
+    try:
+        print("\nwhat no run reaches (tests/coverage-unreached.txt):\n" + coverage.reasons(figures_found["unreached"]))
+    except unreached.UnreachedError as error:
+        print(error, file=sys.stderr)
+        return 1
     if args.record:
-        recorded(figures.record("coverage", figures_found))
+        recorded(figures.record_coverage(figures_found))
     return 0
 
 
