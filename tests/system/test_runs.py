@@ -37,18 +37,18 @@ def names(**which):
     ("bench,!costs", names(folder="bench") - {"costs"}),
 ])
 def test_choice_of_suites(text, chosen):
-    assert set(options._suites(text).split(",")) == chosen
+    assert set(options.suites_of(text).split(",")) == chosen
 
 
 @pytest.mark.parametrize("text", ["default", "all"])
 def test_the_kernels_own_lists(text):
-    assert options._suites(text) == text
+    assert options.suites_of(text) == text
 
 
 @pytest.mark.parametrize("text, says", [("zapp", "did you mean zap"), ("zap,!zap", "leaves no suite"), ("q*", "there is no suite")])
 def test_choice_is_refused(text, says):
     with pytest.raises(options.UsageError, match=says):
-        options._suites(text)
+        options.suites_of(text)
 
 
 def output_of(text: str) -> Output:
@@ -227,7 +227,7 @@ def test_chosen_cases(boot):
 
 def test_many_names_fit(boot):
     """All suites but one: more names than fit the old limit."""
-    suites = options._suites("all,!costs")
+    suites = options.suites_of("all,!costs")
     assert len(suites) > 512
     assert boot(cpus=1, mem=128, suite=suites, case="merging").verdict == "passed"
 
