@@ -28,8 +28,9 @@ def passes(result, cpus=None):
         assert f"# smp: {cpus} CPUs" in result.output.lines
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("cpus", [1, pytest.param(2, marks=pytest.mark.long), 4, 16])
+@pytest.mark.parametrize("cpus, backend", [
+    pytest.param(cpus, backend, marks=pytest.mark.long if cpus == 2 or (cpus, backend) in ((16, "native"), (16, "deferred"), (1, "native")) else ())
+    for cpus in (1, 2, 4, 16) for backend in BACKENDS])
 def test_cpus(boot, backend, cpus):
     icount = TURNS if cpus > 4 else None
     passes(boot(backend=backend, cpus=cpus, suite=ALL, shuffle=True, rounds=4, seed=cpus, icount=icount), cpus)

@@ -183,7 +183,8 @@ def test_a_good_kernel_passes(pteron):
     assert done.returncode == 0 and "2 runs: 2 passed; no kernel complained" in done.stdout
 
 
-@pytest.mark.parametrize("kernel, verdict, status", [("linux-7.3.4", "passed", 33), pytest.param("linux-7.0.4", "crashed", 37, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kernel, verdict, status", [("linux-7.3.4", "passed", 33), ("linux-7.0.4", "crashed", 37)])
+@pytest.mark.long
 def test_as_domu(kernel, verdict, status):
     """Started by xl in a dom0 of Debian's own Linux: what ends is the domain, and its reason must agree with what it said."""
     config = job(kernels.get(have(kernel)), "xl", ["filter"], 1, rounds=None if verdict == "crashed" else 2)

@@ -10,7 +10,7 @@ ALL = catalogue.ordinary_suites()
 STRESS = catalogue.stress_suites()
 UNIT = catalogue.unit_suites() + ",fault,fork,mix,mprotect,mremap,tables,zap"
 HOSTS = ["xen", "xl"]
-SEEDS = 25
+SEEDS = 10
 RANGES = "batch,ranges,oom,zap,fork,mprotect,mremap,mix,tables"
 SHARED = "early,fault,fork,mix,mprotect,remap,stare,zap"  # what CPUs do to one address space
 
@@ -22,7 +22,7 @@ def passes(result, cpus):
     assert result.output.counters["emulated_writes"] == 0
 
 
-@pytest.mark.parametrize("on, cpus", [("xen", 1), pytest.param("xen", 2, marks=pytest.mark.long), ("xen", 4), ("xl", 4)])
+@pytest.mark.parametrize("on, cpus", [pytest.param("xen", 1, marks=pytest.mark.long), pytest.param("xen", 2, marks=pytest.mark.long), ("xen", 4), ("xl", 4)])
 def test_all_suites(boot, on, cpus):
     """The same suites and oracles as on QEMU; more vCPUs than CPUs, so that Xen preempts them."""
     result = boot(on=on, backend="xen", cpus=cpus, suite=ALL, shuffle=True, rounds=4, seed=cpus)
@@ -38,7 +38,7 @@ def test_8_cpus(boot, on, suite):
 
 
 @pytest.mark.parametrize("on, cpus, suite", [
-    ("xen", 1, ALL), pytest.param("xen", 2, ALL, marks=pytest.mark.long), ("xen", 8, RANGES), ("xl", 2, RANGES)],
+    ("xen", 1, ALL), pytest.param("xen", 2, ALL, marks=pytest.mark.long), ("xen", 8, RANGES), pytest.param("xl", 2, RANGES, marks=pytest.mark.long)],
                          ids=["xen-1", "xen-2", "xen-8", "xl-2"])
 def test_lazy_off(boot, on, cpus, suite):
     result = boot(on=on, backend="xen", cpus=cpus, suite=suite, shuffle=True, rounds=3, lazy="off")
@@ -62,7 +62,7 @@ def test_ptwr(boot, on, suite):
     assert result.output.counters["emulated_writes"] > 10000
 
 
-@pytest.mark.parametrize("on, suite", [("xen", STRESS + ",alloc,bounds"), ("xl", "alloc,bounds,oom,oom_kill,mix,fork,p2m"),
+@pytest.mark.parametrize("on, suite", [("xen", STRESS + ",alloc,bounds"), pytest.param("xl", "alloc,bounds,oom,oom_kill,mix,fork,p2m", marks=pytest.mark.long),
                                        pytest.param("xl", STRESS, marks=pytest.mark.long)], ids=[*HOSTS, "xl-stress"])
 def test_64_mib(boot, on, suite):
     passes(boot(on=on, backend="xen", cpus=2, mem=64, suite=suite, shuffle=True, rounds=4), 2)
