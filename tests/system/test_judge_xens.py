@@ -69,7 +69,7 @@ def test_a_file_that_is_no_xen(tmp_path, name):
 
 REFUSED = {
     "--xen 4.14": "goes with --on xen", "--xen-append sync_console": "goes with --on xen", "--on xen --xen nothing": "no file has that name",
-    "--on xen --xen ./nothing": "No such file", "--qemu nothing": "there is no such program", "--on xen --xen 3.1": "there is no Xen 3.1",
+    "--on xen --xen ./nothing": "No such file", "--qemu nothing": "there is no such program",
 }
 
 
@@ -107,10 +107,18 @@ def test_an_emulator_of_ones_own(tmp_path):
     assert pteron("run", "--qemu", str(own), "--suite", "pv", "--accel", "tcg").returncode == 0
 
 
+def have(series: str) -> xens.Xen:
+    """Debian's Xen of that series, which may have to be fetched."""
+    try:
+        return xens.get(series)
+    except archive.ArchiveError as error:
+        pytest.skip(str(error))
+
+
 @pytest.mark.parametrize("series", ["4.14", pytest.param("4.20", marks=pytest.mark.long)])
 def test_debians_other_xens(boot, series):
     """dom0 on the oldest; the newest is for --long."""
-    xen = xens.get(series)
+    xen = have(series)
     result = boot(on="xen", backend="xen", cpus=2, suite="pv,pin,fault,tlb", rounds=4, icount=4, xen=xen)
     assert result.verdict == "passed" and result.output.xen.startswith(series)
 
@@ -118,5 +126,5 @@ def test_debians_other_xens(boot, series):
 @pytest.mark.long
 @pytest.mark.parametrize("series", ["4.14", "4.20"])
 def test_a_domain_by_its_own_tools(boot, series):
-    result = boot(on="xl", backend="xen", cpus=2, suite="pv,fault", rounds=4, icount=4, xen=xens.get(series))
+    result = boot(on="xl", backend="xen", cpus=2, suite="pv,fault", rounds=4, icount=4, xen=have(series))
     assert result.verdict == "passed" and result.output.xen.startswith(series)
