@@ -13,10 +13,11 @@ from pathlib import Path
 from . import catalogue, coverage, unreached
 from .bench import Figures, table as bench_table
 from .goals import LIMITS
+from .judge.survey_table import markdown
 
 TOP = catalogue.ROOT
 FOLDER = TOP / "docs/figures"
-DOCUMENTS = ("README.md", "docs/benchmarks.md", "docs/proof.md")
+DOCUMENTS = ("README.md", "docs/benchmarks.md", "docs/proof.md", "docs/kernels.md", "docs/hypervisors.md")
 _BLOCK = re.compile(r"(<!-- figures: ([\w-]+) -->\n)(.*?)(<!-- end of figures -->)", re.S)
 
 
@@ -204,7 +205,9 @@ def _coverage_block() -> str:
 
 
 BLOCKS: dict[str, Callable[[], str]] = {"run": _run_block, "bench-xen": _xen_block, "against": _against_block,
-                                        "mutants": _mutants_block, "operators": _operators_block, "coverage": _coverage_block}
+                                        "mutants": _mutants_block, "operators": _operators_block, "coverage": _coverage_block,
+                                        "survey-kernels": lambda: markdown(read("survey-kernels")),
+                                        "survey-hypervisors": lambda: markdown(read("survey-hypervisors"))}
 
 
 # --- sentences ---

@@ -14,7 +14,7 @@ import pytest
 from harness.catalogue import ROOT
 from harness.judge.engine import Job, Place
 from harness.judge.survey import Plan, Platform, Survey, bisect
-from harness.judge.survey_table import Table
+from harness.judge.survey_table import Table, markdown
 
 
 def pteron(*args: str, timeout: int = 300) -> subprocess.CompletedProcess:
@@ -81,6 +81,7 @@ def test_the_table(survey):
     assert "A  crashed: BUG <at> N & more\n   2 runs, after 3.5 virtual seconds" in text and "seeds 1 to 2, kernels with `preempt=full`" in text
     assert "| linux-2 | 2 passed | - |" in table.as_markdown()
     assert [cell["runs"] for cell in json.loads(table.as_json())["cells"]] == [2, 2, 2, 0]
+    assert markdown(json.loads(json.dumps(table.facts()))) == table.as_markdown()  # as a document has it, of docs/figures
     page = table.as_html()
     assert 'href="#A"' in page and "BUG &lt;at&gt;" in page and "./pteron run --seed 2" in page
 

@@ -5,6 +5,7 @@ import itertools
 import json
 import sys
 
+from .. import figures
 from ..forecast import in_words
 from ..judge import kernels, versions
 from ..judge import options as judged
@@ -16,9 +17,10 @@ from ..options import UsageError, configuration, number, suites_of
 from ..report_file import callers_path, report_file
 from ..runner import TROUBLE, run
 from ..terminal import Terminal
-from . import MAX_JOBS, Command, to_stderr
+from . import MAX_JOBS, Command, recorded, to_stderr
 
 MAX_CPUS = 64
+RECORDED = ("kernels", "hypervisors")  # the documents that have a table of a survey
 
 
 # --- the worker ---
@@ -145,6 +147,8 @@ def command_survey(args: argparse.Namespace) -> int:
         print(table.as_text())
     for line in ended:
         print(line)
+    if args.record and not status:
+        recorded(figures.record(f"survey-{args.record}", table.facts()))
     for form, report in reports.items():
         if report:
             report.write(FORMS[form](table))
@@ -174,4 +178,5 @@ def add_survey(command: Command) -> None:
     for form in FORMS:
         if form != "text":
             add(f"--{form}", metavar="FILE", help=f"write the table as {form.upper() if form != 'markdown' else 'Markdown'}; - is standard output")
+    add("--record", choices=RECORDED, help="keep the table in docs/figures, of which make docs makes that of docs/kernels.md or docs/hypervisors.md")
     add("--job", help=argparse.SUPPRESS)

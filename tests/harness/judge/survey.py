@@ -37,7 +37,7 @@ class Platform:
 
     @property
     def name(self) -> str:
-        parts = [self.on + (f" {self.xen}" if self.xen else ""), self.xen_append, "" if self.qemu == QEMU else self.qemu,
+        parts = [self.on + (f" {self.xen}" if self.xen else ""), self.xen_append, "" if self.qemu == QEMU else Path(self.qemu).name,
                  "" if self.cpus == 2 else f"{self.cpus} CPU{'s' * (self.cpus > 1)}"]
         return ", ".join(part for part in parts if part)
 

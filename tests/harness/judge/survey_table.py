@@ -33,6 +33,16 @@ def _letter(n: int) -> str:
     return chr(ord("A") + n) if n < 26 else f"A{n}"
 
 
+def markdown(facts: dict) -> str:
+    """Of Table.facts(), new or kept."""
+    rows = facts["rows"]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    lines.insert(1, "|" + "---|" * len(rows[0]))
+    for kind in facts["kinds"]:
+        lines += ["", f"- **{kind['letter']}** `{kind['what']}`: {kind['when']}.", "", f"      {kind['replay']}"]
+    return "\n".join([facts["configuration"] + ".", "", *lines, ""])
+
+
 class Table:
     """Of a survey, as far as it is made."""
 
@@ -76,14 +86,15 @@ class Table:
         return (f"{' to '.join(dict.fromkeys([dates[0], dates[-1]])) if dates else 'no run yet'}: {len(results)} runs; suites {self.plan.suite}, "
                 f"seeds {self.plan.seeds[0]} to {self.plan.seeds[-1]}{words}; {', '.join(qemu) or QEMU}" + (f"; Xen {', '.join(xens)}" if xens else ""))
 
-    def _legend(self) -> list[tuple[str, list[str]]]:
-        """Of each kind: its name, and lines that say when it came and how to see it again."""
-        found = []
+    def facts(self) -> dict:
+        """What the documents keep of it: the rows, and of each kind its name, when it came, and how to see it again."""
+        kinds = []
         for kind in self.kinds.values():
             clocks = [r["suite_seconds"] for r in kind.runs if r.get("suite_seconds")]
             after = f", after {statistics.median(clocks):.1f} virtual seconds of the suites (median)" if clocks else ""
-            found.append((f"{kind.letter}  {kind.what}", [f"{len(kind.runs)} runs{after}", kind.runs[0]["replay"]]))
-        return found
+            runs = f"{len(kind.runs)} run{'s' * (len(kind.runs) > 1)}"
+            kinds.append({"letter": kind.letter, "what": kind.what, "when": f"{runs}{after}", "replay": kind.runs[0]["replay"]})
+        return {"configuration": self._configuration(), "rows": self.rows(), "kinds": kinds}
 
     # --- the forms ---
 
@@ -91,17 +102,12 @@ class Table:
         rows = self.rows()
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-        for name, about in self._legend():
-            lines += ["", name, *(f"   {line}" for line in about)]
+        for kind in self.facts()["kinds"]:
+            lines += ["", f"{kind['letter']}  {kind['what']}", f"   {kind['when']}", f"   {kind['replay']}"]
         return "\n".join([*lines, "", self._configuration()])
 
     def as_markdown(self) -> str:
-        rows = self.rows()
-        lines = [f"| {' | '.join(row)} |" for row in rows]
-        lines.insert(1, "|" + "---|" * len(rows[0]))
-        for name, about in self._legend():
-            lines += ["", f"- **{name[:1]}** `{name[1:].strip()}`: {about[0]}.", "", f"      {about[1]}"]
-        return "\n".join([self._configuration() + ".", "", *lines, ""])
+        return markdown(self.facts())
 
     def as_json(self) -> str:
         cells = [{"kernel": cell.kernel, "platform": cell.platform.name, "runs": len(results), "text": self.text_of(cell), "results": results}
