@@ -39,6 +39,12 @@ def test_bisect_finds_both_edges(n):
             assert len(tried) <= 2 + n.bit_length()
 
 
+def test_bisect_looks_into_the_widest_gap_first():
+    tried = []
+    bisect([str(i) for i in range(9)], lambda version: tried.append(version))
+    assert tried[:5] == ["0", "8", "4", "2", "6"]
+
+
 def test_bisect_where_all_are_good():
     found = bisect(["a", "b", "c"], lambda version: False)
     assert found.edges() == [] and found.verdicts == {0: False, 1: False, 2: False}
@@ -161,10 +167,59 @@ def test_a_worker_refuses_other_files():
 
 # --- hosts ---
 
+# What of ssh the engine needs, on this machine: it runs the command in a shell of its own, which knows no folder, and notes for
+# which host. One whose name begins with dead works once, and then is gone.
+SSH = """\
+#!/bin/bash
+while [[ $1 == -* ]]; do case $1 in -o|-l|-p|-i) shift 2;; *) shift;; esac; done
+host=$1; shift; [[ $1 != -- ]] || shift
+echo "$host" >> "${0%/*}/called"
+[[ $host != dead* || $(grep -c "^$host" "${0%/*}/called") == 1 ]] || exit 255
+unset PTERON_HERE; cd /
+exec sh -c "$*"
+"""
+
+
+@pytest.fixture
+def ssh(tmp_path):
+    """The command; the checkout is reached by a path with a blank."""
+    own = tmp_path / "ssh"
+    own.write_text(SSH)
+    own.chmod(0o755)
+    (tmp_path / "a checkout").symlink_to(ROOT)
+    return own
+
+
+def over_ssh(ssh: Path, hosts: str, seeds: int) -> tuple[subprocess.CompletedProcess, list[str]]:
+    """The survey, and the host of each call."""
+    done = pteron(*SMALL, "--seeds", str(seeds), "--folder", str(ssh.parent / "results"), "--hosts", hosts, "--ssh", str(ssh),
+                  "--host-folder", str(ssh.parent / "a checkout"))
+    return done, (ssh.parent / "called").read_text().split()
+
+
+def test_jobs_go_to_every_host(ssh):
+    done, called = over_ssh(ssh, "a,b", 4)
+    assert done.returncode == 0 and "4 passed" in done.stdout, done.stderr
+    assert set(called) == {"a", "b"} and len(called) == 4
+
+
+def test_what_a_dead_host_had_is_made_elsewhere(ssh):
+    done, called = over_ssh(ssh, "dead,b", 4)
+    assert done.returncode == 0 and "4 passed" in done.stdout, done.stderr
+    assert called.count("dead") > 1 and called.count("b") == 3
+
+
+def test_where_every_host_is_dead_it_is_said(ssh):
+    """What was made before is kept."""
+    done, _ = over_ssh(ssh, "dead", 2)
+    assert done.returncode == 2 and "1 of 2 runs have no result" in done.stderr
+    assert len(list((ssh.parent / "results").glob("*/*.json"))) == 1
+
+
 class Hosts:
     """Two sshds, each in a network namespace of its own, reached by a pair of virtual Ethernet devices."""
 
-    NAMES = ("pteron-a", "pteron-b")
+    NAMES = tuple(f"pteron{os.getpid()}{letter}" for letter in "ab")  # tests run side by side
 
     def __init__(self, folder: Path):
         self.folder, self.daemons = folder, []
@@ -174,10 +229,14 @@ class Hosts:
         (folder / "config").write_text(f"IdentityFile {folder}/key\nUserKnownHostsFile {folder}/known\nStrictHostKeyChecking no\nLogLevel ERROR\n")
 
     def address(self, n: int) -> str:
-        return f"10.213.{n}.2"
+        return f"{self._subnet(n)}.2"
+
+    def _subnet(self, n: int) -> str:
+        """One for each process and host."""
+        return f"10.{100 + os.getpid() // 100 % 100}.{os.getpid() % 100 * 2 + n}"
 
     def _start(self, n: int, name: str) -> None:
-        for command in (f"ip netns add {name}", f"ip link add {name} type veth peer name eth0 netns {name}", f"ip addr add 10.213.{n}.1/24 dev {name}",
+        for command in (f"ip netns add {name}", f"ip link add {name} type veth peer name eth0 netns {name}", f"ip addr add {self._subnet(n)}.1/24 dev {name}",
                         f"ip link set {name} up", f"ip -n {name} addr add {self.address(n)}/24 dev eth0", f"ip -n {name} link set eth0 up"):
             subprocess.run(command.split(), check=True)
         own = self.folder / name
@@ -208,17 +267,19 @@ class Hosts:
 
 
 def can_make_hosts() -> bool:
+    name = f"pteron{os.getpid()}t"
     tried = os.geteuid() == 0 and shutil.which("ip") and Path("/usr/sbin/sshd").exists() and subprocess.run(
-        ["ip", "netns", "add", "pteron-try"], capture_output=True, check=False).returncode == 0
-    if tried:
-        subprocess.run(["ip", "netns", "del", "pteron-try"], check=True)
+        ["sh", "-c", "ip netns add $0 && ip link add $0 type veth peer name eth0 netns $0", name],
+        capture_output=True, check=False).returncode == 0
+    if shutil.which("ip"):
+        subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
     return bool(tried)
 
 
 @pytest.fixture
 def hosts(tmp_path):
     if not can_make_hosts():
-        pytest.skip("two hosts need root, iproute2 and openssh-server")
+        pytest.skip("two sshds need root, network namespaces and openssh-server, which set-up does not install: it would open a port")
     made = Hosts(tmp_path)
     yield made
     made.stop()

@@ -57,9 +57,8 @@ def _command(place: Place, scratch: Path) -> list[str]:
         words += ["--sshlogin", host]
     if place.hosts:
         words += ["--ssh", f"{place.ssh} {_SSH_OPTIONS}"]
-    # The variable is set where no ssh lies between.
-    folder = f'"${{PTERON_HERE:-{shlex.quote(place.folder or str(ROOT))}}}"'
-    return [*words, f"cd {folder} && ./pteron survey --job {{}}"]
+    # PTERON_HERE is set where no ssh lies between.
+    return [*words, f"there={shlex.quote(place.folder or str(ROOT))}; cd \"${{PTERON_HERE:-$there}}\" && ./pteron survey --job {{}}"]
 
 
 def _results(lines: Iterator[str]) -> Iterator[dict]:
