@@ -17,6 +17,7 @@ from pathlib import Path
 from .build import BuildError, locked, run_checked
 from .catalogue import ROOT
 from .judge import archive, unpack, versions
+from .judge.kernels import FLAVOUR, machines as machines_linux
 from .judge.xens import Xen, XenError, machines
 
 DIRECTORY = ROOT / "build/dom0"
@@ -27,15 +28,6 @@ TOOLS = ["xl", "xenstored", "xenconsoled", "xen-init-dom0", "xenperf"]
 # libxenctrl opens it at run time, for threads that end.
 EXTRA_LIBRARIES = ["libgcc_s.so.1"]
 LIBRARIES, LOADER = "lib/x86_64-linux-gnu", "ld-linux-x86-64.so.2"
-
-
-def _linux() -> str:
-    """The package of the kernel; linux-image-amd64 only names it."""
-    depends = run_checked("apt-cache", "depends", "linux-image-amd64")
-    kernel = re.search(r"Depends: (linux-image-\S+)", depends)
-    if not kernel:
-        raise BuildError("apt knows no linux-image-amd64; as root, run: apt-get update")
-    return kernel[1]
 
 
 def _extract(debs: Path, root: Path) -> None:
@@ -61,7 +53,7 @@ def _unpack(series: str, root: Path) -> Path:
     own = series == machines().series
     if not own:
         _fetch_tools(series, debs)
-    run_checked("apt-get", "download", "-q", _linux(), *([f"xen-utils-{series}"] if own else []), cwd=debs)
+    run_checked("apt-get", "download", "-q", f"linux-image-{machines_linux()}-{FLAVOUR}", *([f"xen-utils-{series}"] if own else []), cwd=debs)
     _extract(debs, root)
     return Path("/") if own else root
 

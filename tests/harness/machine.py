@@ -18,7 +18,6 @@ TURNS = 4  # of Config.icount: the fastest at which CPUs take turns
 XEN_CPUS = 2
 XEN_MEMORY = 384  # MiB that Xen needs besides its domains'
 LINUX_MEMORY = 384  # MiB of a Linux dom0
-XENS_CPU = "qemu64,+rdrand"  # with SMAP, QEMU 7.2 faults on an iretq in ring 3
 FAST_XEN = "xpti=no spec-ctrl=no"
 REPLAY_MAX = 1000  # kernel/param/cmdline.h has room for a little more
 CMDLINE_MAX, XEN_CMDLINE_MAX = 2047, 1023  # kernel/param/boot_info.h, and Xen's MAX_GUEST_CMDLINE
@@ -176,7 +175,7 @@ class Config:
 
 def _cpu_model(config: Config) -> str:
     if config.cpu == "max" and (config.on != "qemu" or config.judged):
-        return XENS_CPU if config.on != "qemu" else boot.CPU
+        return boot.CPU
     return "host" if config.accel == "kvm" and config.cpu == "max" else config.cpu
 
 

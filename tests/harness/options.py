@@ -128,7 +128,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--boot", choices=catalogue.BOOT_PATHS, default="pvh", help="boot path (default: %(default)s)")
     add("--accel", choices=["auto", "kvm", "tcg"], default="auto",
         help="auto uses KVM where it truly works (default: %(default)s)")
-    add("--cpu", default="max", metavar="MODEL", help="QEMU's CPU model (default: %(default)s)")
+    add("--cpu", default="max", metavar="MODEL", help=f"QEMU's CPU model (default: %(default)s; {boot.CPU} on Xen and for another --kernel)")
     add("--suite", default="default", metavar="CHOICE[,CHOICE]",
         help="what to run: names, patterns (m*), tags (unit, stress, bench, stepping), all, default; !CHOICE leaves it out; "
              "`./pteron list` names them (default: %(default)s)")

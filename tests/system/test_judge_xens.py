@@ -1,6 +1,8 @@
 """Other Xens and another emulator than this machine's: what names them, what is refused, and Pteron on them."""
 
+import dataclasses
 import gzip
+import json
 import os
 import shutil
 import subprocess
@@ -53,6 +55,19 @@ def test_what_a_version_means(tmp_path, monkeypatch, wanted, version):
     else:
         with pytest.raises(xens.XenError, match=r"there are: 4\.9 4\.17 4\.20 "):
             xens._find(wanted)
+
+
+def test_the_list_without_a_network(tmp_path, monkeypatch):
+    """Says why, and has what was fetched."""
+    def unreachable(pattern, fresh=False):
+        raise archive.ArchiveError("no network")
+    monkeypatch.setenv("PTERON_CACHE", str(tmp_path))
+    monkeypatch.setattr(archive, "packages", unreachable)
+    fetched = tmp_path / "xens/4.17.5+72-g01-1"
+    fetched.mkdir(parents=True)
+    (fetched / "package.json").write_text(json.dumps(dataclasses.asdict(PACKAGES[1])))
+    head, why, row, _ = xens.table()
+    assert head.startswith("--xen") and why == "(no network)" and row.split() == ["4.17", "4.17.5+72-g01-1", "bookworm", "yes"]
 
 
 NO_XENS = {"text": (b"hello\n", "is no ELF file"), "program": (Path("/bin/true").read_bytes(), "but no Xen"),

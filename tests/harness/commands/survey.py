@@ -13,13 +13,12 @@ from ..judge.engine import HERE, MARK, SSH, Place
 from ..judge.survey import FOLDER, Cell, Plan, Platform, Progress, Survey, bisect, identity
 from ..judge.survey_table import FORMS, Table
 from ..machine import QEMU
-from ..options import UsageError, configuration, number, suites_of
+from ..options import MAX_TCG_CPUS, UsageError, configuration, number, suites_of
 from ..report_file import callers_path, report_file
 from ..runner import TROUBLE, run
 from ..terminal import Terminal
 from . import MAX_JOBS, Command, recorded, to_stderr
 
-MAX_CPUS = 64
 RECORDED = ("kernels", "hypervisors")  # the documents that have a table of a survey
 
 
@@ -44,7 +43,7 @@ def _list(text: str) -> tuple[str, ...]:
 
 
 def _cpu_counts(text: str) -> tuple[int, ...]:
-    return tuple(number(1, MAX_CPUS)(part) for part in _list(text))
+    return tuple(number(1, MAX_TCG_CPUS)(part) for part in _list(text))
 
 
 def _platforms(args: argparse.Namespace) -> tuple[Platform, ...]:
@@ -85,7 +84,7 @@ def _tell(terminal: Terminal):
         if result["verdict"] != "passed":
             terminal.print(f"{result['verdict']}: {key.rpartition('-')[0]}: {(result['why'] or ['no verdict'])[0]}")
         text = f"pteron: {progress.there + progress.done} of {progress.total} runs{ahead}"
-        terminal.status(text) if terminal.interactive else terminal.print(text)  # pylint: disable=expression-not-assigned
+        (terminal.status if terminal.interactive else terminal.print)(text)
     return tell
 
 
@@ -162,7 +161,7 @@ def add_survey(command: Command) -> None:
     add("--on", type=_list, default=("qemu",), metavar="MACHINE[,MACHINE]", help="qemu, xen, xl (default: qemu)")
     add("--xen", type=_list, default=("",), metavar="XEN[,XEN]", help="as of ./pteron run (default: this machine's)")
     add("--xen-append", action="append", metavar='"WORDS"', help="a platform with these words for Xen; may be repeated")
-    add("--qemu", type=_list, default=(QEMU,), metavar="FILE[,FILE]", help="emulators (default: %(default)s)".replace("%(default)s", QEMU))
+    add("--qemu", type=_list, default=(QEMU,), metavar="FILE[,FILE]", help=f"emulators (default: {QEMU})")
     add("--cpus", type=_cpu_counts, default=(2,), metavar="N[,N]", help="virtual CPUs (default: 2)")
     add("--suite", default="default", metavar="CHOICE[,CHOICE]", help="as of ./pteron run (default: %(default)s)")
     add("--seed", type=number(0, 1 << 62), default=1, metavar="N", help="the first (default: %(default)s)")

@@ -190,6 +190,20 @@ def _unpack(deb: Path, target: Path, wanted: Callable[[str], bool]) -> None:
                         shutil.copyfileobj(source, file)
 
 
+def kept(folder: Path) -> Iterator[tuple[Path, Package]]:
+    """The directories of @folder that fetch() has left, and what each is of."""
+    for about in sorted(folder.glob("[!.]*/package.json")):
+        yield about.parent, Package(**json.loads(about.read_text(encoding="utf-8")))
+
+
+def listed(available: Callable[[], list], cached: Callable[[], list]) -> tuple[list, list[str]]:
+    """What there is, for a list that a person reads: without a network what was fetched, and a line that says why."""
+    try:
+        return available(), []
+    except ArchiveError as error:
+        return cached(), [f"({error})"]
+
+
 def download(wanted: list[Package], target: Path) -> list[Path]:
     """Leave the packages, as they are, in the empty directory @target."""
     done = _apt("apt-get", "download", "-q", *(f"{p.name}={p.version}" for p in wanted), cwd=target)

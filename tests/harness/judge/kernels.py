@@ -8,7 +8,6 @@ A kernel of Debian's is one of several packages, and which of them holds the fil
 looked for. It is kept unpacked below archive.folder()/kernels/, in a directory that has its release's name."""
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -78,12 +77,8 @@ def _folder() -> Path:
 
 def cached() -> list[Release]:
     """Those that were fetched."""
-    found = []
-    for about in sorted(_folder().glob("[!.]*/package.json")):
-        package = json.loads(about.read_text(encoding="utf-8"))
-        if (about.parent / "vmlinux").exists():
-            found.append(Release(about.parent.name, package["version"], package["suite"], True))
-    return found
+    found = [Release(path.name, package.version, package.suite, True) for path, package in archive.kept(_folder()) if (path / "vmlinux").exists()]
+    return sorted(found, key=lambda r: versions.key(r.version))
 
 
 def available(fresh: bool = False) -> list[Release]:
@@ -134,7 +129,7 @@ def machines() -> str:
     depends = build.run_checked("apt-cache", "depends", f"linux-image-{FLAVOUR}")
     if m := re.search(rf"Depends: linux-image-(\S+)-{FLAVOUR}\b", depends):
         return m[1]
-    raise KernelError(f"apt knows no linux-image-{FLAVOUR}; as root, run: apt-get update")
+    raise build.BuildError(f"apt knows no linux-image-{FLAVOUR}; as root, run: apt-get update")
 
 
 # --- to have it ---
@@ -229,10 +224,7 @@ def check(kernel: Kernel, on: str) -> None:
 def table() -> Iterator[str]:
     """What ./pteron list kernels prints."""
     yield f"{'--kernel':<32} {'version':<22} {'suite':<20} cached"
-    try:
-        releases = available()
-    except archive.ArchiveError as error:
-        yield f"({error})"
-        releases = sorted(cached(), key=lambda r: versions.key(r.version))
+    releases, why = archive.listed(available, cached)
+    yield from why
     for r in releases:
         yield f"{r.name:<32} {r.version:<22} {r.suite:<20} {'yes' if r.cached else ''}".rstrip()

@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterable
 
 from ..build import Build
 from ..machine import Config, Linux
-from ..options import UsageError, chosen, platform
+from ..options import MAX_XEN_CPUS, UsageError, chosen, platform
 from . import boot, kernels, suites, versions
 
 # Options that are about Pteron's own kernel, and what they are when nobody has given them.
 _PTERONS = {"backend": None, "boot": "pvh", "case": None, "shuffle": False, "lazy": "on", "tables": "on", "append": "",
             "initrd": None, "release": False, "bug": None, "cc": "gcc", "program": ()}
-MAX_CPUS = 32
 FIRST_WITH_TURNS = "6.5"
 
 
@@ -27,8 +26,8 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError(f"--accel kvm does not go with --kernel {args.kernel}: a run that repeats itself needs TCG")
     if args.parallel and (args.deterministic or args.icount is not None):
         raise UsageError("--parallel does not go with --deterministic and --icount: they say the opposite")
-    if args.cpus > MAX_CPUS:
-        raise UsageError(f"--cpus {args.cpus}: with --kernel 1 to {MAX_CPUS}")
+    if args.cpus > MAX_XEN_CPUS:
+        raise UsageError(f"--cpus {args.cpus}: with --kernel 1 to {MAX_XEN_CPUS}")
 
 
 def suites_of(text: str) -> list[str]:

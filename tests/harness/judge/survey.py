@@ -100,15 +100,20 @@ class Store:
         self.folder = folder / who
         self.folder.mkdir(parents=True, exist_ok=True)
 
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.json"
+
+    def has(self, key: str) -> bool:
+        return self._path(key).exists()
+
     def get(self, key: str) -> dict | None:
-        path = self.folder / f"{key}.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        return json.loads(self._path(key).read_text(encoding="utf-8")) if self.has(key) else None
 
     def put(self, key: str, result: dict) -> None:
         """Whole or not at all."""
         part = self.folder / f".{key}.part"
         part.write_text(json.dumps(result), encoding="utf-8")
-        part.rename(self.folder / f"{key}.json")
+        part.rename(self._path(key))
 
 
 @dataclass
@@ -149,7 +154,7 @@ class Survey:
     def make(self, cells: list[Cell]) -> None:
         """Make the runs of @cells that are missing."""
         jobs = self._jobs(cells)
-        missing = [job for job in jobs if not self.store.get(job.key)]
+        missing = [job for job in jobs if not self.store.has(job.key)]
         progress = Progress(len(jobs), len(jobs) - len(missing))
         nothing: list[dict] = []
 

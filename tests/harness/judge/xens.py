@@ -6,7 +6,6 @@ FILE             an ELF file or that packed with gzip: what a build of Xen leave
 What was fetched is kept below archive.folder()/xens/, in a directory that has the package's version as its name."""
 
 import gzip
-import json
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -65,11 +64,7 @@ def machines() -> Xen:
 
 
 def _cached() -> list[Release]:
-    found = []
-    for about in sorted(_folder().glob("[!.]*/package.json")):
-        package = archive.Package(**json.loads(about.read_text(encoding="utf-8")))
-        found.append(Release(re.fullmatch(_PACKAGE, package.name)[1], package, True))
-    return found
+    return [Release(re.fullmatch(_PACKAGE, package.name)[1], package, True) for _, package in archive.kept(_folder())]
 
 
 def available(fresh: bool = False) -> list[Release]:
@@ -136,11 +131,8 @@ def get(name: str, say: Callable[[str], None] = lambda _: None) -> Xen:
 def table() -> Iterator[str]:
     """What ./pteron list xens prints."""
     yield f"{'--xen':<8} {'version':<40} {'suite':<20} cached"
-    try:
-        releases = available()
-    except archive.ArchiveError as error:
-        yield f"({error})"
-        releases = _cached()
+    releases, why = archive.listed(available, _cached)
+    yield from why
     for r in releases:
         yield f"{r.series:<8} {r.package.version:<40} {r.package.suite:<20} {'yes' if r.cached else ''}".rstrip()
     try:
