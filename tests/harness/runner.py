@@ -25,6 +25,7 @@ from .why import why
 # which the host had no CPU for QEMU does not count.
 NMI_PATIENCE = 10
 LOOK_SECONDS = 0.02  # between two looks at the console
+KERNEL_HALF = 1 << 47  # no program is at or above it
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # What the kernel leaves in the exit device (drivers/debug_exit.c), as QEMU's status.
 STATUS = {"passed": 33, "failed": 35}
@@ -222,8 +223,9 @@ def _where(state: str, image: Path) -> str:
     for cpu, ip in re.findall(r"^CPU#(\d+).*?^RIP=([0-9a-f]+)", state, re.MULTILINE | re.DOTALL):
         at = bisect.bisect(symbols, (int(ip, 16), "~")) - 1
         known = 0 <= at < len(symbols) - 1  # behind the last symbol it is nobody's
+        nobodys = "in a program" if int(ip, 16) < KERNEL_HALF else "outside the kernel"
         places.append(f"CPU {cpu} in {symbols[at][1]}+{int(ip, 16) - symbols[at][0]:#x}" if known else
-                      f"CPU {cpu} at {ip}, outside the kernel")
+                      f"CPU {cpu} at {ip}, {nobodys}")
     return ", ".join(places)
 
 
