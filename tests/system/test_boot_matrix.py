@@ -100,7 +100,7 @@ def test_many_cpus(boot):
 def test_clang_build(boot):
     build = Build(cc="clang")
     build.make()
-    passes(boot(build=build, backend="deferred", cpus=4, suite=ALL, shuffle=True, rounds=4, icount=TURNS))
+    passes(boot(build=build, backend="deferred", cpus=4, suite=ALL, shuffle=True, rounds=2, icount=TURNS))
 
 
 def test_kvm(boot):
@@ -117,7 +117,7 @@ def test_release_build(boot, release):
     """With the suites that only measure."""
     suites = ALL + "," + catalogue.measuring_suites()
     for backend in BACKENDS:
-        passes(boot(build=release, backend=backend, cpus=4, suite=suites, shuffle=True, rounds=4))
+        passes(boot(build=release, backend=backend, cpus=4, suite=suites, shuffle=True, rounds=2))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -9,7 +9,7 @@ SOME = 150
 
 
 @pytest.mark.parametrize("on, backend, tables, rounds", [
-    ("qemu", "native", "on", ALL), ("xen", "xen", "on", ALL),
+    ("qemu", "native", "on", ALL), pytest.param("xen", "xen", "on", ALL, marks=pytest.mark.long), ("xen", "xen", "on", SOME),
     ("qemu", "deferred", "on", SOME), ("qemu", "shadow", "on", SOME),
     ("qemu", "native", "off", SOME), ("xen", "xen", "off", SOME // 3)])
 def test_sequences(boot, on, backend, tables, rounds):

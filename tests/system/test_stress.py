@@ -8,6 +8,7 @@ BACKENDS = ["native", "deferred", "shadow"]
 MUCH = "dirty,fault,fork,mix,mprotect,mremap,remap,spurious,stare,switch,tables,zap"
 
 
+@pytest.mark.long
 def test_default_work(boot):
     """What `./pteron run --cpus 4` does, and that it is as much as it says."""
     result = boot(backend="native", cpus=4)

@@ -10,7 +10,7 @@ ALL = catalogue.ordinary_suites()
 STRESS = catalogue.stress_suites()
 UNIT = catalogue.unit_suites() + ",fault,fork,mix,mprotect,mremap,tables,zap"
 HOSTS = ["xen", "xl"]
-SEEDS = 10
+SEEDS = 6
 RANGES = "batch,ranges,oom,zap,fork,mprotect,mremap,mix,tables"
 SHARED = "early,fault,fork,mix,mprotect,remap,stare,zap"  # what CPUs do to one address space
 
@@ -65,7 +65,7 @@ def test_ptwr(boot, on, suite):
 @pytest.mark.parametrize("on, suite", [("xen", STRESS + ",alloc,bounds"), pytest.param("xl", "alloc,bounds,oom,oom_kill,mix,fork,p2m", marks=pytest.mark.long),
                                        pytest.param("xl", STRESS, marks=pytest.mark.long)], ids=[*HOSTS, "xl-stress"])
 def test_64_mib(boot, on, suite):
-    passes(boot(on=on, backend="xen", cpus=2, mem=64, suite=suite, shuffle=True, rounds=4), 2)
+    passes(boot(on=on, backend="xen", cpus=2, mem=64, suite=suite, shuffle=True, rounds=3), 2)
 
 
 @pytest.mark.parametrize("on", ["xen", pytest.param("xl", marks=pytest.mark.long)])
