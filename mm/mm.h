@@ -14,6 +14,7 @@
 #include "mm/types/tlb_types.h"
 
 struct shmem;
+struct mm_family;
 
 #define VM_READ BIT(0)
 #define VM_WRITE BIT(1)
@@ -58,6 +59,8 @@ struct mm {
 	/* mmap_lock */
 	struct vma_set vmas;
 	u64 lock_seq; /* the mark of VMAs that change now */
+	/* With whom it may share private pages: mm/range/family.h. NULL: it never forked. */
+	struct mm_family *family;
 	unsigned long brk_start, brk;
 	unsigned long mapped_pages; /* in VMAs */
 	/* Written at any time. */

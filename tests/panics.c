@@ -311,8 +311,9 @@ static void change_unlocked(void) __no_thread_safety
 static void push_down_unlocked(void)
 {
 	struct mm *mm = test_mm_enter();
+	const struct vma vma = {.mm = mm, .start = ADDR, .end = ADDR + PAGE_SIZE};
 
-	pmd_push_down(mm, test_pte_page(mm, ADDR), ADDR);
+	pmd_push_down(&vma, test_pte_page(mm, ADDR), ADDR);
 }
 
 static void move_as_reader(void) __no_thread_safety

@@ -249,9 +249,9 @@ enum fault_result handle_mm_fault(struct vma *vma, unsigned long addr, unsigned 
 	if (unlikely(!f.pmd))
 		return FAULT_OOM;
 	if (unlikely((flags & FAULT_WRITE) && !pmd_write(*f.pmd))) {
-		if (flags & FAULT_VMA_LOCK)
+		if ((flags & FAULT_VMA_LOCK) && !covers_table(vma, addr))
 			return FAULT_RETRY;
-		pmd_push_down(vma->mm, f.pmd, addr);
+		pmd_push_down(vma, f.pmd, addr);
 	}
 	f.orig = ptep_get(pte_offset(pmdp_get(f.pmd), addr));
 	if (pte_none(f.orig))

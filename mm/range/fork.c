@@ -11,6 +11,7 @@
 #include "kernel/lib/errno.h"
 #include "kernel/sched/task.h"
 #include "mm/lazy/tlb.h"
+#include "mm/range/family.h"
 #include "mm/range/pte_section.h"
 #include "mm/range/whole_table.h"
 #include "mm/table/tables.h"
@@ -229,10 +230,11 @@ static int copy_pte_range(struct vma *src, pmd_t *pmd, unsigned long addr,
 int copy_page_tables(struct mm *dst, struct mm *src)
 {
 	struct copy c;
-	int err = 0;
+	int err;
 
 	mmap_assert_write_locked(src);
 	mmap_assert_write_locked(dst);
+	err = family_join(dst, src);
 	c.to = dst;
 	c.done = 0;
 	table_changes_init(&c.changes);

@@ -7,10 +7,7 @@
 #include "mm/frame/owed.h"
 #include "mm/lazy/lazy_mmu.h"
 #include "mm/lazy/tlb.h"
-#include "mm/range/mprotect.h"
-#include "mm/range/run.h"
 #include "mm/vma/mmap_lock.h"
-#include "mm/vma/vma.h"
 
 bool whole_tables_enabled = true;
 
@@ -72,73 +69,6 @@ void pmd_mkwrite(struct mm *mm, pmd_t *pmd, unsigned long addr)
 	pfn_to_page(pmd_pfn(*pmd))->pg_flags &= ~PG_SHARED_BELOW;
 	preempt_point();
 	set_pmd(mm, pmd, addr, pmd->v | _PAGE_RW);
-}
-
-static __always_inline void run_add(struct mm *mm, struct run *run, pte_t *ptep, unsigned long addr,
-				    pte_t pte) __must_hold(ptl_role, lazy_mmu_role)
-{
-	if (run->n == RUN_MAX || run->ptep + run->n != ptep)
-		run_commit(mm, run);
-	if (!run->n) {
-		run->ptep = ptep;
-		run->addr = addr;
-	}
-	ASSERT(run->n < RUN_MAX);
-	run->pte[run->n++] = pte;
-}
-
-/* Take RW from entries of [addr, end) that @vma (NULL: none is there) does not let write. */
-static void protect_shared(struct mm *mm, const struct vma *vma, pte_t *ptep, unsigned long addr,
-			   unsigned long end) __must_hold(ptl_role, lazy_mmu_role)
-{
-	bool writable = vma && (vma->flags & VM_WRITE);
-	struct run run = {.n = 0};
-
-	for (; addr != end; ptep++, addr += PAGE_SIZE) {
-		pte_t pte = ptep_get(ptep);
-
-		if (!pte_present(pte) || !pte_write(pte))
-			continue;
-		if (!writable || !may_write_in_place(vma, pte))
-			run_add(mm, &run, ptep, addr, pte_wrprotect(pte));
-	}
-	run_commit(mm, &run);
-}
-
-/* The section: one VMA after the other, and what lies between them. */
-static void push_down_entries(struct mm *mm, pte_t *table, unsigned long start)
-	__must_hold(ptl_role)
-{
-	const struct vma *vma = vma_find(&mm->vmas, start);
-	lazy_mmu_state_t state = arch_enter_lazy_mmu_mode();
-
-	for (unsigned long addr = start, next; addr != start + PMD_SIZE; addr = next) {
-		bool inside = vma && vma->start <= addr;
-
-		next = start + PMD_SIZE;
-		if (vma)
-			next = min(next, inside ? vma->end : vma->start);
-		protect_shared(mm, inside ? vma : NULL, table + pte_index(addr), addr, next);
-		if (inside)
-			vma = vma->next;
-	}
-	arch_leave_lazy_mmu_mode(state);
-}
-
-void pmd_push_down(struct mm *mm, pmd_t *pmd, unsigned long addr)
-{
-	unsigned long start = pmd_start(addr);
-	struct spinlock *ptl;
-	pte_t *table;
-
-	mmap_assert_locked(mm); /* it looks at all VMAs below the table */
-	table = pte_offset_map_lock(pmd, start, &ptl);
-	if (!pmd_write(pmdp_get(pmd))) {
-		count(CNT_TABLES_PUSHED_DOWN);
-		push_down_entries(mm, table, start);
-		pmd_mkwrite(mm, pmd, start);
-	}
-	pte_unmap_unlock(table, ptl);
 }
 
 /* --- tables that nobody can reach --- */

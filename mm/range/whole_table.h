@@ -55,12 +55,18 @@ void pmd_wrprotect(struct mm *mm, pmd_t *pmd, unsigned long addr) __must_hold(pt
 /* Writing is up to the entries again. TLBs may be narrower for a while: spurious faults. */
 void pmd_mkwrite(struct mm *mm, pmd_t *pmd, unsigned long addr) __must_hold(ptl_role)
 	__excludes(lazy_mmu_role);
+/* True if all that the PTE page of @addr maps is @vma's. */
+static inline bool covers_table(const struct vma *vma, unsigned long addr)
+{
+	return vma->start <= pmd_start(addr) && vma->end - pmd_start(addr) >= PMD_SIZE;
+}
 /*
  * Make the L2 entry of @addr grant writing, and take RW from the entries that may not be written:
- * those of VMAs that do not permit it, and of pages that somebody else maps too. Takes and releases
- * the lock; mmap_lock is held, either way.
+ * those of VMAs that do not permit it, and of pages that somebody else may map too. Takes and
+ * releases the lock of the PTE page. mmap_lock is held, either way; or that of @vma, in which @addr
+ * lies, if it covers the table. push_down.c.
  */
-void pmd_push_down(struct mm *mm, pmd_t *pmd, unsigned long addr);
+void pmd_push_down(const struct vma *vma, pmd_t *pmd, unsigned long addr);
 
 /* --- tables that nobody can reach: plain_table_alloc() makes them --- */
 

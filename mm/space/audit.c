@@ -9,6 +9,7 @@
 #include "kernel/lib/string.h"
 #include "kernel/sched/task.h"
 #include "mm/frame/frames_device.h"
+#include "mm/range/family.h"
 #include "mm/range/whole_table.h"
 #include "mm/range/zeromap.h"
 #include "mm/space/audit_internal.h"
@@ -81,7 +82,23 @@ static bool check_table(struct audit *a, const struct mm *mm, u64 entry, unsigne
 	return true;
 }
 
-/* @alone: RW in @pte says that nothing else maps the page. */
+/* Private memory. @alone: RW in @pte says that nothing else maps the page. */
+static void check_owner(struct audit *a, const struct vma *vma, pte_t pte, bool alone)
+{
+	const struct page *page = pte_page(pte);
+	int refs = atomic_read(&page->refcount);
+
+	if (refs == 1)
+		return;
+	if (alone && pte_write(pte))
+		audit_report(a, "%#lx: private page %#lx is writable with %d references", a->addr,
+			     page_to_pfn(page).v, refs);
+	if (family_is_one(vma->mm))
+		audit_report(a, "%#lx: private page %#lx of an only member has %d references",
+			     a->addr, page_to_pfn(page).v, refs);
+}
+
+/* @alone: as for check_owner(). */
 static void check_frame_of(struct audit *a, const struct vma *vma, pte_t pte, unsigned long addr,
 			   bool alone)
 {
@@ -107,9 +124,8 @@ static void check_frame_of(struct audit *a, const struct vma *vma, pte_t pte, un
 	}
 	page = pfn_to_page(pfn(frame));
 	page->audit_mappings++;
-	if (!vma->shmem && alone && pte_write(pte) && atomic_read(&page->refcount) != 1)
-		audit_report(a, "%#lx: private page %#lx is writable with %d references", addr,
-			     frame, atomic_read(&page->refcount));
+	if (!vma->shmem)
+		check_owner(a, vma, pte, alone);
 }
 
 /*
@@ -221,6 +237,36 @@ static void audit_mm(struct mm *mm, void *arg)
 			audit_pud_page(a, mm, mm->pgd[i], addr);
 }
 
+/* --- families: how many members they have --- */
+
+static void forget_members(struct mm *mm, void *arg __unused)
+{
+	if (mm->family)
+		mm->family->audit_members = 0;
+}
+
+static void find_member(struct mm *mm, void *arg __unused)
+{
+	if (mm->family)
+		mm->family->audit_members++;
+}
+
+static void check_members(struct mm *mm, void *arg)
+{
+	const struct mm_family *f = mm->family;
+
+	if (f && f->audit_members != atomic_read(&f->members))
+		audit_report(arg, "a family counts %d members, and %d were found",
+			     atomic_read(&f->members), f->audit_members);
+}
+
+static void audit_families(struct audit *a)
+{
+	for_each_mm(forget_members, a);
+	for_each_mm(find_member, a);
+	for_each_mm(check_members, a);
+}
+
 /* --- shared objects: who holds them --- */
 
 static void check_holder(struct audit *a, const struct shmem *s, const char *who)
@@ -284,6 +330,7 @@ unsigned audit_all(void)
 	for (u64 i = 0; i < max_pfn; i++)
 		pfn_to_page(pfn(i))->audit_mappings = 0;
 	for_each_mm(audit_mm, &a);
+	audit_families(&a);
 	audit_shared(&a);
 	shmem_for_each_page(count_shared);
 	audit_frames(&a);

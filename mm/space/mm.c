@@ -10,6 +10,7 @@
 #include "mm/frame/slab.h"
 #include "mm/lazy/tlb.h"
 #include "mm/layout/layout.h"
+#include "mm/range/family.h"
 #include "mm/space/mmap.h"
 #include "mm/table/pgtable.h"
 #include "mm/table/tables.h"
@@ -75,6 +76,7 @@ void mm_put(struct mm *mm)
 	spin_unlock(&mm_list_lock);
 	tlb_evict_mm(mm);
 	unmap_everything(mm);
+	family_leave(mm);
 	table_free(virt_to_page(mm->pgd));
 	awaited = mm->oom_awaited;
 	kmem_cache_free(&mm_cache, mm);

@@ -8,11 +8,13 @@
 #include "kernel/entry/traps.h"
 #include "kernel/entry/uaccess.h"
 #include "kernel/lib/errno.h"
+#include "mm/range/family.h"
 #include "mm/range/shift.h"
 #include "mm/range/whole_table.h"
 #include "mm/space/audit.h"
 #include "mm/space/mmap.h"
 #include "mm/vma/mmap_lock.h"
+#include "mm/vma/vma.h"
 #include "tests/ktest.h"
 #include "tests/unit/lib/step.h"
 #include "tests/unit/lib/test_mm.h"
@@ -196,6 +198,69 @@ static void one_fault_opens_what_is_shared_no_more(struct ktest *t)
 	teardown(t);
 }
 
+/* The same, while another child lives that shares none of it. */
+static void one_fault_opens_what_another_child_has_not(struct ktest *t)
+{
+	struct mm *child = setup_and_fork(t), *other;
+	u64 reuses;
+
+	if (!child)
+		return;
+	write_pages(t, ADDR, 2000);
+	other = mm_fork(mm);
+	BUG_ON(!other);
+	mm_put(other);
+	reuses = counter_sum(CNT_COW_REUSES);
+	write_pages(t, ADDR, 3000);
+	KEXPECT_EQ(t, counter_sum(CNT_COW_REUSES), reuses);
+	mm_use(child);
+	check_pages(t, ADDR, 1000);
+	mm_use(mm);
+	mm_put(child);
+	teardown(t);
+}
+
+/* The child is gone, but what it passed on is shared as before. */
+static void a_grandchild_shares(struct ktest *t)
+{
+	struct mm *child = setup_and_fork(t), *grandchild;
+
+	if (!child)
+		return;
+	mm_use(child);
+	grandchild = mm_fork(child);
+	BUG_ON(!grandchild);
+	mm_use(mm);
+	mm_put(child);
+	KEXPECT_EQ(t, audit_all(), 0);
+	write_pages(t, ADDR, 2000);
+	mm_use(grandchild);
+	check_pages(t, ADDR, 1000);
+	mm_use(mm);
+	mm_put(grandchild);
+	KEXPECT(t, family_is_one(mm));
+	teardown(t);
+}
+
+/* The first page is written by the parent, and all that the table maps is the child's as it was. */
+static void one_write_leaves_all_others_shared(struct ktest *t)
+{
+	struct mm *child = setup_and_fork(t);
+
+	if (!child)
+		return;
+	KEXPECT_EQ(t, put_user32(ADDR, 2000), 0);
+	KEXPECT(t, pmd_write(*pmd_find(mm, ADDR)) && pte_write(entry(ADDR)));
+	for (unsigned i = 1; i < PAGES; i++)
+		KEXPECT(t, !pte_write(entry(ADDR + i * PAGE_SIZE)));
+	write_pages(t, ADDR, 2000);
+	mm_use(child);
+	check_pages(t, ADDR, 1000);
+	mm_use(mm);
+	mm_put(child);
+	teardown(t);
+}
+
 static void a_forked_table_is_not_opened_by_mprotect(struct ktest *t)
 {
 	struct mm *child = setup_and_fork(t);
@@ -279,7 +344,7 @@ static void a_push_down_opens_nothing_that_is_shared(struct ktest *t)
 	set_step_hook(look_at_both_levels);
 	mmap_read_lock(mm);
 	step_begin();
-	pmd_push_down(mm, pmd, ADDR);
+	pmd_push_down(vma_find(&mm->vmas, ADDR), pmd, ADDR);
 	step_end();
 	mmap_read_unlock(mm);
 	set_step_hook(NULL);
@@ -664,6 +729,9 @@ static const struct ktest_case cases[] = {
 	{"other_rights_are_the_entries", other_rights_are_the_entries},
 	{"fork_protects_by_the_link", fork_protects_by_the_link},
 	{"one_fault_opens_what_is_shared_no_more", one_fault_opens_what_is_shared_no_more},
+	{"one_fault_opens_what_another_child_has_not", one_fault_opens_what_another_child_has_not},
+	{"a_grandchild_shares", a_grandchild_shares},
+	{"one_write_leaves_all_others_shared", one_write_leaves_all_others_shared},
 	{"a_forked_table_is_not_opened_by_mprotect", a_forked_table_is_not_opened_by_mprotect},
 	{"shared_memory_is_forked_as_protected", shared_memory_is_forked_as_protected},
 	{"a_push_down_opens_nothing_that_is_shared", a_push_down_opens_nothing_that_is_shared},

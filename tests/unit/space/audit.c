@@ -12,6 +12,7 @@
 #include "kernel/debug/printk.h"
 #include "kernel/lib/string.h"
 #include "mm/lazy/tlb.h"
+#include "mm/range/family.h"
 #include "mm/range/zeromap.h"
 #include "mm/space/mmap.h"
 #include "mm/vma/mmap_lock.h"
@@ -73,6 +74,17 @@ static void finds_references(struct ktest *t)
 	get_page(pte_page(*entry));
 	expect_found(t, "is writable with 2 references");
 	put_page(pte_page(*entry));
+	teardown(t);
+}
+
+static void finds_a_member_too_many(struct ktest *t)
+{
+	struct mm_family family = {.members = {2}};
+
+	setup(t);
+	mm->family = &family;
+	expect_found(t, "a family counts 2 members, and 1 were found");
+	mm->family = NULL;
 	teardown(t);
 }
 
@@ -178,6 +190,18 @@ static void plant(struct ktest *t, u64 pte, const char *what)
 	pv_set_pte(entry, (pte_t){pte});
 	expect_found(t, what);
 	pv_set_pte(entry, old);
+}
+
+static void finds_references_of_an_only_member(struct ktest *t)
+{
+	struct page *page;
+
+	setup(t);
+	page = pte_page(*entry);
+	atomic_inc(&page->refcount);
+	plant(t, pte_wrprotect(*entry).v, "of an only member has 2 references");
+	atomic_dec(&page->refcount);
+	teardown(t);
 }
 
 static void finds_executable(struct ktest *t)
@@ -429,6 +453,8 @@ static void finds_torn_slab(struct ktest *t)
 static const struct ktest_case cases[] = {
 	{"finds_nothing", finds_nothing},
 	{"finds_references", finds_references},
+	{"finds_references_of_an_only_member", finds_references_of_an_only_member},
+	{"finds_a_member_too_many", finds_a_member_too_many},
 	{"finds_entry_without_vma", finds_entry_without_vma},
 	{"finds_rights", finds_rights},
 	{"finds_wrong_frame", finds_wrong_frame},
