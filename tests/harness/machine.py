@@ -86,6 +86,8 @@ class Config:
             args += ["--kernel-append", self.kernel_append]
         if self.patience != PATIENCE:
             args += ["--patience", str(self.patience)]
+        if self.timeout:
+            args += ["--timeout", str(self.timeout)]
         return args + self.platform_arguments()
 
     def arguments(self) -> list[str]:

@@ -1,10 +1,15 @@
-"""Many runs of ./pteron run: seed after seed, or the same again; side by side, if asked for."""
+"""Many runs of ./pteron run: seed after seed, or the same again; side by side and on other hosts, if asked for.
+
+On this machine a thread follows each run. The engine's workers, which go to other hosts, take a second more for each: a
+front door, a Python, a look at the build. That is as much as a short run takes, so they are for hosts only."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
+from .judge.engine import Job, Place, run_jobs
+from .judge.survey import identity_of_tree
 from .machine import Config
 from .runner import Result, run, stop_all
 
@@ -44,28 +49,64 @@ def configurations(config: Config, seeds: int, repeat: int) -> Iterator[Config]:
         times += 1
 
 
-def run_all(configs: Iterator[Config], jobs: int, until_fail: bool, on_result: Callable[[Result], None],
-            on_quiet: Callable[[Tally], None] = lambda tally: None) -> Tally:
-    """Run @configs, @jobs at a time, and tell each result as it comes, and each second in which none came what there is so
-    far; @until_fail: none begins after one did not pass.
-    An interrupt ends the machines, and what had ended counts."""
-    tally, running = Tally(), set[Future[Result]]()
+@dataclass
+class _Ways:
+    """What is done of a result as it comes, in each second without one, and when enough have come."""
+    take: Callable[[Result], None]
+    quiet: Callable[[], None]
+    enough: Callable[[], bool]
+
+
+def _here(configs: Iterator[Config], jobs: int, ways: _Ways) -> None:
+    """On this machine, @jobs at a time."""
+    running = set[Future[Result]]()
     with ThreadPoolExecutor(jobs) as pool:
         try:
             while True:
-                while len(running) < jobs and not (until_fail and tally.exit_code) and (config := next(configs, None)):
+                while len(running) < jobs and not ways.enough() and (config := next(configs, None)):
                     running.add(pool.submit(run, config))
                 if not running:
-                    return tally
+                    return
                 done, running = wait(running, timeout=1, return_when=FIRST_COMPLETED)
                 if not done:
-                    on_quiet(tally)
+                    ways.quiet()
                 for future in done:
-                    tally.results.append(future.result())
-                    on_result(tally.results[-1])
+                    ways.take(future.result())
         except KeyboardInterrupt:
             stop_all()
-            raise Interrupted(tally) from None
+            raise
+
+
+def _on_hosts(configs: Iterator[Config], place: Place, ways: _Ways) -> None:
+    """By the engine."""
+    given: dict[str, Config] = {}
+
+    def jobs() -> Iterator[Job]:
+        for number, config in enumerate(configs):
+            given[str(number)] = config
+            yield Job(str(number), tuple(config.arguments()), "run")
+    run_jobs(jobs(), place, identity_of_tree(), lambda key, packed: ways.take(Result.unpacked(given.pop(key), packed)), ways.quiet, ways.enough)
+
+
+def run_all(configs: Iterator[Config], place: Place, until_fail: bool, on_result: Callable[[Result], None],
+            on_quiet: Callable[[Tally], None] = lambda tally: None) -> Tally:
+    """Run @configs at @place, and tell each result as it comes, and each second in which none came what there is so
+    far; @until_fail: none begins after one did not pass.
+    An interrupt ends the machines, and what had ended counts."""
+    tally = Tally()
+
+    def take(result: Result) -> None:
+        tally.results.append(result)
+        on_result(result)
+    ways = _Ways(take, lambda: on_quiet(tally), lambda: until_fail and tally.exit_code > 0)
+    try:
+        if place.hosts:
+            _on_hosts(configs, place, ways)
+        else:
+            _here(configs, place.jobs, ways)
+    except KeyboardInterrupt:
+        raise Interrupted(tally) from None
+    return tally
 
 
 class Interrupted(KeyboardInterrupt):

@@ -1,19 +1,19 @@
 """./pteron mutants: every seeded bug, on its backends, over a number of seeds: is it caught, by what?
 
 A run without a bug, over the same suites and seeds, must catch nothing; and the first catch of each row
-must replay to the same bytes. Rows are examined side by side: instructions are the clock, so that what
-else the machine does changes nothing."""
+must replay to the same bytes. Rows are examined side by side, on this machine or on hosts, by the judge's engine: instructions
+are the clock, so that what else the machine does changes nothing."""
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 
 from . import catalogue
 from .build import Build, BuildError
+from .judge.engine import Job, Place, run_jobs
+from .judge.survey import identity_of_tree
 from .machine import Config
 from .runner import Result, run
 from .tree import build_of
@@ -74,6 +74,14 @@ def complaint(error: BuildError) -> str:
     return next((text for text in lines if "error:" in text or text.startswith("not ok")), lines[0])
 
 
+def _run(config: Config) -> Result:
+    """An interrupted run is no catch."""
+    result = run(config, patience=PATIENCE)
+    if result.verdict == "interrupted":
+        raise KeyboardInterrupt
+    return result
+
+
 def examine(bug: catalogue.Bug | None, backend: str, suites: str, seeds: list[int], replays: int) -> Row:
     """Run @bug (None: no bug) with each seed; the first detection @replays times more."""
     row = Row(bug.name if bug else "", backend, suites, 0, len(seeds), "", 0, "")
@@ -87,7 +95,7 @@ def examine(bug: catalogue.Bug | None, backend: str, suites: str, seeds: list[in
         return row
     first = None
     for seed in seeds:
-        result = run(_config(build, backend, suites, seed, row.bug), patience=PATIENCE)
+        result = _run(_config(build, backend, suites, seed, row.bug))
         if result.verdict == "passed":
             continue
         row.caught += 1
@@ -105,7 +113,7 @@ def examine(bug: catalogue.Bug | None, backend: str, suites: str, seeds: list[in
 def _replay(row: Row, first: Result) -> None:
     """Repeat @first, and compare line by line."""
     for _ in range(row.replays):
-        again = run(first.config, patience=PATIENCE).output.lines
+        again = _run(first.config).output.lines
         if again == first.output.lines:
             row.identical += 1
         elif not row.differs:
@@ -134,19 +142,21 @@ def _wanted(only: list[str]) -> Iterator[tuple[catalogue.Bug | None, str, str]]:
             yield None, backend, suite
 
 
-def table(seeds: list[int], only: list[str], replays: int, say: Callable[[str], None]) -> list[Row]:
-    """Every bug of @only (all, if empty), then the controls; a line each as it comes."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        coming = [pool.submit(examine, bug, backend, suites, seeds, replays)
-                  for bug, backend, suites in _wanted(only)]
-        try:
-            rows = []
-            for future in coming:
-                rows.append(future.result())
-                say(line(rows[-1]))
-            return rows
-        finally:
-            pool.shutdown(cancel_futures=True)
+def table(seeds: list[int], only: list[str], replays: int, place: Place, say: Callable[[str], None]) -> list[Row]:
+    """Every bug of @only (all, if empty), then the controls; a line each, in this order, as soon as those before it are there."""
+    build_of(None).make()  # where that fails, no worker needs to try
+    jobs = [Job(str(number), (bug.name if bug else "", backend, suites, seeds, replays), "mutant")
+            for number, (bug, backend, suites) in enumerate(_wanted(only))]
+    rows: list[Row] = []
+    ahead: dict[str, Row] = {}
+
+    def take(key: str, result: dict) -> None:
+        ahead[key] = Row(**result)
+        while row := ahead.pop(str(len(rows)), None):
+            rows.append(row)
+            say(line(row))
+    run_jobs(jobs, place, identity_of_tree(), take)
+    return rows
 
 
 def heading() -> str:

@@ -54,6 +54,14 @@ def provenance(qemu: str) -> dict:
             "qemu": _said_by(qemu, "--version").partition("\n")[0]}
 
 
+def output_of(config: Config) -> Output:
+    """What takes the lines of a run with @config."""
+    return Judged(config.linux.kernel) if config.judged else Output()
+
+
+_PACKED = ("verdict", "status", "state", "where", "seconds", "date")  # fields of Result that are packed as they are
+
+
 @dataclass
 class Result:
     """What became of a run."""
@@ -65,6 +73,7 @@ class Result:
     where: str = ""  # its CPUs were then
     seconds: float = 0.0
     date: str = field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))  # of its end
+    made: dict = field(default_factory=dict)  # provenance(), of another machine
 
     @property
     def exit_code(self) -> int:
@@ -74,7 +83,7 @@ class Result:
         """The object that --json writes."""
         c = self.config
         return {
-            "schema": SCHEMA, "date": self.date, "seconds": round(self.seconds, 3), **provenance(c.qemu),
+            "schema": SCHEMA, "date": self.date, "seconds": round(self.seconds, 3), **(self.made or provenance(c.qemu)),
             "verdict": self.verdict, "why": why(self.verdict, self.output), "replay": c.replay(), "seed": c.seed, "on": c.on, "backend": c.backend,
             "cpus": c.cpus, "mem_mib": c.mem, "build": c.build.kind, "compiler": c.build.cc, "accel": c.accel, "boot": c.boot,
             **({"kernel": c.kernel, "virtual_seconds": self.output.clock, "complaints": self.output.told(),
@@ -87,6 +96,21 @@ class Result:
             **({"program": {"argv": c.program, "end": self.output.program_end}} if c.program else {}),
             "counters": {**self.output.counters, "batch_histogram": self.output.histogram},
         }
+
+    def packed(self) -> dict:
+        """All of it but its configuration, for another process."""
+        return {"raw": self.output.raw, "suite_seconds": [s.seconds for s in self.output.suites],
+                "made": provenance(self.config.qemu), **{name: getattr(self, name) for name in _PACKED}}
+
+    @classmethod
+    def unpacked(cls, config: Config, packed: dict) -> "Result":
+        """What packed() was made of, with its @config."""
+        output = output_of(config)
+        for line in packed["raw"]:
+            output.feed(line)
+        for suite, seconds in zip(output.suites, packed["suite_seconds"]):
+            suite.seconds = seconds
+        return cls(config, output, made=packed["made"], **{name: packed[name] for name in _PACKED})
 
 
 class _Qmp:
@@ -298,7 +322,7 @@ def run(config: Config, on_line: Callable[[str, Output], None] | None = None,
         patience: float | None = None, on_quiet: Callable[[float], None] | None = None) -> Result:
     """Boot what @config says and follow it to its end. @on_line sees each line as it comes, marks and all; @patience:
     instead of the configuration's; @on_quiet hears, each second, for how long nothing has come. An interrupt ends the machine at once, and the result is what ran so far."""
-    output = Judged(config.linux.kernel) if config.judged else Output()
+    output = output_of(config)
     scratch, began = make_scratch(), time.monotonic()
     stopped = ""
 

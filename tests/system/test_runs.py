@@ -10,6 +10,7 @@ import pytest
 
 from harness import catalogue, many, options, runs
 from harness.catalogue import ROOT
+from harness.judge.engine import Place
 from harness.ktap import Output
 from harness.machine import Config
 from harness.runner import Result
@@ -139,7 +140,7 @@ def test_until_one_fails(monkeypatch):
         return result(config.seed, verdict)
 
     monkeypatch.setattr(many, "run", fake)
-    tally = many.run_all(many.configurations(Config(seed=1), 100, 1), 2, True, lambda _: None)
+    tally = many.run_all(many.configurations(Config(seed=1), 100, 1), Place(2), True, lambda _: None)
     assert 4 <= len(tally.results) <= 6 and tally.exit_code == 1 and max(most) <= 2
 
 

@@ -1,13 +1,9 @@
-"""./pteron survey: which runs it makes, that none is made twice or lost, its table, the bisection, and other hosts."""
+"""./pteron survey: which runs it makes, that none is made twice or lost, its table, and the bisection. test_hosts.py has other hosts."""
 
-import getpass
 import itertools
 import json
-import os
-import shutil
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -158,153 +154,8 @@ def test_refusals(tmp_path, options):
     assert done.returncode == 2 and REFUSED[options] in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_worker_refuses_other_files():
+@pytest.mark.parametrize("kind, arguments", [("survey", ("--suite", "pv")), ("run", ("--suite", "pv")), ("mutant", ("", "deferred", "pv", [1], 0))])
+def test_a_worker_refuses_other_files(kind, arguments):
     """A host whose checkout differs answers nothing."""
-    job = Job("key", ("--suite", "pv")).words("other")
-    done = pteron("survey", "--job", job)
+    done = pteron("survey", "--job", Job("key", arguments, kind).words("other"))
     assert done.returncode == 125 and "bring both to one commit" in done.stderr and done.stdout == ""
-
-
-# --- hosts ---
-
-# What of ssh the engine needs, on this machine: it runs the command in a shell of its own, which knows no folder, and notes for
-# which host. One whose name begins with dead works once, and then is gone.
-SSH = """\
-#!/bin/bash
-while [[ $1 == -* ]]; do case $1 in -o|-l|-p|-i) shift 2;; *) shift;; esac; done
-host=$1; shift; [[ $1 != -- ]] || shift
-echo "$host" >> "${0%/*}/called"
-[[ $host != dead* || $(grep -c "^$host" "${0%/*}/called") == 1 ]] || exit 255
-unset PTERON_HERE; cd /
-exec sh -c "$*"
-"""
-
-
-@pytest.fixture
-def ssh(tmp_path):
-    """The command; the checkout is reached by a path with a blank."""
-    own = tmp_path / "ssh"
-    own.write_text(SSH)
-    own.chmod(0o755)
-    (tmp_path / "a checkout").symlink_to(ROOT)
-    return own
-
-
-def over_ssh(ssh: Path, hosts: str, seeds: int) -> tuple[subprocess.CompletedProcess, list[str]]:
-    """The survey, and the host of each call."""
-    done = pteron(*SMALL, "--seeds", str(seeds), "--folder", str(ssh.parent / "results"), "--hosts", hosts, "--ssh", str(ssh),
-                  "--host-folder", str(ssh.parent / "a checkout"))
-    return done, (ssh.parent / "called").read_text().split()
-
-
-def test_jobs_go_to_every_host(ssh):
-    done, called = over_ssh(ssh, "a,b", 4)
-    assert done.returncode == 0 and "4 passed" in done.stdout, done.stderr
-    assert set(called) == {"a", "b"} and len(called) == 4
-
-
-def test_what_a_dead_host_had_is_made_elsewhere(ssh):
-    done, called = over_ssh(ssh, "dead,b", 4)
-    assert done.returncode == 0 and "4 passed" in done.stdout, done.stderr
-    assert called.count("dead") > 1 and called.count("b") == 3
-
-
-def test_where_every_host_is_dead_it_is_said(ssh):
-    """What was made before is kept."""
-    done, _ = over_ssh(ssh, "dead", 2)
-    assert done.returncode == 2 and "1 of 2 runs have no result" in done.stderr
-    assert len(list((ssh.parent / "results").glob("*/*.json"))) == 1
-
-
-class Hosts:
-    """Two sshds, each in a network namespace of its own, reached by a pair of virtual Ethernet devices."""
-
-    NAMES = tuple(f"pteron{os.getpid()}{letter}" for letter in "ab")  # tests run side by side
-
-    def __init__(self, folder: Path):
-        self.folder, self.daemons = folder, []
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "key"], check=True)
-        for n, name in enumerate(self.NAMES):
-            self._start(n, name)
-        (folder / "config").write_text(f"IdentityFile {folder}/key\nUserKnownHostsFile {folder}/known\nStrictHostKeyChecking no\nLogLevel ERROR\n")
-
-    def address(self, n: int) -> str:
-        return f"{self._subnet(n)}.2"
-
-    def _subnet(self, n: int) -> str:
-        """One for each process and host."""
-        return f"10.{100 + os.getpid() // 100 % 100}.{os.getpid() % 100 * 2 + n}"
-
-    def _start(self, n: int, name: str) -> None:
-        for command in (f"ip netns add {name}", f"ip link add {name} type veth peer name eth0 netns {name}", f"ip addr add {self._subnet(n)}.1/24 dev {name}",
-                        f"ip link set {name} up", f"ip -n {name} addr add {self.address(n)}/24 dev eth0", f"ip -n {name} link set eth0 up"):
-            subprocess.run(command.split(), check=True)
-        own = self.folder / name
-        own.mkdir()
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", own / "host"], check=True)
-        (own / "config").write_text(f"HostKey {own}/host\nAuthorizedKeysFile {self.folder}/key.pub\nStrictModes no\nUsePAM no\nPidFile none\n"
-                                    "PermitRootLogin prohibit-password\nLogLevel VERBOSE\nMaxStartups 100\n")
-        Path("/run/sshd").mkdir(exist_ok=True)
-        with (own / "log").open("wb") as log:
-            self.daemons.append(subprocess.Popen(["ip", "netns", "exec", name, "/usr/sbin/sshd", "-D", "-e", "-f", own / "config"], stderr=log))
-
-    def logins(self, n: int) -> int:
-        return (self.folder / self.NAMES[n] / "log").read_text().count("Accepted publickey")
-
-    def cut(self, n: int) -> None:
-        """Nothing comes from there any more, not even a refusal."""
-        subprocess.run(["ip", "link", "set", self.NAMES[n], "down"], check=True)
-
-    def stop(self) -> None:
-        for daemon in self.daemons:
-            daemon.kill()
-            daemon.wait()
-        for name in self.NAMES:
-            pids = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, check=False).stdout.split()
-            subprocess.run(["kill", "-9", *pids], check=False, capture_output=True)
-            subprocess.run(["ip", "netns", "del", name], check=False)
-            subprocess.run(["ip", "link", "del", name], check=False, capture_output=True)
-
-
-def can_make_hosts() -> bool:
-    name = f"pteron{os.getpid()}t"
-    tried = os.geteuid() == 0 and shutil.which("ip") and Path("/usr/sbin/sshd").exists() and subprocess.run(
-        ["sh", "-c", "ip netns add $0 && ip link add $0 type veth peer name eth0 netns $0", name],
-        capture_output=True, check=False).returncode == 0
-    if shutil.which("ip"):
-        subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
-    return bool(tried)
-
-
-@pytest.fixture
-def hosts(tmp_path):
-    if not can_make_hosts():
-        pytest.skip("two sshds need root, network namespaces and openssh-server, which set-up does not install: it would open a port")
-    made = Hosts(tmp_path)
-    yield made
-    made.stop()
-
-
-def words(hosts: Hosts, folder: Path, seeds: int) -> list[str]:
-    user = getpass.getuser()
-    return [*SMALL, "--seeds", str(seeds), "--folder", str(folder), "--hosts", ",".join(f"{user}@{hosts.address(n)}" for n in (0, 1)),
-            "--ssh", f"ssh -F {hosts.folder}/config", "--host-folder", str(ROOT)]
-
-
-def test_hosts_share_the_runs(hosts, tmp_path):
-    done = pteron(*words(hosts, tmp_path / "results", 4))
-    assert done.returncode == 0 and "4 passed" in done.stdout, done.stderr
-    assert hosts.logins(0) and hosts.logins(1)
-
-
-def test_a_host_that_dies_loses_nothing(hosts, tmp_path):
-    """It is cut off while it has runs; they are made on the other."""
-    with subprocess.Popen(["./pteron", *words(hosts, tmp_path / "results", 8)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True) as child:
-        while " of 8 runs" not in child.stderr.readline():
-            assert child.poll() is None
-        hosts.cut(0)
-        before = hosts.logins(1)
-        out, err = child.communicate(timeout=180)
-    assert child.returncode == 0 and "8 passed" in out, err
-    assert hosts.logins(1) > before

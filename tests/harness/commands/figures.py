@@ -9,7 +9,7 @@ from dataclasses import asdict
 from .. import against, bench, bench_report, catalogue, contention, coverage, figures, model, mutants, operator_runs, operators, unreached
 from ..options import UsageError, bug, number
 from ..report_file import report_file
-from . import MAX_JOBS, Command, record_option, recorded, to_stderr
+from . import MAX_JOBS, Command, place_of, place_options, record_option, recorded, to_stderr
 
 
 def _bench_against(args: argparse.Namespace) -> tuple[str, str]:
@@ -67,7 +67,7 @@ def command_mutants(args: argparse.Namespace) -> int:
     """Seed each bug into the kernel and see whether the suites catch it."""
     report = report_file("--json", args.json)
     print(mutants.heading())
-    rows = mutants.table(list(range(1, args.seeds + 1)), args.bug, args.replays,
+    rows = mutants.table(list(range(1, args.seeds + 1)), args.bug, args.replays, place_of(args),
                          lambda text: print(text, flush=True))
     if report:
         report.write(mutants.as_json(rows))
@@ -87,6 +87,7 @@ def add_mutants(command: Command) -> None:
                    help="how often to repeat each bug's first detection (default: %(default)s)")
     p.add_argument("--bug", action="append", default=[], metavar="NAME", type=bug,
                    help="only this one; may be repeated")
+    place_options(p, "rows", min(os.cpu_count(), MAX_JOBS))
     p.add_argument("--json", metavar="FILE", help="write the table as JSON")
     record_option(p)
 

@@ -11,7 +11,7 @@ from ..report import Printer, advice, summary
 from ..result_files import ResultFiles
 from ..runner import TROUBLE, Result, run
 from ..terminal import COLOUR_CHOICES, Terminal
-from . import MAX_JOBS, Command, record_option, recorded, to_stderr
+from . import Command, place_of, place_options, record_option, recorded, to_stderr
 
 
 def _show_command(config: Config) -> int:
@@ -23,7 +23,8 @@ def _show_command(config: Config) -> int:
 
 
 # Options of the command, and not of what it runs.
-_OF_NO_RUN = ("json", "junit", "html", "seeds", "repeat", "until_fail", "jobs", "show_command", "record", "color", "function", "parser", "parse")
+_OF_NO_RUN = ("json", "junit", "html", "seeds", "repeat", "until_fail", "jobs", "hosts", "host_folder", "ssh", "show_command", "record", "color",
+              "function", "parser", "parse")
 
 
 def _failed_again(args: argparse.Namespace) -> argparse.Namespace:
@@ -54,21 +55,21 @@ def _tell(result: Result, terminal: Terminal) -> None:
         terminal.print(f"{advice(result)}\nlog: {runs.shown(log)}")
 
 
-def _tell_so_far(tally: many.Tally, total: int, jobs: int, terminal: Terminal) -> None:
+def _tell_so_far(tally: many.Tally, total: int, slots: int, terminal: Terminal) -> None:
     """On a line of its own where there is a terminal. @total 0: without an end."""
     if terminal.interactive:
         done = len(tally.results)
-        left = (total - done) * sum(r.seconds for r in tally.results) / done / min(jobs, total) if done and total else 0
+        left = (total - done) * sum(r.seconds for r in tally.results) / done / min(slots, total) if done and total else 0
         terminal.status(f"  {done} of {total or 'endless'} runs" + (f", about {in_words(left)} left" if left else ""))
 
 
 def _run_many(config: Config, args: argparse.Namespace, files: ResultFiles) -> int:
     """A line for each run; then how many went how, and in how many orders."""
     repeat = 0 if args.until_fail and args.repeat == 1 and args.seeds == 1 else args.repeat
-    terminal, interrupted = Terminal(args.color), False
+    terminal, interrupted, place = Terminal(args.color), False, place_of(args)
     try:
-        tally = many.run_all(many.configurations(config, args.seeds, repeat), args.jobs, args.until_fail,
-                             lambda result: _tell(result, terminal), lambda tally: _tell_so_far(tally, args.seeds * repeat, args.jobs, terminal))
+        tally = many.run_all(many.configurations(config, args.seeds, repeat), place, args.until_fail,
+                             lambda result: _tell(result, terminal), lambda tally: _tell_so_far(tally, args.seeds * repeat, place.slots, terminal))
     except many.Interrupted as error:
         tally, interrupted = error.tally, True
     terminal.print(("interrupted: " if interrupted else "") + tally.text())
@@ -101,6 +102,8 @@ def command_run(args: argparse.Namespace) -> int:
     several = args.seeds > 1 or args.repeat != 1 or args.until_fail
     if several and args.record:
         raise UsageError("--record takes the figures of one run: not with --seeds, --repeat and --until-fail")
+    if args.hosts and not several:
+        raise UsageError("--hosts shares out many runs: give --seeds, --repeat or --until-fail, too")
     config = configuration(args, to_stderr)
     if args.show_command:
         return _show_command(config)
@@ -122,8 +125,7 @@ def add_run(command: Command) -> None:
                    help="run N seeds, from --seed on, and say how many ways they went (default: %(default)s)")
     p.add_argument("--repeat", type=number(1, 1 << 20), default=1, metavar="N", help="run all that N times (default: %(default)s)")
     p.add_argument("--until-fail", action="store_true", help="until a run does not pass; alone, without an end")
-    p.add_argument("--jobs", type=number(1, MAX_JOBS), default=1, metavar="N",
-                   help="so many runs side by side, of --seeds and --repeat (default: %(default)s)")
+    place_options(p, "runs of --seeds and --repeat")
     p.add_argument("--failed", action="store_true",
                    help="the last run that did not pass again, with the suites that failed in it")
     p.add_argument("--color", choices=COLOUR_CHOICES, default="auto",

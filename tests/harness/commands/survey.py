@@ -1,49 +1,30 @@
-"""./pteron survey: kernels and platforms, many seeds, one table; and what a worker of it does."""
+"""./pteron survey: kernels and platforms, many seeds, one table."""
 
 import argparse
 import itertools
-import json
 import sys
 
 from .. import figures
 from ..forecast import in_words
 from ..judge import kernels, versions
 from ..judge import options as judged
-from ..judge.engine import HERE, MARK, SSH, Place
-from ..judge.survey import FOLDER, Cell, Plan, Platform, Progress, Survey, bisect, identity
+from ..judge.survey import FOLDER, Cell, Plan, Platform, Progress, Survey, bisect
 from ..judge.survey_table import FORMS, Table
+from ..judge.worker import work
 from ..machine import QEMU
-from ..options import MAX_TCG_CPUS, UsageError, configuration, number, suites_of
+from ..options import MAX_TCG_CPUS, UsageError, number, suites_of
 from ..report_file import callers_path, report_file
-from ..runner import TROUBLE, run
+from ..runner import TROUBLE
 from ..terminal import Terminal
-from . import MAX_JOBS, Command, recorded, to_stderr
+from . import Command, comma_list, place_of, place_options, recorded, to_stderr
 
 RECORDED = ("kernels", "hypervisors")  # the documents that have a table of a survey
 
 
-# --- the worker ---
-
-def _work(text: str, parse) -> int:
-    """Make the one run that @text says, and print its result as one line. A run that fails is work that was done."""
-    job = json.loads(text)
-    args = parse(["run", *job["arguments"]])
-    if identity(args.kernel == kernels.PTERON) != job["identity"]:
-        to_stderr("pteron: the files of this checkout that decide a run are not those of the survey: bring both to one commit")
-        return TROUBLE
-    result = run(configuration(args, to_stderr))
-    print(MARK + json.dumps({"key": job["key"], "result": result.as_json()}), flush=True)
-    return TROUBLE if result.verdict == "interrupted" else 0
-
-
 # --- what is asked for ---
 
-def _list(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-
-
 def _cpu_counts(text: str) -> tuple[int, ...]:
-    return tuple(number(1, MAX_TCG_CPUS)(part) for part in _list(text))
+    return tuple(number(1, MAX_TCG_CPUS)(part) for part in comma_list(text))
 
 
 def _platforms(args: argparse.Namespace) -> tuple[Platform, ...]:
@@ -127,11 +108,11 @@ def _plan(args: argparse.Namespace) -> Plan:
 def command_survey(args: argparse.Namespace) -> int:
     """Run kernels on platforms with many seeds, as far as there are no results yet, and make one table of it."""
     if args.job:
-        return _work(args.job, args.parse)
+        return work(args.job, args.parse)
     reports = {form: report_file(f"--{form}", getattr(args, form)) for form in FORMS if form != "text"}
     terminal = Terminal("auto", sys.stderr)
     plan = _plan(args)
-    survey = Survey(plan, callers_path(args.folder) if args.folder else FOLDER, Place(args.jobs, args.hosts, args.host_folder, args.ssh), _tell(terminal))
+    survey = Survey(plan, callers_path(args.folder) if args.folder else FOLDER, place_of(args), _tell(terminal))
     ended, status = [], 0
     try:
         if args.bisect:
@@ -157,22 +138,18 @@ def command_survey(args: argparse.Namespace) -> int:
 def add_survey(command: Command) -> None:
     p = command("survey", command_survey)
     add = p.add_argument
-    add("--kernel", dest="kernels", type=_list, metavar="KERNEL[,KERNEL]", help="as of ./pteron run (default: pteron)")
-    add("--on", type=_list, default=("qemu",), metavar="MACHINE[,MACHINE]", help="qemu, xen, xl (default: qemu)")
-    add("--xen", type=_list, default=("",), metavar="XEN[,XEN]", help="as of ./pteron run (default: this machine's)")
+    add("--kernel", dest="kernels", type=comma_list, metavar="KERNEL[,KERNEL]", help="as of ./pteron run (default: pteron)")
+    add("--on", type=comma_list, default=("qemu",), metavar="MACHINE[,MACHINE]", help="qemu, xen, xl (default: qemu)")
+    add("--xen", type=comma_list, default=("",), metavar="XEN[,XEN]", help="as of ./pteron run (default: this machine's)")
     add("--xen-append", action="append", metavar='"WORDS"', help="a platform with these words for Xen; may be repeated")
-    add("--qemu", type=_list, default=(QEMU,), metavar="FILE[,FILE]", help=f"emulators (default: {QEMU})")
+    add("--qemu", type=comma_list, default=(QEMU,), metavar="FILE[,FILE]", help=f"emulators (default: {QEMU})")
     add("--cpus", type=_cpu_counts, default=(2,), metavar="N[,N]", help="virtual CPUs (default: 2)")
     add("--suite", default="default", metavar="CHOICE[,CHOICE]", help="as of ./pteron run (default: %(default)s)")
     add("--seed", type=number(0, 1 << 62), default=1, metavar="N", help="the first (default: %(default)s)")
     add("--seeds", type=number(1, 1 << 20), default=1, metavar="N", help="how many (default: %(default)s)")
     add("--kernel-append", default="", metavar='"WORDS"', help="more words for the command line of kernels that are not Pteron")
     add("--bisect", metavar="A..B", help="instead of all of Debian's kernels from A to B as few as find the first bad and the first good one")
-    add("--jobs", type=number(1, MAX_JOBS), default=1, metavar="N", help="so many runs side by side, on each host (default: %(default)s)")
-    add("--hosts", type=_list, default=(), metavar="HOST[,HOST]",
-        help=f"where ssh asks for no password and there is a checkout of this commit; {HERE} is this machine")
-    add("--host-folder", default="", metavar="FOLDER", help="of the checkout on the hosts (default: this one's)")
-    add("--ssh", default=SSH, metavar="COMMAND", help="how to reach them, as in 'ssh -i KEY' (default: %(default)s)")
+    place_options(p, "runs")
     add("--folder", metavar="FOLDER", help="where results are kept (default: build/survey)")
     for form in FORMS:
         if form != "text":

@@ -84,8 +84,17 @@ def _key(words: list[str]) -> str:
 
 def identity(of_pteron: bool) -> str:
     """A hash of what decides a run; the same on each host that has the same files."""
-    listed = subprocess.run(["git", "ls-files", "-z", "--", *_DECIDE, *(_KERNEL if of_pteron else ())], cwd=ROOT, capture_output=True,
-                            text=True, check=True).stdout
+    return _hash_of(*_DECIDE, *(_KERNEL if of_pteron else ()))
+
+
+def identity_of_tree() -> str:
+    """The same of all that a run and its report are made of."""
+    return _hash_of(*_KERNEL, "tests", "pteron")
+
+
+def _hash_of(*files: str) -> str:
+    """Of what git knows of @files."""
+    listed = subprocess.run(["git", "ls-files", "-z", "--", *files], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     found = hashlib.sha256()
     for name in sorted(filter(None, listed.split("\0"))):
         path = ROOT / name
