@@ -10,12 +10,17 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from harness import catalogue, mutants
 from harness.catalogue import ROOT
+from harness.judge.engine import BEAT, HEARTBEAT, MISSED, Job
+from harness.judge.lifeline import behind_ssh
+from harness.judge.survey import identity_of_tree
 from harness.machine import Config
 from harness.runner import Result, output_of
 
@@ -36,7 +41,7 @@ while [[ $1 == -* ]]; do case $1 in -o|-l|-p|-i) shift 2;; *) shift;; esac; done
 host=$1; shift; [[ $1 != -- ]] || shift
 echo "$host" >> "${0%/*}/called"
 [[ $host != dead* || $(grep -c "^$host" "${0%/*}/called") == 1 ]] || exit 255
-unset PTERON_HERE; cd /
+unset PTERON_HERE PTERON_ENGINE; cd /
 exec sh -c "$*"
 """
 
@@ -149,6 +154,68 @@ def test_an_interrupted_run_is_no_catch(monkeypatch):
         mutants.examine(catalogue.bug("frames-restore-early"), "deferred", "p2m", [1], 0)
 
 
+# --- lifelines ---
+
+ENDLESS = ("--suite", "mix", "--rounds", "1000000", "--deterministic")
+SOON = 8  # seconds in which what has lost its lifeline ends
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """An emulator that leaves its number: a function that tells it, and ends once it runs."""
+    own = tmp_path / "qemu"
+    own.write_text('#!/bin/sh\n[ "$1" = --version ] || echo $$ > "${0%/*}/part" && mv "${0%/*}/part" "${0%/*}/number"\nexec qemu-system-x86_64 "$@"\n')
+    own.chmod(0o755)
+
+    def number() -> int:
+        wait_until((tmp_path / "number").exists, 120)
+        return int((tmp_path / "number").read_text())
+    number.path = str(own)
+    yield number
+    if (tmp_path / "number").exists() and not has_ended(number()):
+        os.kill(number(), signal.SIGKILL)
+
+
+def wait_until(is_so, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.05)
+
+
+def has_ended(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_worker_ends_when_its_ssh_is_silent(machine, number):
+    """Its heartbeat is killed, or nothing comes through any more: the machine does not run to its end."""
+    words = Job("key", ("--qemu", machine.path, *ENDLESS), "run").words(identity_of_tree())
+    with subprocess.Popen([sys.executable, HEARTBEAT, "0.2", "./pteron", "survey", "--job", words, "--engine", behind_ssh(2)], cwd=ROOT,
+                          env={**os.environ, "PTERON_ENGINE": str(os.getpid())}) as heartbeat:
+        qemu = machine()
+        time.sleep(3)
+        assert not has_ended(qemu)
+        heartbeat.send_signal(number)
+        try:
+            wait_until(lambda: has_ended(qemu), SOON)
+        finally:
+            heartbeat.kill()
+
+
+@pytest.mark.parametrize("hosts", ["", "a"])
+def test_all_ends_with_the_engine(ssh, machine, hosts):
+    """However it ends."""
+    with subprocess.Popen(["./pteron", "survey", "--folder", str(ssh.parent / "results"), "--qemu", machine.path, *ENDLESS[:2],
+                           *(on_hosts(ssh, hosts) if hosts else [])], cwd=ROOT, stderr=subprocess.DEVNULL) as engine:
+        qemu = machine()
+        engine.kill()
+    wait_until(lambda: has_ended(qemu), SOON)
+
+
 # --- two sshds ---
 
 
@@ -244,3 +311,14 @@ def test_a_host_that_dies_loses_nothing(hosts, tmp_path):
         out, err = child.communicate(timeout=180)
     assert child.returncode == 0 and "8 passed" in out, err
     assert hosts.logins(1) > before
+
+
+@pytest.mark.long
+def test_a_worker_that_is_cut_off_ends(hosts, machine, tmp_path):
+    """Nobody tells it: its sshd waits for hours."""
+    with subprocess.Popen(["./pteron", *words(hosts, tmp_path / "results", 1), "--hosts", f"{getpass.getuser()}@{hosts.address(0)}",
+                           "--qemu", machine.path, *ENDLESS[:2]], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        qemu = machine()
+        hosts.cut(0)
+        wait_until(lambda: has_ended(qemu), BEAT * MISSED + SOON)
+        child.send_signal(signal.SIGTERM)

@@ -108,7 +108,7 @@ def _plan(args: argparse.Namespace) -> Plan:
 def command_survey(args: argparse.Namespace) -> int:
     """Run kernels on platforms with many seeds, as far as there are no results yet, and make one table of it."""
     if args.job:
-        return work(args.job, args.parse)
+        return work(args.job, args.engine, args.parse)
     reports = {form: report_file(f"--{form}", getattr(args, form)) for form in FORMS if form != "text"}
     terminal = Terminal("auto", sys.stderr)
     plan = _plan(args)
@@ -156,3 +156,4 @@ def add_survey(command: Command) -> None:
             add(f"--{form}", metavar="FILE", help=f"write the table as {form.upper() if form != 'markdown' else 'Markdown'}; - is standard output")
     add("--record", choices=RECORDED, help="keep the table in docs/figures, of which make docs makes that of docs/kernels.md or docs/hypervisors.md")
     add("--job", help=argparse.SUPPRESS)
+    add("--engine", help=argparse.SUPPRESS)

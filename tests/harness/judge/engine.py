@@ -2,7 +2,9 @@
 
 A job is a run, or the examination of a seeded bug (worker.py). A worker (`./pteron survey --job`) does it and prints the
 result as one line, on standard output, which parallel brings here. A worker whose run failed has done its work, and ends
-with 0; with another status, or with a host that does not answer, the job goes to another host, RETRIES times in all."""
+with 0; with another status, or with a host that does not answer, the job goes to another host, RETRIES times in all.
+
+A worker ends when the engine does, and when the connection to it does, however that came (lifeline.py)."""
 
 import json
 import os
@@ -11,6 +13,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable
@@ -19,13 +22,17 @@ from pathlib import Path
 
 from ..catalogue import ROOT
 from . import JudgeError
+from .lifeline import behind_ssh
 
 RETRIES = 3
 HERE = ":"  # GNU parallel's name of this machine
+HEARTBEAT = Path(__file__).with_name("heartbeat.py")
 MARK = "pteron-result "  # begins a worker's line
 # A host that is gone is noticed within 15 seconds; nobody is asked for a password.
 SSH = "ssh"
 _SSH_OPTIONS = "-o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
+BEAT = 3  # seconds after which a worker behind ssh hears that the engine is there, and
+MISSED = 5  # so many beats that it misses end it
 _SAID = 3  # lines of what workers said, in a refusal
 _QUIET = 1  # seconds without a result, of which somebody may want to hear
 
@@ -65,9 +72,10 @@ def _command(place: Place, scratch: Path) -> list[str]:
     for host in place.hosts:
         words += ["--sshlogin", host]
     if place.hosts:
-        words += ["--ssh", f"{place.ssh} {_SSH_OPTIONS}"]
-    # PTERON_HERE is set where no ssh lies between.
-    return [*words, f"there={shlex.quote(place.folder or str(ROOT))}; cd \"${{PTERON_HERE:-$there}}\" && ./pteron survey --job {{}}"]
+        words += ["--ssh", f"{shlex.join([sys.executable, '-IS', str(HEARTBEAT), str(BEAT)])} {place.ssh} {_SSH_OPTIONS}"]
+    # PTERON_HERE and PTERON_ENGINE are set where no ssh lies between.
+    return [*words, f"there={shlex.quote(place.folder or str(ROOT))}; cd \"${{PTERON_HERE:-$there}}\" && "
+            f"./pteron survey --job {{}} --engine \"${{PTERON_ENGINE:-{behind_ssh(BEAT * MISSED)}}}\""]
 
 
 def _end(parallel: subprocess.Popen) -> None:
@@ -92,7 +100,7 @@ class _Parallel:
         self.said = (scratch / "said").open("w+", encoding="utf-8", errors="replace")
         self.process = subprocess.Popen(
             _command(place, scratch), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, text=True, errors="replace",
-            start_new_session=True, cwd=ROOT, env={**os.environ, "PTERON_HERE": str(ROOT), "SHELL": "/bin/sh"})
+            start_new_session=True, cwd=ROOT, env={**os.environ, "PTERON_HERE": str(ROOT), "PTERON_ENGINE": str(os.getpid()), "SHELL": "/bin/sh"})
         self.threads = [threading.Thread(target=self._give, args=(jobs, identity)), threading.Thread(target=self._hear)]
         for thread in self.threads:
             thread.start()

@@ -12,6 +12,7 @@ from ..runner import TROUBLE, Result, run
 from ..terminal import to_stderr
 from . import kernels
 from .engine import MARK
+from .lifeline import hold
 from .survey import identity, identity_of_tree
 
 Parse = Callable[[list[str]], object]  # the front door's, of its arguments
@@ -43,8 +44,10 @@ def _own_identity(job: dict, parse: Parse) -> str:
     return identity_of_tree()
 
 
-def work(text: str, parse: Parse) -> int:
-    """Do the job @text; the exit status. A run that fails is work that was done."""
+def work(text: str, engine: str | None, parse: Parse) -> int:
+    """Do the job @text; the exit status. A run that fails is work that was done. With @engine (lifeline.py) all ends."""
+    if engine:
+        hold(engine)
     job = json.loads(text)
     if _own_identity(job, parse) != job["identity"]:
         to_stderr("pteron: the files of this checkout that decide a run are not those of the survey: bring both to one commit")
