@@ -67,7 +67,7 @@ def test_refuses_what_it_does_not_know(arguments):
 
 
 def test_groups_are_those_of_the_program():
-    assert against.groups() == ["calls", "faults", "ranges", "forks", "sweep", "threads", "scale"]
+    assert against.groups() == ["calls", "faults", "ranges", "forks", "workloads", "sweep", "threads", "scale"]
 
 
 @pytest.mark.parametrize("place", against.PLACES)

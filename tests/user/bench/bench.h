@@ -137,6 +137,7 @@ void bench_calls(void);
 void bench_faults(void);
 void bench_ranges(void);
 void bench_forks(void);
+void bench_workloads(void);
 void bench_sweep(void);
 void bench_threads(void);
 void bench_scale(unsigned cpus);

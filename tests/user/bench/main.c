@@ -20,9 +20,10 @@ static const struct group {
 	const char *name;
 	void (*run)(void);
 } groups[] = {
-	{"calls", bench_calls}, {"faults", bench_faults}, {"ranges", bench_ranges},
-	{"forks", bench_forks}, {"sweep", bench_sweep},	  {"threads", bench_threads},
-	{"scale", scale},
+	{"calls", bench_calls},		{"faults", bench_faults},
+	{"ranges", bench_ranges},	{"forks", bench_forks},
+	{"workloads", bench_workloads}, {"sweep", bench_sweep},
+	{"threads", bench_threads},	{"scale", scale},
 };
 
 static unsigned chosen; /* a bit for each */
