@@ -48,6 +48,8 @@ struct pv_cpu_ops {
 	void (*text_writable)(bool on);
 };
 
+#define PV_RUN_MAX 32 /* entries of a table that are cleared together */
+
 struct pv_mmu_ops {
 	/*
 	 * At boot, one CPU, before page_alloc_init(): the kernel's tables are complete, and from
@@ -69,6 +71,8 @@ struct pv_mmu_ops {
 	/* L1. Inside a lazy section a backend may queue them; see mm/lazy/batch.h. */
 	void (*set_pte)(pte_t *ptep, pte_t pte);
 	pte_t (*ptep_get_and_clear)(pte_t *ptep);
+	/* The same of a run: @n entries of a table; what they held is left in @old. */
+	void (*get_and_clear_ptes)(pte_t *ptep, pte_t *old, unsigned n);
 	/* Replace @n entries of a table, keeping the A and D bits that the CPU has set in them. */
 	void (*modify_ptes)(pte_t *ptep, const pte_t *new, unsigned n);
 
@@ -314,6 +318,13 @@ static inline pte_t pv_ptep_get_and_clear(pte_t *ptep)
 {
 	owed_ptes(ptep, &(pte_t){0}, 1, OWED_ALL);
 	return (pte_t){PV_CALL1(mmu.ptep_get_and_clear, ptep)};
+}
+
+static inline void pv_get_and_clear_ptes(pte_t *ptep, pte_t *old, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		owed_ptes(ptep + i, &(pte_t){0}, 1, OWED_ALL);
+	PV_CALL3(mmu.get_and_clear_ptes, ptep, old, n);
 }
 
 static inline void pv_modify_ptes(pte_t *ptep, const pte_t *new, unsigned n)

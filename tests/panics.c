@@ -393,9 +393,10 @@ static void free_unflushed(void)
 	static struct mmu_gather tlb;
 	struct mm *mm = test_mm_enter();
 	struct page *page = alloc_page(PAGE_USER);
+	pte_t pte = mk_pte(page, vm_page_prot(VM_READ));
 
 	tlb_gather_mmu(&tlb, mm);
-	tlb_remove_page(&tlb, ADDR, mk_pte(page, vm_page_prot(VM_READ)));
+	tlb_remove_ptes(&tlb, ADDR, &pte, 1);
 	tlb_free_pages(&tlb);
 }
 

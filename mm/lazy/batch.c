@@ -18,6 +18,7 @@
 #include "mm/types/addr.h"
 
 DEFINE_PER_CPU(struct batch, this_batch);
+const pte_t batch_none[PV_RUN_MAX];
 struct batch_refusal batch_refusal;
 DEFINE_PER_CPU(u32, batch_histogram[BATCH_CAPACITY + 1]);
 

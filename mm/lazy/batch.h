@@ -52,6 +52,9 @@ struct batch {
 
 DECLARE_PER_CPU(struct batch, this_batch);
 
+/* What the entries of a run become that is cleared. */
+extern const pte_t batch_none[PV_RUN_MAX];
+
 /* Tests: while one is expected, a refused update is recorded here instead of being a panic. */
 struct batch_refusal {
 	bool expected;

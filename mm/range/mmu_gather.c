@@ -24,20 +24,21 @@ static void add_range(struct mmu_gather *tlb, unsigned long addr, unsigned long 
 	tlb->end = max(tlb->end, addr + size);
 }
 
-void tlb_remove_page(struct mmu_gather *tlb, unsigned long addr, pte_t pte)
+void tlb_remove_ptes(struct mmu_gather *tlb, unsigned long addr, const pte_t *pte, unsigned n)
 {
-	BUG_ON(tlb->nr == GATHER_MAX);
-	add_range(tlb, addr, PAGE_SIZE);
-	tlb->page[tlb->nr++] = (struct gathered){
-		.pfn = pte_pfn(pte).v,
-		.index = pte_index(addr),
-		.dirty = pte_dirty(pte),
-	};
-}
+	struct gathered *page = tlb->page + tlb->nr;
+	const unsigned first = pte_index(addr);
 
-void tlb_remove_special(struct mmu_gather *tlb, unsigned long addr)
-{
-	add_range(tlb, addr, PAGE_SIZE);
+	BUG_ON(tlb->nr + n > GATHER_MAX);
+	add_range(tlb, addr, n * PAGE_SIZE);
+	for (unsigned i = 0; i < n; i++)
+		if (!pte_special(pte[i]))
+			*page++ = (struct gathered){
+				.pfn = pte_pfn(pte[i]).v,
+				.index = first + i,
+				.dirty = pte_dirty(pte[i]),
+			};
+	tlb->nr = page - tlb->page;
 }
 
 void tlb_remove_table(struct mmu_gather *tlb, unsigned long addr, struct page *table)

@@ -1,8 +1,8 @@
 /*
  * Unhook, flush, and only then free: the object that keeps the order when mappings are dropped.
  *
- * In a section: tlb_remove_page() for each entry cleared, tlb_flush_mmu() for the invalidation that
- * the leave pays. After the leave, still under the lock: tlb_harvest(). Then tlb_free_pages(),
+ * In a section: tlb_remove_ptes() for what is cleared, tlb_flush_mmu() for the invalidation that the
+ * leave pays. After the leave, still under the lock: tlb_harvest(). Then tlb_free_pages(),
  * which refuses pages whose translations have not been invalidated. tlb_remove_table() and
  * tlb_finish_mmu() do the same for tables.
  */
@@ -28,11 +28,10 @@ struct mmu_gather {
 /* Begin: nothing of @mm is gathered. Ends with tlb_finish_mmu(). */
 void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm);
 /*
- * The entry for @addr, which was @pte, is cleared; its page's reference goes with tlb_free_pages().
+ * @n entries of one table are cleared, from that of @addr on, which held @pte; the references to
+ * their pages go with tlb_free_pages(). The special ones had no counted page.
  */
-void tlb_remove_page(struct mmu_gather *tlb, unsigned long addr, pte_t pte);
-/* An entry without a counted page is cleared. */
-void tlb_remove_special(struct mmu_gather *tlb, unsigned long addr);
+void tlb_remove_ptes(struct mmu_gather *tlb, unsigned long addr, const pte_t *pte, unsigned n);
 /* A table that covered @addr is unlinked. */
 void tlb_remove_table(struct mmu_gather *tlb, unsigned long addr, struct page *table);
 /* Invalidate what was unhooked; in a section, by its leave. */

@@ -6,7 +6,7 @@
 
 #include "mm/table/pgtable.h"
 
-#define RUN_MAX 32
+#define RUN_MAX PV_RUN_MAX
 
 struct run {
 	pte_t *ptep;	    /* the first */

@@ -7,6 +7,7 @@
 #include "mm/range/zap.h"
 
 #include "mm/lazy/lazy_mmu.h"
+#include "mm/range/run.h"
 #include "mm/range/whole_table.h"
 #include "mm/table/tables.h"
 #include "mm/table/walk.h"
@@ -45,12 +46,43 @@ static bool goes_whole(const struct zap *z, pmd_t pmd, unsigned long addr, unsig
 	return table->pg_flags & PG_DROP_WHOLE;
 }
 
+/* How many entries from @ptep on, which is in use, are, up to @stop; at most RUN_MAX. */
+static unsigned used_run(const pte_t *ptep, const pte_t *stop)
+{
+	unsigned n = 1, max = min(stop - ptep, (long)RUN_MAX);
+
+	while (n < max && !pte_none(ptep_get(ptep + n)))
+		n++;
+	return n;
+}
+
+/* Clear the entries of [ptep, stop), the last of which ends at @end, and gather what they held. */
+static void clear_entries(struct mmu_gather *tlb, pte_t *ptep, const pte_t *stop, unsigned long end)
+	__must_hold(ptl_role)
+{
+	pte_t old[RUN_MAX];
+
+	while (ptep != stop) {
+		unsigned long addr = end - (stop - ptep) * PAGE_SIZE;
+		unsigned n;
+
+		if (pte_none(ptep_get(ptep))) {
+			ptep++;
+			continue;
+		}
+		n = used_run(ptep, stop);
+		get_and_clear_ptes(tlb->mm, addr, ptep, old, n);
+		tlb_remove_ptes(tlb, addr, old, n);
+		ptep += n;
+	}
+}
+
 /*
  * A sample of the rule, in the long form of mm/range/pte_section.h: the harvest comes between the
  * leave and the unlock.
  */
-static int zap_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsigned long end,
-			 void *arg)
+static int zap_pte_range(struct vma *vma __unused, pmd_t *pmd, unsigned long addr,
+			 unsigned long end, void *arg)
 {
 	const struct zap *z = arg;
 	struct mmu_gather *tlb = z->tlb;
@@ -63,18 +95,7 @@ static int zap_pte_range(struct vma *vma, pmd_t *pmd, unsigned long addr, unsign
 	first = pte_offset_map_lock(pmd, addr, &ptl);
 	table = first - pte_index(addr);
 	state = arch_enter_lazy_mmu_mode();
-
-	for (pte_t *ptep = first; addr != end; ptep++, addr += PAGE_SIZE) {
-		pte_t pte = ptep_get(ptep);
-
-		if (pte_none(pte))
-			continue;
-		pte = ptep_get_and_clear(vma->mm, addr, ptep);
-		if (pte_special(pte))
-			tlb_remove_special(tlb, addr);
-		else
-			tlb_remove_page(tlb, addr, pte);
-	}
+	clear_entries(tlb, first, first + ((end - addr) >> PAGE_SHIFT), end);
 	tlb_flush_mmu(tlb);
 	arch_leave_lazy_mmu_mode(state);
 	tlb_harvest(tlb, table);
@@ -176,14 +197,13 @@ void free_pgtables(struct mmu_gather *tlb, struct table_changes *tc, unsigned lo
 }
 
 void discard_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long start,
-			unsigned long end)
+			unsigned long end, struct gap gap)
 {
 	struct table_changes unlinked;
-	struct free_space f = {
-		.tlb = tlb, .gap = {start, end}, .only_whole = true, .changes = &unlinked};
+	struct free_space f = {.tlb = tlb, .gap = gap, .only_whole = true, .changes = &unlinked};
 
 	mmap_assert_write_locked(vma->mm);
-	zap_page_range(tlb, vma, start, end, f.gap);
+	zap_page_range(tlb, vma, start, end, gap);
 	if (!tlb->whole_tables)
 		return;
 	table_changes_init(&unlinked);

@@ -17,9 +17,12 @@ struct gap {
  */
 void zap_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long start, unsigned long end,
 		    struct gap gap);
-/* Drop the same of a VMA that stays; whole tables go. mmap_lock is held for writing. */
+/*
+ * Drop the same of a VMA that stays; in @gap nothing but [start, end) is mapped, and whole tables
+ * within it go. mmap_lock is held for writing.
+ */
 void discard_page_range(struct mmu_gather *tlb, struct vma *vma, unsigned long start,
-			unsigned long end);
+			unsigned long end, struct gap gap);
 /*
  * Gather the tables below [start, end), which has no VMA any more, and collect their unlinking in
  * @tc; @gap is the free space around it. page_table_lock is held until the commit; mmap_lock,

@@ -111,7 +111,7 @@ static enum drop drop_of(const struct mm *mm, unsigned long start, unsigned long
 	if (advice != MADV_DONTNEED && advice != MADV_DONTNEED_LOCKED)
 		return DROP_NOTHING;
 	return advice == MADV_DONTNEED && whole_tables_enabled && atomic_read(&mm->users) == 1 &&
-			       ALIGN_UP(start, PMD_SIZE) + PMD_SIZE <= end
+			       (end - start) >> PAGE_SHIFT >= pv_table_costs.drop_min
 		       ? DROP_TABLES
 		       : DROP_ENTRIES;
 }
@@ -159,13 +159,35 @@ static unsigned long unfit_flags(int advice)
 	}
 }
 
+/* Around [start, end) of @v: what no VMA covers, and the range itself. */
+static struct gap gap_around(const struct vma *v, unsigned long start, unsigned long end)
+{
+	struct gap gap = {start, end};
+
+	if (start == v->start)
+		gap.floor = v->prev ? v->prev->end : 0;
+	if (end == v->end)
+		gap.ceiling = v->next ? v->next->start : USER_END + PAGE_SIZE;
+	return gap;
+}
+
+/* True if one table at least maps nothing but a part of [start, end), which lies in @gap. */
+static bool has_whole_tables(unsigned long start, unsigned long end, struct gap gap)
+{
+	return is_within(start, PMD_SIZE, gap.floor, gap.ceiling) ||
+	       is_within(end - 1, PMD_SIZE, gap.floor, gap.ceiling) ||
+	       ALIGN_UP(start, PMD_SIZE) + PMD_SIZE <= end;
+}
+
 static void drop_range(struct mmu_gather *tlb, struct vma *v, unsigned long start,
 		       unsigned long end, enum drop drop)
 {
-	if (drop == DROP_TABLES) {
+	struct gap gap = drop == DROP_TABLES ? gap_around(v, start, end) : NO_GAP;
+
+	if (drop == DROP_TABLES && has_whole_tables(start, end, gap)) {
 		vma_start_write(v);
-		discard_page_range(tlb, v, start, end);
-	} else if (drop == DROP_ENTRIES) {
+		discard_page_range(tlb, v, start, end, gap);
+	} else if (drop != DROP_NOTHING) {
 		zap_page_range(tlb, v, start, end, NO_GAP);
 	}
 }

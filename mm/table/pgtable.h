@@ -406,6 +406,20 @@ static inline pte_t ptep_get_and_clear(struct mm *mm, unsigned long addr, pte_t 
 	return old;
 }
 
+/* The same of @n entries of one table, at most PV_RUN_MAX; what they held is left in @old. */
+static inline void get_and_clear_ptes(struct mm *mm, unsigned long addr, pte_t *ptep, pte_t *old,
+				      unsigned n) __must_hold(ptl_role)
+{
+	ptep_assert_locked(ptep);
+	for (unsigned i = 0; i < n; i++)
+		ptep_assert_not_queued(ptep + i);
+	preempt_point();
+	count_n(CNT_PTE_UPDATES, n);
+	pv_get_and_clear_ptes(ptep, old, n);
+	for (unsigned i = 0; i < n; i++)
+		trace(TRACE_CLEAR, mm_context(mm), addr + i * PAGE_SIZE, old[i].v);
+}
+
 /* After the leave: the A and D bits that a cleared entry gathered until its clear took effect. */
 static inline pte_t ptep_harvest(const pte_t *ptep)
 {

@@ -134,6 +134,12 @@ pte_t native_ptep_get_and_clear(pte_t *ptep)
 	return (pte_t){xchg(&ptep->v, 0)};
 }
 
+void native_get_and_clear_ptes(pte_t *ptep, pte_t *old, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		old[i].v = xchg(&ptep[i].v, 0);
+}
+
 void native_modify_ptes(pte_t *ptep, const pte_t *new, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
@@ -273,6 +279,7 @@ struct pv_ops pv_ops = {
 			.mfn_to_pfn = native_identity,
 			.set_pte = native_set_pte,
 			.ptep_get_and_clear = native_ptep_get_and_clear,
+			.get_and_clear_ptes = native_get_and_clear_ptes,
 			.modify_ptes = native_modify_ptes,
 			.set_tables = native_set_tables,
 			.alloc_table = native_alloc_table,

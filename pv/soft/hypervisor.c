@@ -152,15 +152,24 @@ static void soft_modify_ptes(pte_t *ptep, const pte_t *new, unsigned n)
  * present any more, still holds what the CPU had set by then. That is the "clear and harvest" of
  * mm/range/zap.c.
  */
-static pte_t soft_ptep_get_and_clear(pte_t *ptep)
+static void soft_get_and_clear_ptes(pte_t *ptep, pte_t *old, unsigned n)
 {
 	unsigned long caller = (unsigned long)__builtin_return_address(0);
-	pte_t old = *(volatile pte_t *)ptep;
+	bool queue = is_lazy_mmu_mode_active();
 
-	if (is_lazy_mmu_mode_active())
-		batch_queue(ptep, &(pte_t){0}, 1, PT_PRESERVE_AD, caller);
-	else
-		old.v = soft_update_now((struct pt_update){__pa(ptep), 0}, caller);
+	ASSERT(n <= PV_RUN_MAX);
+	for (unsigned i = 0; i < n; i++)
+		old[i].v = queue ? READ_ONCE(ptep[i].v)
+				 : soft_update_now((struct pt_update){__pa(ptep + i), 0}, caller);
+	if (queue)
+		batch_queue(ptep, batch_none, n, PT_PRESERVE_AD, caller);
+}
+
+static pte_t soft_ptep_get_and_clear(pte_t *ptep)
+{
+	pte_t old;
+
+	soft_get_and_clear_ptes(ptep, &old, 1);
 	return old;
 }
 
@@ -229,6 +238,7 @@ void deferred_setup(void)
 	pv_ops.mmu.take_over = soft_frames_init;
 	pv_ops.mmu.set_pte = soft_set_pte;
 	pv_ops.mmu.ptep_get_and_clear = soft_ptep_get_and_clear;
+	pv_ops.mmu.get_and_clear_ptes = soft_get_and_clear_ptes;
 	pv_ops.mmu.modify_ptes = soft_modify_ptes;
 	pv_ops.mmu.set_tables = soft_set_tables;
 	pv_ops.mmu.alloc_table = soft_alloc_table;

@@ -132,15 +132,30 @@ static void xen_modify_ptes(pte_t *ptep, const pte_t *new, unsigned n)
 	xen_update(ptep, new, n, PT_PRESERVE_AD);
 }
 
-/* See soft_ptep_get_and_clear(): A and D bits that the CPU still sets are harvested after the
- * leave. */
+/*
+ * See soft_get_and_clear_ptes(): A and D bits that the CPU still sets are harvested after the
+ * leave.
+ */
+static void xen_get_and_clear_ptes(pte_t *ptep, pte_t *old, unsigned n)
+{
+	ASSERT(n <= PV_RUN_MAX);
+	for (unsigned i = 0; i < n; i++)
+		old[i].v = READ_ONCE(ptep[i].v);
+	xen_update(ptep, batch_none, n, PT_PRESERVE_AD);
+	if (is_lazy_mmu_mode_active())
+		return;
+	for (unsigned i = 0; i < n; i++)
+		old[i].v |= READ_ONCE(ptep[i].v) & _PAGE_AD;
+}
+
+/* Shorter than a run of one. */
 static pte_t xen_ptep_get_and_clear(pte_t *ptep)
 {
-	pte_t old = *(volatile pte_t *)ptep;
+	pte_t old = {READ_ONCE(ptep->v)};
 
 	xen_update(ptep, &(pte_t){0}, 1, PT_PRESERVE_AD);
 	if (!is_lazy_mmu_mode_active())
-		old.v |= *(volatile u64 *)ptep & _PAGE_AD;
+		old.v |= READ_ONCE(ptep->v) & _PAGE_AD;
 	return old;
 }
 
@@ -208,6 +223,7 @@ void xen_mmu_setup(void)
 	pv_ops.mmu.mfn_to_pfn = xen_mfn_to_pfn;
 	pv_ops.mmu.set_pte = xen_set_pte;
 	pv_ops.mmu.ptep_get_and_clear = xen_ptep_get_and_clear;
+	pv_ops.mmu.get_and_clear_ptes = xen_get_and_clear_ptes;
 	pv_ops.mmu.modify_ptes = xen_modify_ptes;
 	pv_ops.mmu.set_tables = xen_set_tables;
 	pv_ops.mmu.issue = xen_issue;

@@ -23,6 +23,12 @@ static pte_t ptwr_ptep_get_and_clear(pte_t *ptep)
 	return native_ptep_get_and_clear(ptep);
 }
 
+static void ptwr_get_and_clear_ptes(pte_t *ptep, pte_t *old, unsigned n)
+{
+	count_n(CNT_EMULATED_WRITES, n);
+	native_get_and_clear_ptes(ptep, old, n);
+}
+
 static void ptwr_modify_ptes(pte_t *ptep, const pte_t *new, unsigned n)
 {
 	count_n(CNT_EMULATED_WRITES, n);
@@ -36,5 +42,6 @@ void xen_ptwr_setup(void)
 	pv_validates_updates = false; /* a store that Xen refuses is a fault */
 	pv_ops.mmu.set_pte = ptwr_set_pte;
 	pv_ops.mmu.ptep_get_and_clear = ptwr_ptep_get_and_clear;
+	pv_ops.mmu.get_and_clear_ptes = ptwr_get_and_clear_ptes;
 	pv_ops.mmu.modify_ptes = ptwr_modify_ptes;
 }

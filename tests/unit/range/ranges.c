@@ -211,12 +211,14 @@ static void a_gather_frees_what_is_left(struct ktest *t)
 {
 	static struct mmu_gather tlb; /* too large for a stack; the tests are serial */
 	struct page *page = alloc_page_zeroed(PAGE_USER);
+	pte_t pte;
 
 	BUG_ON(!page);
 	setup(t, MAP_PRIVATE);
 	get_page(page);
 	tlb_gather_mmu(&tlb, mm);
-	tlb_remove_page(&tlb, ADDR, pte_mkdirty(mk_pte(page, vm_page_prot(VM_READ))));
+	pte = pte_mkdirty(mk_pte(page, vm_page_prot(VM_READ)));
+	tlb_remove_ptes(&tlb, ADDR, &pte, 1);
 	tlb_finish_mmu(&tlb);
 	KEXPECT_EQ(t, atomic_read(&page->refcount), 1);
 	KEXPECT(t, page->pg_flags & PG_DIRTY);

@@ -564,6 +564,50 @@ static void a_dropped_table_leaves_its_dirty_bits(struct ktest *t)
 	teardown(t);
 }
 
+/* MADV_DONTNEED of @len bytes at @start, all written; how many tables went. */
+static u64 dropped_by(struct ktest *t, unsigned long start, unsigned long len)
+{
+	const u64 before = counter_sum(CNT_TABLES_DROPPED);
+
+	KEXPECT_EQ(t, do_madvise(start, len, MADV_POPULATE_WRITE), 0);
+	KEXPECT_EQ(t, put_user32(start, 5), 0);
+	KEXPECT_EQ(t, do_madvise(start, len, MADV_DONTNEED), 0);
+	KEXPECT_EQ(t, word(start), 0);
+	return counter_sum(CNT_TABLES_DROPPED) - before;
+}
+
+/* A neighbour at @addr keeps the table, and its page, while the range at @start is dropped. */
+static void a_neighbour_keeps(struct ktest *t, unsigned long addr, unsigned long start,
+			      unsigned long len)
+{
+	KEXPECT_EQ(t, do_mmap(addr, PAGE_SIZE, RW, ANON, NULL, 0), addr);
+	KEXPECT_EQ(t, put_user32(addr, 77), 0);
+	KEXPECT_EQ(t, dropped_by(t, start, len), 0);
+	KEXPECT_EQ(t, word(addr), 77);
+	KEXPECT_EQ(t, do_munmap(addr, PAGE_SIZE), 0);
+}
+
+/* The range need not cover the table, if nothing else does. */
+static void a_table_goes_with_the_space_around(struct ktest *t)
+{
+	const unsigned long start = TARGET + 200 * PAGE_SIZE, len = PAGES * PAGE_SIZE;
+
+	if (!setup(t))
+		return;
+	KEXPECT_EQ(t, do_mmap(start, len, RW, ANON, NULL, 0), start);
+	KEXPECT_EQ(t, dropped_by(t, start, len), 1);
+	a_neighbour_keeps(t, TARGET, start, len);
+	a_neighbour_keeps(t, TARGET + PMD_SIZE - PAGE_SIZE, start, len);
+	KEXPECT_EQ(t, dropped_by(t, start, len), 1);
+	KEXPECT_EQ(t, put_user32(start + len - PAGE_SIZE, 7), 0);
+	KEXPECT_EQ(t, dropped_by(t, start, len - PAGE_SIZE), 0);
+	KEXPECT_EQ(t, word(start + len - PAGE_SIZE), 7);
+	KEXPECT_EQ(t, put_user32(start, 8), 0);
+	KEXPECT_EQ(t, dropped_by(t, start + PAGE_SIZE, len - PAGE_SIZE), 0);
+	KEXPECT_EQ(t, word(start), 8);
+	teardown(t);
+}
+
 /* Not fewer pages than make it the cheaper way, and a range of no fewer. */
 static void few_pages_go_one_by_one(struct ktest *t)
 {
@@ -747,6 +791,7 @@ static const struct ktest_case cases[] = {
 	{"a_table_with_others_stays", a_table_with_others_stays},
 	{"a_table_at_the_new_place_stays", a_table_at_the_new_place_stays},
 	{"a_dropped_table_leaves_its_dirty_bits", a_dropped_table_leaves_its_dirty_bits},
+	{"a_table_goes_with_the_space_around", a_table_goes_with_the_space_around},
 	{"few_pages_go_one_by_one", few_pages_go_one_by_one},
 	{"populate_fills_before_it_links", populate_fills_before_it_links},
 	{"populate_fills_parts", populate_fills_parts},
