@@ -195,17 +195,18 @@ def test_as_domu(kernel, verdict, status):
 
 
 def test_a_program_fails_and_another_is_skipped(monkeypatch):
-    """fault insists on a power of two; Linux 5.10 has no MADV_COLLAPSE. /init says both, and QEMU's status agrees."""
+    """fault insists on a power of two; Linux 5.10 has no MADV_COLLAPSE, and here no memory.high. /init says all, and QEMU's status agrees."""
     table = suites.all_suites()
     monkeypatch.setattr(suites, "all_suites", lambda: {**table, "fault": dataclasses.replace(table["fault"], pages=100)})
-    config = job(kernels.get(have("linux-5.10")), "qemu", ["fault", "thp"], 1, rounds=1, cpus=1)
+    config = job(kernels.get(have("linux-5.10")), "qemu", ["fault", "thp", "squeeze"], 1, rounds=1, cpus=1, append="cgroup_disable=memory")
     boot.make_programs(config.build)
     result = run(config)
     print("\n".join(result.output.raw))
     assert result.verdict == "failed" and result.status == 35 and result.exit_code == 1
-    fault, thp = result.output.suites
+    fault, thp, squeeze = result.output.suites
     assert fault.verdict == "failed" and "exited with status 1" in fault.cases[0].message and fault.cases[1].verdict == "passed"
     assert thp.verdict == "passed" and thp.cases[0].verdict == "skipped" and "MADV_COLLAPSE" in thp.cases[0].message
+    assert squeeze.verdict == "passed" and squeeze.cases[0].verdict == "skipped" and "memory.high" in squeeze.cases[0].message
     assert any("FAIL fault" in line for line in result.output.program_lines)
 
 

@@ -18,6 +18,8 @@ enum {
 	SYS_socket = 41,
 	SYS_setsockopt = 54,
 	SYS_ftruncate = 77,
+	SYS_mkdir = 83,
+	SYS_mount = 165,
 	SYS_vmsplice = 278,
 	SYS_process_vm_readv = 310,
 	SYS_memfd_create = 319,
@@ -28,6 +30,28 @@ enum {
 #define O_WRONLY 1
 #define O_RDWR 2
 #define SKIPPED 77 /* init.c */
+
+/* Write @text to the file @path: how many bytes, or a negative error number. */
+static inline long write_file(const char *path, const char *text)
+{
+	long fd = syscall3(SYS_open, path, O_WRONLY, 0), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = syscall3(SYS_write, fd, text, strlen(text));
+	syscall3(SYS_close, fd, 0, 0);
+	return ret;
+}
+
+/* Sleep for @us microseconds, less than a second. */
+static inline void sleep_us(unsigned us)
+{
+	struct {
+		s64 sec, nsec;
+	} time = {0, us * 1000L};
+
+	syscall6(SYS_clock_nanosleep, 1 /* CLOCK_MONOTONIC */, 0, (long)&time, 0, 0, 0);
+}
 
 struct iovec {
 	unsigned long base;

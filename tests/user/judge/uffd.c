@@ -6,60 +6,39 @@
  * and no other: that is the oracle.
  */
 #include "tests/user/judge/linux.h"
-
-#define O_CLOEXEC 02000000
-#define UFFD_API 0xaaUL
-#define UFFDIO_API 0xc018aa3fUL
-#define UFFDIO_REGISTER 0xc020aa00UL
-#define UFFDIO_COPY 0xc028aa03UL
-#define REGISTER_MISSING 1
-#define EVENT_PAGEFAULT 0x12
-
-struct api {
-	u64 api, features, ioctls;
-};
-
-struct registration {
-	u64 start, len, mode, ioctls;
-};
-
-struct copy {
-	u64 dst, src, len, mode;
-	s64 copied;
-};
-
-struct message {
-	u8 event, reserved[7];
-	u64 flags, address, unused;
-};
+#include "tests/user/judge/uffd.h"
 
 static unsigned long region, source;
 static u64 due; /* the generation that the next fault gets */
 static int uffd;
 
-static void serve(unsigned long address)
+/* Which generation the page at @address got. */
+static u64 serve(unsigned long address)
 {
 	unsigned long page = address & ~(PAGE_SIZE - 1);
+	u64 generation = smp_load_acquire(&due);
 	struct copy c = {.dst = page, .src = source, .len = PAGE_SIZE};
 	long ret;
 
-	stamp_write(source, page, smp_load_acquire(&due));
+	stamp_write(source, page, generation);
 	ret = ioctl(uffd, UFFDIO_COPY, &c);
 	CHECK(!ret && c.copied == (long)PAGE_SIZE, "UFFDIO_COPY answers %ld, copied %ld", ret,
 	      c.copied);
+	return generation;
 }
 
 static void server(void)
 {
 	struct message m;
+	u64 generation;
 
-	while (smp_load_acquire(&due) <= work.rounds) {
+	do {
 		long ret = syscall3(SYS_read, uffd, &m, sizeof(m));
 
 		CHECK(ret == sizeof(m) && m.event == EVENT_PAGEFAULT, "read answers %ld, event %#x",
 		      ret, m.event);
-		serve(m.address);
-	}
+		generation = serve(m.address);
+	} while (generation <= work.rounds); /* the last fault is of the next */
 }
 
 /* Each page of the round once, in an order that the seed chooses. */
@@ -96,15 +75,11 @@ static void thread_main(unsigned i)
 
 void program_main(void)
 {
-	struct api api = {.api = UFFD_API};
-	struct registration r = {.len = work.pages * PAGE_SIZE, .mode = REGISTER_MISSING};
-
-	uffd = syscall3(SYS_userfaultfd, O_CLOEXEC, 0, 0);
-	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api))
-		skip("userfaultfd");
 	source = must_map(PAGE_SIZE, MAP_PRIVATE);
-	r.start = region = must_map(work.pages * PAGE_SIZE, MAP_PRIVATE);
-	CHECK(!ioctl(uffd, UFFDIO_REGISTER, &r), "UFFDIO_REGISTER");
+	region = must_map(work.pages * PAGE_SIZE, MAP_PRIVATE);
+	uffd = uffd_open(0, 0, region, work.pages * PAGE_SIZE, REGISTER_MISSING);
+	if (uffd < 0)
+		skip("userfaultfd");
 	due = 1;
 	run_threads(2, thread_main);
 }
