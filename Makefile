@@ -37,11 +37,16 @@ COVERAGE_FLAGS := -fprofile-arcs -ftest-coverage -fprofile-info-section -fprofil
 LIBGCOV := $(shell $(CC) -print-file-name=libgcov.a)
 endif
 NASMFLAGS := -f elf64 -g -F dwarf -I$(BUILD)/
+# METER=1 (./pteron bench, for its floor): kernel/debug/meter.h and tests/bench/meter.c.
+ifeq ($(METER),1)
+CFLAGS += -DCONFIG_METER
+NASMFLAGS += -DCONFIG_METER
+endif
 LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments
 
 # boot/asm_offsets.c is no source of the image: see there.
 SRC := $(filter-out boot/asm_offsets.c,$(wildcard boot/*.c kernel/*/*.c mm/*/*.c pv/*/*.c drivers/*.c tests/*.c tests/unit/*/*.c tests/stress/*.c tests/bench/*.c))
-ASM := $(wildcard boot/*.asm kernel/*/*.asm pv/xen/*.asm)
+ASM := $(wildcard boot/*.asm kernel/*/*.asm pv/xen/*.asm tests/bench/*.asm)
 OBJ := $(SRC:%=$(BUILD)/%.o) $(ASM:%=$(BUILD)/%.o)
 
 # Programs for ring 3: each tests/user/*.c is one, linked with the runtime in tests/user/lib.

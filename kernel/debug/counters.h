@@ -51,7 +51,13 @@
 	X(TABLES_DROPPED, tables_dropped, "PTE pages unlinked with what they mapped")              \
 	X(TABLES_MOVED, tables_moved, "PTE pages moved by their link")                             \
 	X(TABLES_SHIFTED, tables_shifted, "PTE pages unlinked to have their entries moved")        \
-	X(FORKS, forks, "address spaces copied")
+	X(FORKS, forks, "address spaces copied")                                                   \
+	METER_COUNTERS(X)
+#ifdef CONFIG_METER
+#define METER_COUNTERS(X) X(HYPERVISOR_TICKS, hypervisor_ticks, "ticks in hypercalls")
+#else
+#define METER_COUNTERS(X)
+#endif
 /* clang-format on */
 
 enum counter {

@@ -9,6 +9,7 @@
 #include "kernel/arch/irqflags.h"
 #include "kernel/arch/preempt.h"
 #include "kernel/debug/counters.h"
+#include "kernel/debug/meter.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 #include "kernel/lib/types.h"
@@ -25,6 +26,7 @@ static inline long hypercall(unsigned nr, u64 a, u64 b, u64 c, u64 d)
 	/* First: a call would not leave r10 alone. */
 	count(CNT_HYPERCALLS);
 	trace(TRACE_HYPERCALL, 0, a, nr);
+	u64 start = meter_start();
 
 	register u64 r10 __asm__("r10") = d;
 	long ret;
@@ -33,6 +35,8 @@ static inline long hypercall(unsigned nr, u64 a, u64 b, u64 c, u64 d)
 			 : "=a"(ret), "+D"(a), "+S"(b), "+d"(c), "+r"(r10)
 			 : "a"((u64)nr)
 			 : "rcx", "r8", "r9", "r11", "memory");
+	if (nr != __HYPERVISOR_sched_op)
+		meter_stop(start);
 	return ret;
 }
 

@@ -69,10 +69,11 @@ class Build:
     debug: bool = True
     root: Path = ROOT  # of the sources
     coverage: bool = False  # a debug build that counts which lines run (kernel/debug/coverage.c)
+    meter: bool = False  # a release build that counts what the hypervisor takes (kernel/debug/meter.h)
 
     @property
     def kind(self) -> str:
-        return "coverage" if self.coverage else "debug" if self.debug else "release"
+        return "meter" if self.meter else "coverage" if self.coverage else "debug" if self.debug else "release"
 
     @property
     def directory(self) -> Path:
@@ -107,7 +108,7 @@ class Build:
         env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "CC")}
         with locked(self.lock):
             done = self._run_make(
-                ["make", f"-j{os.cpu_count()}", f"CC={self.cc}", f"DEBUG={int(self.debug)}", f"COVERAGE={int(self.coverage)}",
+                ["make", f"-j{os.cpu_count()}", f"CC={self.cc}", f"DEBUG={int(self.debug)}", f"COVERAGE={int(self.coverage)}", f"METER={int(self.meter)}",
                  f"BUILD={self.directory.relative_to(self.root)}", target],
                 env)
             if done.returncode == 0:
