@@ -1,4 +1,4 @@
-"""The report of a comparison: one table, JSON, CSV and charts."""
+"""The report of a comparison: a table for each place, JSON, CSV and charts."""
 
 import csv
 import io
@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 from . import charts
-from .against import PLACES, SIDES, Key, Run
-from .comparison import WHOLE, Value, Values, collect, goal, keys, met, ratio
-from .goals import GOAL_PAGES
+from .against import PLACES, PTERON, Key, Run, title
+from .comparison import WHOLE, WORST_MOST, Value, Values, above_floor, collect, floor_ratio, goal, keys, met, ratio, sides_of, too_dear, worst_ratio
+from .goals import FLOOR_MOST, GOAL_PAGES
+
+_WIDE = 16  # of a figure; what a Linux of six numbers with its defaults is called is wider
 
 
 def _sections(values: Values) -> list[tuple[str, list[Key]]]:
@@ -43,35 +45,74 @@ def _number(value: Value | None) -> str:
     return text
 
 
+def _worst(values: Values, place: str, side: str, key: Key) -> str:
+    """The dearest single call, in all; ! where it is Pteron's and too dear."""
+    value = values.get((place, side), {}).get(key)
+    if not value or not value.worst:
+        return ""
+    mark = "!" if side == PTERON and (worst_ratio(values, place, key) or 0) > WORST_MOST else ""
+    return f"{value.worst:,}{mark}"
+
+
+def _floor_cells(ours: Value | None, place: str) -> str:
+    """What no kernel can avoid, and how many times that Pteron takes; + where that is more than the goal."""
+    times = floor_ratio(ours)
+    if not times:
+        return " " * 24
+    return f"{_number(Value(ours.floor)):>14}{f'{times:,.2f}' + ('+' if times > FLOOR_MOST[place] else ' '):>10}"
+
+
 def _cells(values: Values, place: str, key: Key) -> str:
-    row = [f"{_number(values.get((place, side), {}).get(key)):>15}" for side in SIDES]
+    row = [f"{_number(values.get((place, side), {}).get(key)):>{_WIDE}}{_worst(values, place, side, key):>{_WIDE}}" for side in sides_of(values)]
+    ours = values.get((place, PTERON), {}).get(key)
+    row.append(_floor_cells(ours, place))
     times = ratio(values, place, key)
     row.append(f"{f'{times:.1f}x' if times else '':>8}")
-    limit, ours = goal(place, key), values.get((place, "pteron"), {}).get(key)
+    limit = goal(place, key)
     mark = "" if limit is None or not ours else "met" if met(place, key, ours) else "MISSED"
     row.append(f"{f'{limit:,g}' if limit else '':>8} {mark:<6}")
     return "".join(row)
 
 
-def table(values: Values, about: dict[str, str]) -> str:
-    """Everything on one page: of each place the sides, how many times better than Linux at its best Pteron
-    is, and the goal; ± is half the distance from the least to the most of several repetitions."""
-    places = [p for p in PLACES if any(place == p for place, _ in values)]
-    width = 15 * len(SIDES) + 8 + 15
-    head = [" " * 44 + "".join(f"|{PLACES[p]:^{width}}" for p in places),
-            " " * 44 + "".join("|" + "".join([*(f"{s.title:>15}" for s in SIDES.values()),
-                                              f"{'ratio':>8}", f"{'goal':>8} {'':<6}"]) for _ in places)]
-    lines = [*(f"{name}: {what}" for name, what in about.items()), "", *head]
-    for title, rows in _sections(values):
+def _of_place(values: Values, place: str) -> list[str]:
+    """A line for each figure of a place: the sides, how many times better than the first Linux Pteron is, and the goal."""
+    head = [f"{PLACES[place]:<44}" + "".join(f"{title(side):>{_WIDE}}{'worst':>{_WIDE}}" for side in sides_of(values)) +
+            f"{'floor':>14}{'times ':>10}{'ratio':>8}{'goal':>8}"]
+    lines = ["", *head]
+    for what, rows in _sections(values):
         if rows:
-            lines += ["", title]
-            lines += [(_label(k) + "".join("|" + _cells(values, p, k) for p in places)).rstrip() for k in rows]
+            lines += ["", what]
+            lines += [(_label(k) + _cells(values, place, k)).rstrip() for k in rows]
+    return lines
+
+
+def table(values: Values, about: dict[str, str]) -> str:
+    """Everything, one place after the other; ± is half the distance from the least to the most of several repetitions."""
+    places = [p for p in PLACES if any(place == p for place, _ in values)]
+    lines = [f"{name}: {what}" for name, what in about.items()]
+    for place in places:
+        lines += _of_place(values, place)
     return "\n".join(lines)
+
+
+def summary(values: Values) -> list[str]:
+    """What is as it should be, and what is not."""
+    good, all_goals = verdicts(values)
+    dear = too_dear(values)
+    lines = [f"{good} of {all_goals} goals are met",
+             f"{len(dear)} of {sum(bool(worst_ratio(values, p, k)) for p in PLACES for k in keys(values))} dearest single calls take more than "
+             f"{WORST_MOST} times Linux's (!)"]
+    lines += [f"  {PLACES[place]}: {' '.join(_label(key).split())}, {worst_ratio(values, place, key):.1f} times" for place, key in dear]
+    for place in PLACES:
+        if floors := [v for (p, _), figures in values.items() if p == place for k, v in figures.items() if v.floor and k.pages in (0, GOAL_PAGES)]:
+            lines.append(f"{PLACES[place]}, {sum(p == place for p, _ in above_floor(values))} of {len(floors)} rows take more than "
+                         f"{FLOOR_MOST[place]} times their floor (+)")
+    return lines
 
 
 def verdicts(values: Values) -> tuple[int, int]:
     """How many goals are met, of how many that could be judged."""
-    judged = [met(place, key, value) for (place, side), figures in values.items() if side == "pteron"
+    judged = [met(place, key, value) for (place, side), figures in values.items() if side == PTERON
               for key, value in figures.items() if goal(place, key) is not None]
     return sum(map(bool, judged)), len(judged)
 
@@ -80,9 +121,10 @@ def _records(values: Values) -> list[dict]:
     """A flat record for each figure."""
     return [{"name": key.name, "pages": key.pages, "layout": key.where, "mapped": key.mapped,
              "threads": key.threads, "place": place, "side": side, "value": round(value.number, 3),
-             "low": value.low, "high": value.high, "rate": value.rate, "goal": goal(place, key),
-             "met": met(place, key, value) if side == "pteron" else None,
-             "ratio": round(times, 3) if side == "pteron" and (times := ratio(values, place, key)) else None}
+             "worst": value.worst or None, "floor": round(value.floor, 3) or None, "low": value.low, "high": value.high, "rate": value.rate, "goal": goal(place, key),
+             "met": met(place, key, value) if side == PTERON else None,
+             "worst_ratio": round(times, 3) if side == PTERON and (times := worst_ratio(values, place, key)) else None,
+             "ratio": round(times, 3) if side == PTERON and (times := ratio(values, place, key)) else None}
             for (place, side), figures in values.items() for key, value in figures.items()]
 
 
@@ -107,8 +149,7 @@ def as_csv(values: Values) -> str:
 def publish(runs: list[Run], about: dict[str, str], directory: Path) -> tuple[str, str]:
     """Leave table, JSON, CSV and charts in @directory; the table and what is there, and the JSON."""
     values = collect(runs)
-    good, all_goals = verdicts(values)
-    text = f"{table(values, about)}\n\n{good} of {all_goals} goals are met\n"
+    text = "\n".join([table(values, about), "", *summary(values)]) + "\n"
     figures = as_json(runs, values, about)
     directory.mkdir(parents=True, exist_ok=True)
     for old in directory.glob("bench*.*"):  # or, if a chart cannot be drawn, it would be taken for one of these figures

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from .against import PLACES, SIDES, Key
+from .against import PLACES, PTERON, Key, title
 from .catalogue import ROOT
-from .comparison import Value, Values
+from .comparison import Value, Values, sides_of
 from .goals import GOAL_PAGES, LIMITS
 
 BARS = [("touch", "aligned"), ("read_touch", "aligned"), ("cow_copy", "aligned"), ("cow_reuse", "aligned"),
@@ -21,8 +21,8 @@ BARS = [("touch", "aligned"), ("read_touch", "aligned"), ("cow_copy", "aligned")
         ("fork_marginal", "aligned"), ("populate", "aligned")]
 SWEPT = ("munmap", "mprotect_rw_r", "fork")
 SIZED = ("touch", "cow_copy", "mprotect_rw_r", "munmap", "mremap", "fork")
-COLOURS = {"pteron": "#c0392b", "linux-best": "#2c5f8a", "linux-defaults": "#9db8cf"}
-BAR = 0.27
+COLOURS = ("#c0392b", "#2c5f8a", "#9db8cf", "#7d8c4a", "#c9a227", "#6b5b95")  # of the sides, in their order
+ALL_BARS = 0.81  # of the distance between two rows
 INCH_BELOW = 0.55  # of the figure, for the legend and what it is of
 DOCUMENTS = ROOT / "docs/figures"
 
@@ -61,6 +61,10 @@ class Chart:
         return path
 
 
+def _colour(values: Values, side: str) -> str:
+    return COLOURS[sides_of(values).index(side) % len(COLOURS)]
+
+
 def _bars_of(have: dict[Key, Value], rows: list[tuple[str, str]]) -> list[tuple[int, float]]:
     """Where a bar stands, and its height: of the rows that were measured."""
     return [(x, have[key].number) for x, (n, w) in enumerate(rows) if (key := Key(n, GOAL_PAGES, w)) in have and have[key].number > 0]
@@ -68,17 +72,18 @@ def _bars_of(have: dict[Key, Value], rows: list[tuple[str, str]]) -> list[tuple[
 
 def _bars(plt, values: Values, place: str, path: Path, about: dict[str, str]) -> Path | None:
     """Instructions per page of each operation, side by side; a logarithmic scale, as they differ much."""
-    sides = [s for s in SIDES if _bars_of(values.get((place, s), {}), BARS)]
+    sides = [s for s in sides_of(values) if _bars_of(values.get((place, s), {}), BARS)]
     rows = [(n, w) for n, w in BARS if any(Key(n, GOAL_PAGES, w) in values[place, s] for s in sides)]
     if not rows:
         return None
     chart = Chart(plt, (11, 5.4), 1, f"What does each of {GOAL_PAGES} touched pages cost, {PLACES[place]}?")
     axes = chart.axes[0]
+    width = ALL_BARS / max(3, len(sides))
     for i, side in enumerate(sides):
-        at = (i - (len(sides) - 1) / 2) * BAR
+        at = (i - (len(sides) - 1) / 2) * width
         where, heights = zip(*_bars_of(values[place, side], rows))
-        axes.bar([x + at for x in where], heights, BAR, label=SIDES[side].title, color=COLOURS[side])
-        if side == "pteron" and (limits := [(x + at, LIMITS[place][row]) for x, row in enumerate(rows) if row in LIMITS[place]]):
+        axes.bar([x + at for x in where], heights, width, label=title(side), color=_colour(values, side))
+        if side == PTERON and (limits := [(x + at, LIMITS[place][row]) for x, row in enumerate(rows) if row in LIMITS[place]]):
             axes.scatter(*zip(*limits), marker="_", s=250, color="black", zorder=3, label="goal of Pteron")
     axes.set_yscale("log")
     axes.set_xticks(range(len(rows)), [f"{n}\n{w}" for n, w in rows], rotation=40, ha="right")
@@ -95,7 +100,7 @@ def _points(have: dict[Key, Value], name: str, axis: str) -> list[tuple[int, flo
 def _curves(plt, values: Values, place: str, path: Path, names: tuple[str, ...], axis: str, about: dict[str, str]) -> Path | None:
     """A panel for each operation that was measured."""
     found = {name: points for name in names
-             if (points := {s: p for s in SIDES if (p := _points(values.get((place, s), {}), name, axis))})}
+             if (points := {s: p for s in sides_of(values) if (p := _points(values.get((place, s), {}), name, axis))})}
     if not found:
         return None
     mapped = axis == "mapped"
@@ -103,7 +108,7 @@ def _curves(plt, values: Values, place: str, path: Path, names: tuple[str, ...],
     chart = Chart(plt, (max(5.0, 3.2 * len(found)), 3.9), len(found), f"{question}, {PLACES[place]}?")
     for axes, (name, points) in zip(chart.axes, found.items()):
         for side, line in points.items():
-            axes.plot(*zip(*line), marker="o", ms=3, color=COLOURS[side], label=SIDES[side].title)
+            axes.plot(*zip(*line), marker="o", ms=3, color=_colour(values, side), label=title(side))
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
         axes.set_title(name)
@@ -127,8 +132,8 @@ def _scale(plt, values: Values, path: Path, about: dict[str, str]) -> Path | Non
     chart = Chart(plt, (6.5, 4.6), 1, "Do faults in disjoint regions scale with threads?")
     axes = chart.axes[0]
     for place, side, threads, speedup in series:
-        axes.plot(threads, speedup, marker="o", color=COLOURS[side], ls="-" if place == "qemu" else "--",
-                  label=f"{SIDES[side].title}, {PLACES[place]}")
+        axes.plot(threads, speedup, marker="o", color=_colour(values, side), ls="-" if place == "qemu" else "--",
+                  label=f"{title(side)}, {PLACES[place]}")
     most = max(threads[-1] for _, _, threads, _ in series)
     axes.plot([1, most], [1, most], color="grey", ls=":", label="linear")
     axes.set(xlabel="threads, each with pages of its own", ylabel="faults per second, of one thread's",

@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import catalogue, coverage, unreached
+from . import against_figures, catalogue, coverage, unreached
 from .bench import Figures, table as bench_table
-from .goals import LIMITS
 from .judge.survey_table import markdown
 
 TOP = catalogue.ROOT
@@ -73,62 +72,12 @@ def _xen_block() -> str:
 
 
 def record_bench(name: str, data: dict) -> Path:
-    """Without what each program said, and of a comparison only what the table has."""
+    """Without what each program said, and of a comparison only what the table has; it takes the place of what was recorded of the
+    same sides, places and rows."""
     data.pop("runs", None)
     if name == "against":
-        data["figures"] = [f for f in data["figures"] if f["name"] in _PAGED + _WHOLE and not f["mapped"] and not f["threads"]
-                           and f["pages"] in (0, 512) and f["side"] in ("pteron", "linux-best")]
+        data = against_figures.merged(read("against"), data, today())
     return record(name, data)
-
-
-_PAGED = ("touch", "read_touch", "cow_copy", "cow_reuse", "mprotect_rw_r", "mprotect_r_rw", "munmap", "dontneed", "mremap",
-          "populate", "fork", "fork_exit_wait", "fork_marginal")
-_WHOLE = ("boot", "getppid", "mmap_untouched", "mmap_munmap_untouched", "fork_untouched", "fork_exit_wait_untouched",
-          "cow_first_write", "mprotect_one_page_back")
-Figure = dict[tuple[str, str, str, str], float]  # name, layout, place, side
-
-
-def _figures(data: dict) -> Figure:
-    return {(f["name"], f["layout"], f["place"], f["side"]): f["value"] for f in data["figures"]
-            if not f["mapped"] and not f["threads"] and f["pages"] in (0, 512)}
-
-
-def _text_of(value: float | None, name: str) -> str:
-    if value is None:
-        return ""
-    value = value / 1e6 if name == "boot" else value
-    return f"{value:,.1f}" if value < 10 else f"{value:,.0f}"
-
-
-def _against_row(figures: Figure, name: str, layout: str) -> str:
-    label = "boot, millions" if name == "boot" else f"{name} {layout}".rstrip()
-    cells = [f"{label:<28}"]
-    for place in ("qemu", "xen"):
-        ours, goal = figures.get((name, layout, place, "pteron")), LIMITS[place].get((name, layout))
-        missed = "*" if ours is not None and goal and ours > goal else ""
-        cells.append(f"{_text_of(ours, name):>12}{_text_of(figures.get((name, layout, place, 'linux-best')), name):>9}"
-                     f"{f'{goal:,}{missed}' if goal else '':>9}")
-    return "".join(cells).rstrip()
-
-
-def _against_block() -> str:
-    data = read("against")
-    figures, about = _figures(data), data["configuration"]
-    head = f"{'native':>12}{'Linux':>9}{'goal':>9}{'Xen':>12}{'Linux':>9}{'goal':>9}"
-    rows = list(dict.fromkeys((name, layout) for name, layout, _, _ in figures))
-    lines = [f"{'512 touched pages, per page':<28}{head}"]
-    lines += [_against_row(figures, *row) for name in _PAGED for row in rows if row[0] == name]
-    lines += ["", f"{'in all':<28}{head}"]
-    lines += [_against_row(figures, *row) for name in _WHOLE for row in rows if row[0] == name]
-    return (f"Of {about['date']}: instructions, Xen's included; {about['counted']}; release build, {about['compiler']}; {about['qemu']}; "
-            f"{about['xen']}; Linux {about['linux']} with `{about['linux_best']}`. `*` marks a goal that is missed:\n\n{_code(lines)}")
-
-
-def _dearer(data: dict) -> list[str]:
-    """The rows in which Pteron needs more instructions than Linux at its best."""
-    figures = _figures(data)
-    return sorted({name for (name, layout, place, side), value in figures.items() if side == "pteron" and name in _PAGED + _WHOLE
-                   and value > figures.get((name, layout, place, "linux-best"), value)})
 
 
 # --- seeded bugs ---
@@ -204,7 +153,7 @@ def _coverage_block() -> str:
     return f"`./pteron coverage` of {data['date']}, {data['runs']} runs; below, the lines that none executes, by kind:\n\n{_code(lines)}"
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"run": _run_block, "bench-xen": _xen_block, "against": _against_block,
+BLOCKS: dict[str, Callable[[], str]] = {"run": _run_block, "bench-xen": _xen_block, "against": lambda: against_figures.block(read("against")),
                                         "mutants": _mutants_block, "operators": _operators_block, "coverage": _coverage_block,
                                         "survey-kernels": lambda: markdown(read("survey-kernels")),
                                         "survey-hypervisors": lambda: markdown(read("survey-hypervisors"))}
@@ -219,7 +168,11 @@ def _claims() -> Iterator[tuple[str, str, str]]:
     places = read("operators")["places"]
     yield "README.md", r"Seeded into the kernel, (\d+) mistakes", f"{known}"
     yield "README.md", r"are caught; (\d+) of them over 20 of 20 seeds", f"{always}"
-    yield "README.md", r"fewer\s+instructions in all rows but (\w+)", {0: "none", 1: "one"}.get(len(_dearer(read("against"))), "several")
+    against = read("against")
+    yield "README.md", r"than\s+Linux\s+[\d.]+\s+in\s+all\s+rows\s+but\s+(\w+)", \
+        {0: "none", 1: "one"}.get(len(against_figures.rows_behind(against)), "several")
+    yield "README.md", r"than\s+(Linux\s+[\d.]+)\s+in\s+all\s+rows", against_figures.reference_title(against)
+    yield "README.md", r"huge\s+pages,\s+Linux\s+is\s+ahead\s+in\s+(\d+)\s+rows?", f"{against_figures.rows_of_defaults(against)}"
     yield "docs/proof.md", r"holds (\d+) deliberate bugs", f"{known}"
     yield "docs/proof.md", r"changes the kernel at some ([\d,]+) places", f"{places:,}"
 

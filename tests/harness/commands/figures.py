@@ -15,17 +15,17 @@ from . import MAX_JOBS, Command, place_of, place_options, record_option, recorde
 def _bench_against(args: argparse.Namespace) -> tuple[str, str]:
     """The same program on Pteron and on Linux; the report, and its JSON."""
     places = [args.on] if args.on else list(against.PLACES)
-    kernel = against.linux(args.against, to_stderr).name
-    about = against.configuration(kernel)
-    runs = against.measure(places, args.side or list(against.SIDES), args.group or against.groups(),
-                           0 if args.group else against.BOOTS, to_stderr, kernel)
+    compared = against.sides(args.against, args.side or against.KINDS, to_stderr)
+    about = against.configuration(compared)
+    runs = against.measure(places, compared, args.group or against.groups(), 0 if args.group else against.BOOTS,
+                           to_stderr, args.pages)
     return bench_report.publish(runs, about, catalogue.ROOT / "build/report")
 
 
 def command_bench(args: argparse.Namespace) -> int:
     """Count the instructions and hypercalls of the range functions, with Linux's figures beside."""
-    if not args.against and (args.side or args.group):
-        raise UsageError("--side and --group choose runs of --against KERNEL")
+    if not args.against and (args.side or args.group or args.pages):
+        raise UsageError("--side, --group and --pages choose runs of --against KERNEL")
     report = report_file("--json", args.json)
     on = args.on or "qemu"
     if args.record and not (args.against or (on == "xen" and not args.contention)):
@@ -53,12 +53,14 @@ def add_bench(command: Command) -> None:
     instead.add_argument("--contention", action="store_true",
                          help="instead: how often page faults wait for a lock, with 1 to 32 vCPUs")
     instead.add_argument("--against", metavar="KERNEL",
-                         help="instead: one program on Pteron and on a Linux (linux, linux-VERSION or FILE: ./pteron list kernels), "
-                              "in a table; JSON, CSV and charts are left in build/report/")
-    p.add_argument("--side", action="append", choices=list(against.SIDES), default=[],
-                   help="with --against: only this kernel; may be repeated")
+                         help="instead: one program on Pteron and on a Linux (linux, linux-VERSION or FILE: ./pteron list kernels; "
+                              "several with commas), in a table; JSON, CSV and charts are left in build/report/")
+    p.add_argument("--side", action="append", choices=against.KINDS, default=[],
+                   help="with --against: only Pteron, or Linux as it is fastest, or with its defaults; may be repeated")
     p.add_argument("--group", action="append", choices=against.groups(), default=[],
                    help="with --against: only this group of figures; may be repeated")
+    p.add_argument("--pages", type=number(1, 4096), metavar="N",
+                   help="with --against: no operation touches more than N pages (default: 4096); the documents need 512")
     p.add_argument("--json", metavar="FILE", help="write the figures as one JSON object")
     record_option(p)
 

@@ -3,7 +3,11 @@
  *
  * One static program, built with musl, that runs unmodified on Linux and on Pteron; it may be the
  * init of either. Under -icount the counter counts instructions, the kernel's and the hypervisor's
- * included. Every figure is one line, `bench NAME key=value ...`, and `bench done` ends them.
+ * included. Every figure is one line, `bench NAME key=value ...`, and `bench done` ends them. In it
+ * `ticks` is the median of the repetitions, and `worst` the dearest single call of all of them, the
+ * first included: of what makes many faults the dearest fault, found in repetitions of their own,
+ * so that to read the counter at each one is in no median. A call may have a timer's tick in it, as
+ * anybody's may: then that is its cost.
  * tests/harness/against.py starts it and reads the lines.
  */
 #pragma once
@@ -42,10 +46,27 @@ extern uint64_t overhead;
 void calibrate(void);
 /* Sorts. */
 uint64_t median(uint64_t *values, unsigned n);
+uint64_t most(const uint64_t *values, unsigned n);
+/*
+ * As init, sleep until a kernel that has just booted has ended what it does beside its first
+ * program: else that has the CPU for some of what is measured.
+ */
+void settle(void);
 
 /* Figures are kept until their group has ended: the console's interrupts are nobody's cost. */
 void report(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void print_reports(void);
+
+/* --- meter.c: the floor, on a kernel that has a meter --- */
+
+#define METER_TEXT_SIZE 64
+extern bool meter_on; /* --meter: else nothing of this does anything */
+/* Around what is measured. */
+void meter_start(void);
+void meter_stop(void);
+/* What was between the last two, or nothing: faults, calls, copies, and the hypervisor's ticks. */
+const char *meter_text(void);
+void measure_floor(void);
 
 /* --- region.c: pages to work on --- */
 
@@ -73,6 +94,7 @@ struct range {
 	size_t len;
 };
 
+extern unsigned pages_max; /* no operation is measured with more touched pages */
 /* Tables above the page tables of all ranges exist from here on. */
 void region_init(void);
 void map_range(const struct range *r);
@@ -98,7 +120,9 @@ struct operation {
 void measure_operations(const struct operation *ops, unsigned n);
 /* The same of one operation, with @pages touched at the start of a mapping of @mapped pages. */
 void measure_mapped(const struct operation *op, unsigned pages, unsigned mapped);
-/* The median of some repetitions of what has no pages. */
+/* Unmap a GiB of which each page is touched; once, as it takes long and nothing is like it. */
+void measure_gib(void);
+/* The median of some repetitions of what has no pages, and the most of them. */
 void measure_call(const char *name, void (*fn)(void), void (*finish)(void));
 /* The same of a fork, whichever of the two runs first. */
 void measure_fork(const char *name, void (*finish)(void));

@@ -1,6 +1,7 @@
 /*
- * bench [GROUP...] [--cpus N]: the groups that are named, or all. --cpus is for how many threads
- * the group `scale` goes up to.
+ * bench [GROUP...] [--cpus N] [--pages N]: the groups that are named, or all. --cpus is for how many
+ * threads the group `scale` goes up to; --pages is how many touched pages an operation has at most;
+ * --meter is for a kernel that has one (meter.c).
  */
 #include "tests/user/bench/bench.h"
 
@@ -46,6 +47,10 @@ static void parse(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--cpus") && i + 1 < argc)
 			cpus = atoi(argv[++i]);
+		else if (!strcmp(argv[i], "--pages") && i + 1 < argc)
+			pages_max = atoi(argv[++i]);
+		else if (!strcmp(argv[i], "--meter"))
+			meter_on = true;
 		else if (!choose(argv[i]) && getpid() != 1)
 			fail("usage: there is no group %s", argv[i]);
 	}
@@ -53,6 +58,8 @@ static void parse(int argc, char **argv)
 		chosen = ~0U;
 	if (cpus < 1)
 		fail("usage: --cpus takes a number from 1 on");
+	if (pages_max < 1)
+		fail("usage: --pages takes a number from 1 on");
 }
 
 int main(int argc, char **argv)
@@ -61,9 +68,11 @@ int main(int argc, char **argv)
 	printf("bench boot ticks=%lu\n", rdtsc());
 	fflush(stdout);
 	parse(argc, argv);
+	settle();
 	calibrate();
 	child_init();
 	region_init();
+	measure_floor();
 	for (unsigned i = 0; i < ARRAY_SIZE(groups); i++)
 		if (chosen & 1U << i) {
 			groups[i].run();

@@ -11,9 +11,10 @@
 #include <unistd.h>
 
 #define MAX_LINES 160
-#define LINE_SIZE 112
+#define LINE_SIZE 160
 #define CALIBRATIONS 15
 #define CALL_REPEATS 15
+#define SETTLE_SECONDS 20
 
 uint64_t overhead;
 static char lines[MAX_LINES][LINE_SIZE];
@@ -41,6 +42,12 @@ void fail(const char *fmt, ...)
 	leave(1);
 }
 
+void settle(void)
+{
+	if (getpid() == 1)
+		sleep(SETTLE_SECONDS);
+}
+
 static int compare(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -52,6 +59,16 @@ uint64_t median(uint64_t *values, unsigned n)
 {
 	qsort(values, n, sizeof(*values), compare);
 	return values[n / 2];
+}
+
+uint64_t most(const uint64_t *values, unsigned n)
+{
+	uint64_t found = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (values[i] > found)
+			found = values[i];
+	return found;
 }
 
 void calibrate(void)
@@ -89,19 +106,24 @@ void print_reports(void)
 
 static void measure_any(const char *name, void (*fn)(void), void (*finish)(void), bool forks)
 {
-	uint64_t ticks[CALL_REPEATS + 1];
+	uint64_t ticks[CALL_REPEATS + 1], worst;
 
 	for (unsigned i = 0; i <= CALL_REPEATS; i++) {
-		uint64_t start = rdtsc(), end;
+		uint64_t start, end;
 
+		meter_start();
+		start = rdtsc();
 		fn();
 		end = rdtsc();
+		meter_stop();
 		ticks[i] = (forks ? fork_end(start, end) : end) - start - overhead;
 		if (finish)
 			finish();
 	}
+	worst = most(ticks, CALL_REPEATS + 1);
 	/* The first is there to warm things up. */
-	report("%s ticks=%lu reps=%d", name, median(ticks + 1, CALL_REPEATS), CALL_REPEATS);
+	report("%s ticks=%lu worst=%lu reps=%d%s", name, median(ticks + 1, CALL_REPEATS), worst,
+	       CALL_REPEATS, meter_text());
 }
 
 void measure_call(const char *name, void (*fn)(void), void (*finish)(void))

@@ -53,4 +53,5 @@ static const struct operation operations[] = {
 void bench_ranges(void)
 {
 	measure_operations(operations, ARRAY_SIZE(operations));
+	measure_gib();
 }

@@ -1,5 +1,6 @@
 /*
- * Group `threads`: a thread's life, and the switch between two processes and two threads that share
+ * Group `threads`: a thread's life; its end among many, where a kernel may also give back what it has
+ * kept of those that have ended before; and the switch between two processes and two threads that share
  * one CPU. A switch by futex is a wake and a sleep; one by sched_yield counts only where the other
  * one really ran.
  */
@@ -10,6 +11,39 @@
 
 #define SWITCHES 200 /* of each side */
 #define REPEATS 5
+#define MANY 128 /* more than a kernel keeps stacks of */
+
+static pthread_t many[MANY];
+static uint32_t may_end[MANY];
+
+static void *end_when_told(void *word)
+{
+	while (!__atomic_load_n((uint32_t *)word, __ATOMIC_ACQUIRE))
+		futex_wait(word, 0);
+	return word;
+}
+
+static uint64_t end_one(unsigned i)
+{
+	uint64_t start = rdtsc();
+
+	__atomic_store_n(&may_end[i], 1, __ATOMIC_RELEASE);
+	futex_wake(&may_end[i]);
+	CHECK(pthread_join(many[i], NULL) == 0);
+	return rdtsc() - start - overhead;
+}
+
+static void measure_ends(void)
+{
+	uint64_t ticks[MANY], worst;
+
+	for (unsigned i = 0; i < MANY; i++)
+		CHECK(pthread_create(&many[i], NULL, end_when_told, &may_end[i]) == 0);
+	for (unsigned i = 0; i < MANY; i++)
+		ticks[i] = end_one(i);
+	worst = most(ticks, MANY);
+	report("thread_end_of_many ticks=%lu worst=%lu reps=%d", median(ticks, MANY), worst, MANY);
+}
 
 static void *no_work(void *unused)
 {
@@ -119,6 +153,7 @@ void bench_threads(void)
 			CPU_SET(i, &one);
 	CHECK(sched_setaffinity(0, sizeof(one), &one) == 0);
 	measure_call("thread_create_join", create_and_join, NULL);
+	measure_ends();
 	measure_switch("switch_futex_processes", turns_of_processes);
 	measure_switch("switch_futex_threads", turns_of_threads);
 	measure_switch("switch_yield_processes", yields_of_processes);

@@ -1,6 +1,6 @@
 /*
  * Group `workloads`: what fork saves may come back with the writes after it, so each figure is of
- * both: NAME has the sum of all forks, writes and lives of children, NAME_worst the dearest single
+ * both: `ticks` has the sum of all forks, writes and lives of children, `worst` the dearest single
  * write of the parent. The same memory is forked again and again, as such programs do, so that a
  * kernel can learn from what happened before.
  */
@@ -146,9 +146,8 @@ static void measure_workload(const struct workload *w)
 		dearest[i] = worst;
 	}
 	unmap_range(&memory);
-	report("%s ticks=%lu reps=%d", w->name, median(sums, REPEATS), REPEATS);
-	median(dearest, REPEATS); /* sorts */
-	report("%s_worst ticks=%lu reps=%d", w->name, dearest[REPEATS - 1], REPEATS);
+	report("%s ticks=%lu worst=%lu reps=%d", w->name, median(sums, REPEATS),
+	       most(dearest, REPEATS), REPEATS);
 }
 
 void bench_workloads(void)
