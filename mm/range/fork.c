@@ -19,19 +19,25 @@
 #include "mm/vma/mmap_lock.h"
 
 /*
- * What the child's entry for @pte is; the page gets its reference here. The parent's may permit
- * what its L2 entry does not: the child's L2 entry permits all, so only the VMA's rights are kept.
+ * The bits that the child's entries of a VMA lose. The parent's may permit what their L2 entry does
+ * not: the child's L2 entry permits all, so only the VMA's rights are kept.
  */
-static __always_inline pte_t child_entry(pte_t pte, unsigned long vm_flags)
+static u64 lost_by_child(unsigned long vm_flags)
+{
+	/* The D bit of a shared page stays with the entry through which it was written. */
+	u64 lost = vm_flags & VM_SHARED ? _PAGE_DIRTY : 0;
+
+	if ((vm_flags & (VM_SHARED | VM_WRITE)) == (VM_SHARED | VM_WRITE))
+		return lost;
+	return lost | _PAGE_RW;
+}
+
+/* What the child's entry for @pte is; the page gets its reference here. */
+static __always_inline pte_t child_entry(pte_t pte, u64 lost)
 {
 	if (!pte_special(pte))
 		get_page(pte_page(pte));
-	/* The D bit of a shared page stays with the entry through which it was written. */
-	if (vm_flags & VM_SHARED)
-		pte = pte_mkclean(pte);
-	if ((vm_flags & (VM_SHARED | VM_WRITE)) == (VM_SHARED | VM_WRITE))
-		return pte;
-	return pte_wrprotect(pte);
+	return (pte_t){pte.v & ~lost};
 }
 
 static bool is_cow(unsigned long vm_flags)
@@ -89,29 +95,21 @@ static bool holds_many(const struct table_pair *p)
 		return false;
 	for (unsigned i = 0; i < PTRS_PER_TABLE && n < pv_table_costs.fill_min;
 	     i += 4 * PTES_PER_LINE)
-		if (pte_line_used(table + i))
-			for (unsigned k = i; k < i + PTES_PER_LINE; k++)
-				n += 4 * !pte_none((pte_t){READ_ONCE(table[k].v)});
+		n += 4 * ptes_in_sum(pte_line_sum(table + i));
 	return n >= pv_table_costs.fill_min;
 }
 
-/* The parent's and the child's table, and of both the entries [i, end) of one cache line. */
-struct line_pair {
-	pte_t *from, *to;
-	unsigned i, end;
-};
-
-/* The entries of @l, into a table that is filled by plain stores. */
-static __always_inline void fill_entries(const struct table_pair *p, unsigned long vm_flags,
-					 struct line_pair l)
+/* Those of @v, from the parent's table into the child's, which is filled by plain stores. */
+static void fill_entries(const struct table_pair *p, const struct vma *v, const pte_t *from,
+			 pte_t *to)
 {
-	for (unsigned i = l.i; i < l.end; i++) {
-		pte_t pte = ptep_get(l.from + i);
+	const pte_t *e = from + first_index(p, v), *end = from + end_index(p, v);
+	const long apart = (char *)to - (char *)from;
+	const u64 lost = lost_by_child(v->flags);
 
-		if (!pte_none(pte))
-			plain_table_set(p->copy->to, p->block + i * PAGE_SIZE, l.to + i,
-					child_entry(pte, vm_flags));
-	}
+	for (; (e = pte_next_used(e, end)) != end; e++)
+		plain_table_set(p->copy->to, p->block + (e - from) * PAGE_SIZE,
+				(pte_t *)((char *)e + apart), child_entry(ptep_get(e), lost));
 }
 
 /*
@@ -133,55 +131,37 @@ static void fill_copy(const struct table_pair *p)
 	from = pte_offset_map_lock(p->pmd, p->block, &ptl);
 	for_each_vma_below(v, p)
 	{
-		unsigned i = first_index(p, v), end = end_index(p, v);
-
 		if (is_left_out(v))
 			continue;
 		if (is_cow(v->flags))
 			protect_table(p, v->mm);
-		for (; (i = pte_next_used_line(from, i, end)) < end; i = pte_line_end(i, end))
-			fill_entries(p, v->flags,
-				     (struct line_pair){from, to, i, pte_line_end(i, end)});
+		fill_entries(p, v, from, to);
 	}
 	pte_unmap_unlock(from, ptl);
 	plain_table_adopt(p->copy->to, p->table);
 	count(CNT_TABLES_FILLED);
 }
 
-/* The entries of @l, in a section. True: some of the parent's lost RW. */
-static __always_inline bool copy_entries(const struct table_pair *p, const struct vma *v,
-					 struct line_pair l) __must_hold(ptl_role, lazy_mmu_role)
-{
-	const unsigned long vm_flags = v->flags;
-	bool protects = false;
-
-	for (unsigned i = l.i; i < l.end; i++) {
-		unsigned long addr = p->block + i * PAGE_SIZE;
-		pte_t pte = ptep_get(l.from + i);
-
-		if (pte_none(pte))
-			continue;
-		set_pte_at(p->copy->to, addr, l.to + i, child_entry(pte, vm_flags));
-		if (is_cow(vm_flags) && pte_write(pte)) {
-			ptep_modify_prot_commit(v->mm, addr, l.from + i, pte_wrprotect(pte));
-			protects = true;
-		}
-	}
-	return protects;
-}
-
+/* Those of @v, in a section; the parent's lose RW, where it is no shared memory. */
 static void copy_vma(const struct table_pair *p, const struct vma *v, pte_t *from, pte_t *to)
 	__must_hold(ptl_role, lazy_mmu_role)
 {
-	unsigned first = first_index(p, v), end = end_index(p, v);
+	const unsigned first = first_index(p, v), end = end_index(p, v);
+	const u64 lost = lost_by_child(v->flags);
 	bool protects = false;
 
 	if (is_left_out(v))
 		return;
-	for (unsigned i = first; (i = pte_next_used_line(from, i, end)) < end;
-	     i = pte_line_end(i, end))
-		protects |=
-			copy_entries(p, v, (struct line_pair){from, to, i, pte_line_end(i, end)});
+	for (unsigned i = first; (i = pte_next_used(from + i, from + end) - from) != end; i++) {
+		unsigned long addr = p->block + i * PAGE_SIZE;
+		pte_t pte = ptep_get(from + i);
+
+		set_pte_at(p->copy->to, addr, to + i, child_entry(pte, lost));
+		if (is_cow(v->flags) && pte_write(pte)) {
+			ptep_modify_prot_commit(v->mm, addr, from + i, pte_wrprotect(pte));
+			protects = true;
+		}
+	}
 	if (protects)
 		flush_tlb_range(v->mm, p->block + first * PAGE_SIZE, p->block + end * PAGE_SIZE);
 }

@@ -11,35 +11,14 @@
 
 bool whole_tables_enabled = true;
 
-/*
- * An entry that is one has the one bit or the other, so a sum of them all counts both kinds: the
- * first from bit 0 on, the second from bit 10 on, and each has room for a table.
- */
-#define USED_BITS (_PAGE_PRESENT | _PAGE_PROTNONE)
-static_assert(USED_BITS == (1 | BIT(10)) && PTRS_PER_TABLE < 1 << 10, "two sums in one word");
-
-static u64 line_sum(const pte_t *e)
-{
-	if (!pte_line_used(e))
-		return 0;
-	return (e[0].v & USED_BITS) + (e[1].v & USED_BITS) + (e[2].v & USED_BITS) +
-	       (e[3].v & USED_BITS) + (e[4].v & USED_BITS) + (e[5].v & USED_BITS) +
-	       (e[6].v & USED_BITS) + (e[7].v & USED_BITS);
-}
-
-static unsigned used_in(u64 sum)
-{
-	return (sum & 1023) + (sum >> 10);
-}
-
 bool table_holds(pmd_t pmd, unsigned min)
 {
 	const pte_t *e = pte_offset(pmd, 0), *end = e + PTRS_PER_TABLE;
 	u64 sum = 0;
 
-	for (; e != end && used_in(sum) < min; e += 2 * PTES_PER_LINE)
-		sum += line_sum(e) + line_sum(e + PTES_PER_LINE);
-	return used_in(sum) >= min;
+	for (; e != end && ptes_in_sum(sum) < min; e += 2 * PTES_PER_LINE)
+		sum += pte_line_sum(e) + pte_line_sum(e + PTES_PER_LINE);
+	return ptes_in_sum(sum) >= min;
 }
 
 /* --- the right to write --- */

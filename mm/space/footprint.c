@@ -13,15 +13,11 @@
 /* What the PTE page that @pmd links maps. */
 static unsigned long pages_below(pmd_t pmd)
 {
-	const pte_t *table = pte_offset(pmd, 0);
+	const pte_t *e = pte_offset(pmd, 0), *end = e + PTRS_PER_TABLE;
 	unsigned long n = 0;
 
-	for (unsigned i = 0; (i = pte_next_used_line(table, i, PTRS_PER_TABLE)) < PTRS_PER_TABLE;
-	     i++) {
-		pte_t pte = {READ_ONCE(table[i].v)};
-
-		n += !pte_none(pte) && !pte_special(pte);
-	}
+	for (; (e = pte_next_used(e, end)) != end; e++)
+		n += !pte_special((pte_t){READ_ONCE(e->v)});
 	return n;
 }
 

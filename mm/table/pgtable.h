@@ -360,20 +360,53 @@ static inline bool pte_line_used(const pte_t *e)
 		(pte_t){e[0].v | e[1].v | e[2].v | e[3].v | e[4].v | e[5].v | e[6].v | e[7].v});
 }
 
-/* The first entry of @table from @i on that lies in a line which is in use; @end or more: none. */
-static inline unsigned pte_next_used_line(const pte_t *table, unsigned i, unsigned end)
-{
-	unsigned line = i & ~(PTES_PER_LINE - 1);
+/*
+ * An entry that is one has the one bit or the other, so a sum of them all counts both kinds: the
+ * first from bit 0 on, the second from bit 10 on, and each has room for a table.
+ */
+#define USED_BITS (_PAGE_PRESENT | _PAGE_PROTNONE)
+static_assert(USED_BITS == (1 | BIT(10)) && PTRS_PER_TABLE < 1 << 10, "two sums in one word");
 
-	while (line < end && !pte_line_used(table + line))
-		line += PTES_PER_LINE;
-	return max(line, i);
+/* Of the entries of a line; ptes_in_sum() says what lines' sums together mean. */
+static inline u64 pte_line_sum(const pte_t *e)
+{
+	if (!pte_line_used(e))
+		return 0;
+	return (e[0].v & USED_BITS) + (e[1].v & USED_BITS) + (e[2].v & USED_BITS) +
+	       (e[3].v & USED_BITS) + (e[4].v & USED_BITS) + (e[5].v & USED_BITS) +
+	       (e[6].v & USED_BITS) + (e[7].v & USED_BITS);
 }
 
-/* The end of the line in which entry @i lies, but not more than @end. */
-static inline unsigned pte_line_end(unsigned i, unsigned end)
+static inline unsigned ptes_in_sum(u64 sum)
 {
-	return min((i | (PTES_PER_LINE - 1)) + 1, end);
+	return (sum & 1023) + (sum >> 10);
+}
+
+/*
+ * The first entry of [e, end), in one table, that is in use; @end: none is. Whatever entries are in
+ * use, it looks at eight after each other with one look at the end. A peek.
+ */
+static __always_inline const pte_t *pte_next_used(const pte_t *e, const pte_t *end)
+{
+	const pte_t *last = end - PTES_PER_LINE;
+
+#define RETURN_IF_USED(i)                                                                          \
+	if (!pte_none(e[i]))                                                                       \
+	return e + (i)
+	for (; e <= last; e += PTES_PER_LINE) {
+		RETURN_IF_USED(0);
+		RETURN_IF_USED(1);
+		RETURN_IF_USED(2);
+		RETURN_IF_USED(3);
+		RETURN_IF_USED(4);
+		RETURN_IF_USED(5);
+		RETURN_IF_USED(6);
+		RETURN_IF_USED(7);
+	}
+	for (; e != end; e++)
+		RETURN_IF_USED(0);
+#undef RETURN_IF_USED
+	return end;
 }
 
 /* Store an entry that was none, or whose A and D bits do not matter. */

@@ -134,6 +134,32 @@ static void each_entry_is_copied_once(struct ktest *t)
 	test_mm_leave(mm);
 }
 
+/* Pages at each distance from each other, which a scan for entries in use must not skip. */
+static void no_distance_hides_a_page(struct ktest *t)
+{
+	const unsigned furthest = 2 * PTES_PER_LINE + 1;
+
+	for (unsigned dense = 0; dense <= 1; dense++) {
+		struct mm *child;
+		unsigned at = 0;
+
+		enter(t, ADDR, PMD_SIZE);
+		for (unsigned d = 1; d <= furthest; at += d++)
+			use(t, ADDR, at, 1);
+		if (dense)
+			use(t, ADDR, at, PTRS_PER_TABLE - at);
+		child = mm_fork(mm);
+		KEXPECT(t, child);
+		mm_use(child);
+		at = 0;
+		for (unsigned d = 1; d <= furthest; at += d++)
+			check(t, ADDR, at, 1);
+		mm_use(mm);
+		mm_put(child);
+		test_mm_leave(mm);
+	}
+}
+
 /*
  * Of a table that is copied by its entries: what was written lies in one line, and the last line
  * holds nothing to protect. The parent's CPU forgets that it may write all the same.
@@ -161,6 +187,7 @@ static const struct ktest_case cases[] = {
 	{"lines_are_an_estimate", lines_are_an_estimate},
 	{"an_estimate_ends_with_the_table", an_estimate_ends_with_the_table},
 	{"each_entry_is_copied_once", each_entry_is_copied_once},
+	{"no_distance_hides_a_page", no_distance_hides_a_page},
 	{"what_any_line_lost_is_flushed", what_any_line_lost_is_flushed},
 };
 KTEST_SUITE(copy_suite, "copy", "the tables that fork fills, and those that it does not", true,
