@@ -16,6 +16,7 @@
 #include "mm/lazy/lazy_mmu.h"
 #include "mm/lazy/tlb.h"
 #include "mm/space/mmap.h"
+#include "tests/bench/meter.h"
 #include "tests/ktest.h"
 #include "tests/unit/lib/test_mm.h"
 
@@ -193,6 +194,36 @@ static void report(const char *kind, const char *name, unsigned size, const stru
 	       c->count[3], c->count[4], c->count[5], c->count[6]);
 }
 
+#ifdef CONFIG_METER
+/* What an operation made this CPU do, for its floor. */
+static void report_done(const char *name, const struct meter_counts *before)
+{
+	struct meter_counts now;
+
+	meter_read(&now);
+	printk("# done %s pages=%u faults=%lu copies=%lu hypervisor=%lu\n", name, (unsigned)PAGES,
+	       now.faults - before->faults, now.copies - before->copies,
+	       now.hypervisor - before->hypervisor);
+}
+
+static long measure_metered(const struct operation *op, struct cost *c)
+{
+	struct meter_counts before;
+	long ret;
+
+	meter_read(&before);
+	ret = measure(op->measured, c);
+	report_done(op->name, &before);
+	return ret;
+}
+#else
+static long measure_metered(const struct operation *op, struct cost *c)
+{
+	return measure(op->measured, c);
+}
+static void meter_report_parts(void) {}
+#endif
+
 static void measure_operation(struct ktest *t, const struct operation *op)
 {
 	struct cost cost[REPEATS], result;
@@ -201,7 +232,7 @@ static void measure_operation(struct ktest *t, const struct operation *op)
 		struct mm *mm = test_mm_enter();
 
 		KEXPECT(t, op->prepare() >= 0);
-		KEXPECT_EQ(t, measure(op->measured, &cost[i]), 0);
+		KEXPECT_EQ(t, measure_metered(op, &cost[i]), 0);
 		if (child)
 			drop_child();
 		test_mm_leave(mm);
@@ -226,6 +257,7 @@ static void range_functions(struct ktest *t)
 {
 	if (!quiet(t))
 		return;
+	meter_report_parts();
 	for (unsigned i = 0; i < ARRAY_SIZE(operations); i++)
 		measure_operation(t, &operations[i]);
 	sched_tune(SCHED_TUNING_DEFAULT);

@@ -1,7 +1,8 @@
 /*
  * The meter, in a build with METER=1 (./pteron bench makes one for its floor): a system call by
  * which a program reads what this CPU has done for it, and puts the least of a page-fault and of a
- * system-call handler in the place of the kernel's, to measure them.
+ * system-call handler in the place of the kernel's, to measure them; and the parts of a floor as the
+ * kernel itself has them, for the suite `costs`.
  *
  * It stands where Linux has perf_event_open, which Pteron lacks: no program finds it by accident.
  */
@@ -12,14 +13,18 @@
 #include "kernel/arch/segments.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/debug/counters.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/printk.h"
 #include "kernel/entry/traps.h"
 #include "kernel/entry/uaccess.h"
 #include "kernel/lib/errno.h"
 #include "kernel/lib/string.h"
 #include "kernel/process/syscall.h"
+#include "mm/types/addr.h"
 #include "pv/pv_ops.h"
 #include "pv/xen/hypercall.h"
 #include "pv/xen/xen.h"
+#include "tests/bench/floor.h"
 
 _Static_assert(NR_perf_event_open == 298, "meter.asm lets this call through");
 
@@ -68,16 +73,60 @@ void meter_probe(bool on)
 			   on ? (u64)meter_syscall : (u64)syscall_entry);
 }
 
-/* struct counts of tests/user/bench/bench.h */
+void meter_read(struct meter_counts *out)
+{
+	const u64 *counter = this_cpu_ptr(cpu_counters)[0];
+
+	*out = (struct meter_counts){.faults = counter[CNT_PAGE_FAULTS],
+				     .calls = counter[CNT_SYSCALLS],
+				     .copies = counter[CNT_COW_COPIES],
+				     .hypervisor = counter[CNT_HYPERVISOR_TICKS]};
+}
+
 static long read_counts(unsigned long out)
 {
-	static const enum counter read[] = {CNT_PAGE_FAULTS, CNT_SYSCALLS, CNT_COW_COPIES,
-					    CNT_HYPERVISOR_TICKS};
-	u64 counts[ARRAY_SIZE(read)];
+	struct meter_counts counts;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(read); i++)
-		counts[i] = this_cpu_ptr(cpu_counters)[0][read[i]];
-	return copy_to_user(out, counts, sizeof(counts));
+	meter_read(&counts);
+	return copy_to_user(out, &counts, sizeof(counts));
+}
+
+/* --- the parts, in the kernel --- */
+
+#define NOWHERE 0x7f0000000000UL
+
+static u8 scratch[2][PAGE_SIZE] __aligned(PAGE_SIZE);
+static struct floor_entries entries;
+
+static void report_part(const char *name, u64 start, unsigned n)
+{
+	u64 end = rdtsc();
+
+	printk("# part %s instructions=%lu\n", name, (end - start) / n);
+}
+
+void meter_report_parts(void)
+{
+	u64 start;
+
+	meter_probe(true);
+	start = rdtsc();
+	FLOOR_FAULTS(NOWHERE);
+	report_part("exception", start, FLOOR_PROBES);
+	meter_probe(false);
+	start = rdtsc();
+	floor_clear(scratch[0]);
+	report_part("clear", start, 1);
+	start = rdtsc();
+	floor_copy(scratch[1], scratch[0]);
+	report_part("copy", start, 1);
+	floor_fill(&entries);
+	start = rdtsc();
+	floor_change(&entries);
+	report_part("change", start, FLOOR_ENTRIES);
+	start = rdtsc();
+	BUG_ON(!floor_free(&entries));
+	report_part("free", start, FLOOR_ENTRIES);
 }
 
 SYSCALL_DEFINE2(perf_event_open, int, what, unsigned long, out)

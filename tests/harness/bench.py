@@ -5,9 +5,11 @@ time-stamp counter counts instructions, the hypervisor's own included. Nothing i
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from .build import Build
+from .floor import floor_of
+from .goals import FLOOR_MOST
 from .machine import Config
 from .runner import run
 
@@ -30,6 +32,8 @@ LINUX = {
              "mremap": 80, "fork": 298, "populate": 3235, "touch": 3116, "read_touch": 1249,
              "cow_copy": 3739, "cow_reuse": 1368},
 }
+_PART = re.compile(r"# part (\w+) instructions=(\d+)$")
+_DONE = re.compile(r"# done (\w+) ((?:\w+=\d+ ?)+)$")
 _LINE = re.compile(r"# (cost|section) (\w+) ((?:\w+=\d+ ?)+)$")
 
 
@@ -38,6 +42,7 @@ class Figures:
     """What one boot measured: by operation, and by the size of a bare section."""
     operations: dict[str, dict[str, int]]
     sections: dict[int, dict[str, int]]
+    floors: dict[str, float] = field(default_factory=dict)  # of a page of an operation: what no kernel can avoid
 
     def fit(self) -> tuple[float, float]:
         """H and P of the line H + N * P through the sections' instructions, by least squares."""
@@ -65,6 +70,18 @@ def parse(lines: list[str]) -> Figures:
     return figures
 
 
+def _floors(lines: list[str]) -> dict[str, float]:
+    """Of what a metered boot says: what each operation did, and what its parts cost."""
+    parts = {f"floor_{m[1]}": int(m[2]) for line in lines if (m := _PART.match(line))} | {"floor_syscall": 0}
+    floors = {}
+    for line in lines:
+        if m := _DONE.match(line):
+            done = numbers(m[2])
+            fields = {"f": done["faults"], "c": 0, "k": done["copies"], "h": done["hypervisor"]}
+            floors[m[1]] = floor_of(m[1], done["pages"], "aligned", fields, parts) / done["pages"]
+    return floors
+
+
 def booted(config: Config, label: str) -> list[str]:
     """The lines of a run that has passed."""
     done = run(config)
@@ -88,14 +105,28 @@ def measure(on: str, say=lambda _: None) -> dict[str, Figures]:
     for label, options in WAYS[on].items():
         say(f"pteron: measuring {label}")
         result[label] = parse(booted(replace(base, **options), label))
+    meter = Build(debug=False, meter=True)
+    meter.make()
+    say("pteron: measuring the floor")
+    label, options = next(iter(WAYS[on].items()))
+    result[label].floors = _floors(booted(replace(base, build=meter, **options), "the floor"))
     return result
 
 
+def _floor_cells(on: str, figures: Figures, name: str) -> str:
+    """What no kernel can avoid, how many times that it takes, and + where that is more than the goal."""
+    if not figures.floors.get(name):
+        return ""
+    times = figures.operations[name]["instructions"] / figures.operations[name]["pages"] / figures.floors[name]
+    floor = figures.floors[name]
+    return f"{floor:>9,.{0 if floor >= 10 else 1}f}{times:>7,.{2 if times < 10 else 0}f}{'+' if times > FLOOR_MOST[on] else ' '}"
+
+
 def table(on: str, measured: dict[str, Figures]) -> str:
-    """Instructions per page of each operation; calls where there are any; Linux's figure."""
+    """Instructions per page of each operation; calls where there are any; Linux's figure; the first way's floor."""
     first = next(iter(measured.values()))
     lines = ["instructions per page, 512 touched pages of one table (hypercalls / emulated writes in all)", "",
-             "".join([f"{'operation':<16}", *(f"{label:>22}" for label in measured), f"{'Linux 6.1':>12}"])]
+             "".join([f"{'operation':<16}", *(f"{label:>22}" for label in measured), f"{'Linux 6.1':>12}", f"{'floor':>9}{'times':>8}" * bool(first.floors)])]
     for name in first.operations:
         cells = [f"{name:<16}"]
         for figures in measured.values():
@@ -103,7 +134,7 @@ def table(on: str, measured: dict[str, Figures]) -> str:
             calls = f" ({c['hypercalls']}/{c['emulated']})" if on == "xen" else ""
             cells.append(f"{c['instructions'] / c['pages']:>10.0f}{calls:<12}")
         linux = LINUX[on].get(name)
-        cells.append(f"{linux:>12}" if linux else "")
+        cells.append(f"{linux or '':>12}" + _floor_cells(on, first, name))
         lines.append("".join(cells).rstrip())
     return "\n".join(lines)
 
@@ -123,6 +154,6 @@ def curve(measured: dict[str, Figures]) -> str:
 
 def as_json(on: str, measured: dict[str, Figures]) -> str:
     return json.dumps({"on": on, "unit": "instructions", "linux_per_page": LINUX[on],
-                       "ways": {label: {"operations": f.operations, "sections": f.sections,
+                       "ways": {label: {"operations": f.operations, "sections": f.sections, "floors": f.floors,
                                         "fit": dict(zip("HP", f.fit()))}
                                 for label, f in measured.items()}}, indent=2) + "\n"

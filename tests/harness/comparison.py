@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from .against import PTERON, Key, Run, is_reference
-from .goals import FLOOR_MOST, GIB_PAGES, GOAL_PAGES, LIMITS, SPEEDUP
+from .floor import PARTS, floor_of
+from .goals import FLOOR_MOST, GOAL_PAGES, LIMITS, SPEEDUP
 
 # Operations whose cost is not a page's: the whole of it stands in the table.
 WHOLE = ("cow_first_write", "first_write_after_mprotect", "mprotect_one_page_back")
@@ -30,28 +31,11 @@ class Value:
 Values = dict[tuple[str, str], dict[Key, Value]]  # by place and side
 
 
-_CLEARED = ("touch", "touch_fresh", "populate")  # each touched page
-_FREED = ("munmap", "dontneed")
-_CHANGED = ("mprotect_rw_r", "mprotect_r_rw")  # where a table is not changed as a whole, each entry
-_GIB = "munmap_touched_gib"
-_PARTS = {"f": "floor_exception", "c": "floor_syscall", "k": "floor_copy", "cleared": "floor_clear", "changed": "floor_change", "freed": "floor_free"}  # by the program's words
-
-
-def _floor(key: Key, fields: dict[str, int], parts: dict[str, int]) -> float:
-    """Exceptions and system calls whose handlers do nothing, the pages that were copied or must be cleared, the entries that must be
-    changed or whose frames must be given back, and what the hypervisor took in the calls that were made of it."""
-    counts = {**fields, "cleared": key.pages * (key.name in _CLEARED), "freed": key.pages * (key.name in _FREED),
-              "changed": key.pages * (key.name in _CHANGED and key.where == "unaligned")}
-    if key.name == _GIB:
-        counts["freed"] = GIB_PAGES
-    return sum(counts[what] * parts[part] for what, part in _PARTS.items()) + fields["h"]
-
-
 def _add_floors(values: dict[Key, Value], metered: dict[Key, dict[str, int]]) -> None:
-    parts = {name: metered[Key(name)]["ticks"] for name in _PARTS.values()}
+    parts = {name: metered[Key(name)]["ticks"] for name in PARTS}
     for key, fields in metered.items():
         if key in values and "c" in fields:
-            values[key] = replace(values[key], floor=_floor(key, fields, parts) / _per(key))
+            values[key] = replace(values[key], floor=floor_of(key.name, key.pages, key.where, fields, parts) / _per(key))
 
 
 def _per(key: Key) -> int:

@@ -58,7 +58,7 @@ def _run_block() -> str:
 
 def _xen_block() -> str:
     data = read("bench-xen")
-    measured = {label: Figures(way["operations"], {int(n): s for n, s in way["sections"].items()})
+    measured = {label: Figures(way["operations"], {int(n): s for n, s in way["sections"].items()}, way.get("floors", {}))
                 for label, way in data["ways"].items()}
     fits = {label: figures.fit() for label, figures in measured.items()}
     lines = bench_table("xen", measured).splitlines()[2:]

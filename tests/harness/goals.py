@@ -32,7 +32,6 @@ _PER_PAGE = {
 _CALLS = {"qemu": {"getppid": 120, "fork_untouched": 15_000},
           "xen": {"getppid": 790, "fork_untouched": 80_000}}
 GOAL_PAGES = 512
-GIB_PAGES = 1 << 18
 FLOOR_MOST = {"qemu": 1.5, "xen": 1.25}  # times what no kernel can avoid
 SPEEDUP = 1.9  # of faults in disjoint regions, two vCPUs against one
 

@@ -88,6 +88,18 @@ def test_curve(on_xen):
     assert h > 300 and 650 < p < unbatched.fit()[1] - 200
 
 
+def test_the_floor_is_what_the_row_cannot_avoid(on_xen):
+    """Below the row, and not ten times: Xen's own instructions, a handler that does nothing, a clear."""
+    figures = on_xen["whole tables"]
+    assert figures.floors.keys() == figures.operations.keys()
+    for name, floor in figures.floors.items():
+        c = figures.operations[name]
+        assert c["instructions"] / c["pages"] / 10 < floor < c["instructions"] / c["pages"], name
+    assert figures.floors["touch"] > 518 and not on_xen["batched"].floors
+    text = bench.table("xen", on_xen)
+    assert text.splitlines()[2].endswith("times") and sum(line.endswith("+") for line in text.splitlines()) >= 1
+
+
 @pytest.mark.parametrize("on", ["qemu", "xen"])
 def test_disjoint_faults_wait_for_nobody(on):
     """No lock of the address space; the suite itself fails where there is one."""

@@ -1,11 +1,10 @@
 /*
  * The floor, on a Pteron that was built with METER=1 (tests/bench/meter.c): what each measured
  * function made the kernel do, in its last repetition, and what the parts cost that no kernel can
- * avoid: an exception and a system call whose handlers do nothing, the clear and the copy of a page
- * by the instructions that have one for eight bytes, and the shortest loops that change the right of
- * each entry of a table, and that give back what each maps. Ticks of such a kernel are nobody's
+ * avoid: an exception and a system call whose handlers do nothing, and what tests/bench/floor.h has. Ticks of such a kernel are nobody's
  * figures.
  */
+#include "tests/bench/floor.h"
 #include "tests/user/bench/bench.h"
 
 #include <stdio.h>
@@ -14,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define PROBES 64
+#define CALLS 64 /* of measure_calls() */
 #define UNMAPPED ((char *)(90UL << 30))
 
 enum { METER_READ, METER_PROBE_ON, METER_PROBE_OFF };
@@ -64,9 +63,9 @@ static void measure_faults(void)
 {
 	uint64_t start = rdtsc(), end;
 
-	__asm__ volatile(".rept 64\n\tmovb $0, (%%rax)\n\t.endr" : : "a"(UNMAPPED) : "memory");
+	FLOOR_FAULTS(UNMAPPED);
 	end = rdtsc();
-	report_part("floor_exception", start, end, PROBES);
+	report_part("floor_exception", start, end, FLOOR_PROBES);
 }
 
 static void measure_calls(void)
@@ -78,7 +77,7 @@ static void measure_calls(void)
 			 : "a"(SYS_getppid)
 			 : "rcx", "r11", "memory");
 	end = rdtsc();
-	report_part("floor_syscall", start, end, PROBES);
+	report_part("floor_syscall", start, end, CALLS);
 }
 
 /* Not of the program's own pages: how many these are is in the figures of each fork. */
@@ -91,81 +90,33 @@ static void *map_scratch(size_t len)
 
 static void measure_pages(void)
 {
-	void *source = UNMAPPED, *target = UNMAPPED + PAGE_SIZE;
-	unsigned long n = PAGE_SIZE / 8;
-	uint64_t start, end;
+	char *pages = map_scratch(2 * PAGE_SIZE);
+	uint64_t start = rdtsc(), end;
 
-	map_scratch(2 * PAGE_SIZE);
-	start = rdtsc();
-	__asm__ volatile("rep stosq" : "+c"(n), "+D"(target) : "a"(0UL) : "memory");
+	floor_clear(pages);
 	end = rdtsc();
 	report_part("floor_clear", start, end, 1);
-	n = PAGE_SIZE / 8;
-	target = UNMAPPED + PAGE_SIZE;
 	start = rdtsc();
-	__asm__ volatile("rep movsq" : "+c"(n), "+S"(source), "+D"(target) : : "memory");
+	floor_copy(pages + PAGE_SIZE, pages);
 	end = rdtsc();
 	report_part("floor_copy", start, end, 1);
-	CHECK(munmap(UNMAPPED, 2 * PAGE_SIZE) == 0);
-}
-
-/* What stands for a page table, and for what a kernel knows of each frame. */
-struct frame {
-	struct frame *next;
-	uint64_t users;
-};
-struct entries {
-	uint64_t table[TABLE_PAGES];
-	struct frame frames[TABLE_PAGES];
-};
-
-static void fill_table(struct entries *e)
-{
-	for (unsigned long i = 0; i < TABLE_PAGES; i++) {
-		e->table[i] = i << 12 | 3;
-		e->frames[i].users = 1;
-	}
-}
-
-static void change_entries(uint64_t *table)
-{
-	for (unsigned i = 0; i < TABLE_PAGES; i++)
-		if (table[i] & 1)
-			table[i] &= ~2UL;
-}
-
-static struct frame *free_entries(struct entries *e)
-{
-	struct frame *list = NULL;
-
-	for (unsigned i = 0; i < TABLE_PAGES; i++) {
-		struct frame *f = &e->frames[e->table[i] >> 12];
-
-		if (!(e->table[i] & 1))
-			continue;
-		e->table[i] = 0;
-		if (--f->users == 0) {
-			f->next = list;
-			list = f;
-		}
-	}
-	return list;
+	CHECK(munmap(pages, 2 * PAGE_SIZE) == 0);
 }
 
 static void measure_entries(void)
 {
-	struct entries *e = map_scratch(sizeof(*e));
+	struct floor_entries *e = map_scratch(sizeof(*e));
 	uint64_t start, end;
 
-	fill_table(e);
+	floor_fill(e);
 	start = rdtsc();
-	change_entries(e->table);
+	floor_change(e);
 	end = rdtsc();
-	report_part("floor_change", start, end, TABLE_PAGES);
+	report_part("floor_change", start, end, FLOOR_ENTRIES);
 	start = rdtsc();
-	CHECK(free_entries(e) != NULL);
+	CHECK(floor_free(e) != NULL);
 	end = rdtsc();
-	report_part("floor_free", start, end, TABLE_PAGES);
+	report_part("floor_free", start, end, FLOOR_ENTRIES);
 	CHECK(munmap(e, sizeof(*e)) == 0);
 }
 
