@@ -12,6 +12,7 @@ from .build import Build, make_iso
 from .catalogue import ROOT
 from .judge import boot
 from .judge.kernels import PTERON
+from .judge.qemus import QEMU, Qemu
 from .judge.xens import Xen, machines
 
 TURNS = 4  # of Config.icount: the fastest at which CPUs take turns
@@ -19,10 +20,11 @@ XEN_CPUS = 2
 XEN_MEMORY = 384  # MiB that Xen needs besides its domains'
 LINUX_MEMORY = 384  # MiB of a Linux dom0
 FAST_XEN = "xpti=no spec-ctrl=no"
+# QEMU 10 and 11 have an x2APIC, but end with "Bad icount read" when its timer is written by an MSR under -icount.
+NO_X2APIC = "max,-x2apic"
 REPLAY_MAX = 1000  # kernel/param/cmdline.h has room for a little more
 CMDLINE_MAX, XEN_CMDLINE_MAX = 2047, 1023  # kernel/param/boot_info.h, and Xen's MAX_GUEST_CMDLINE
 PATIENCE = 180  # seconds; see runner.py
-QEMU = "qemu-system-x86_64"
 OVMF = [Path("/usr/share/OVMF/OVMF_CODE.fd"), Path("/usr/share/OVMF/OVMF_CODE_4M.fd")]
 
 
@@ -61,7 +63,7 @@ class Config:
     seeds: tuple[int, ...] = ()  # on xl: a domain for each, one after the other, in one boot
     xen: Xen | None = None  # on xen and xl; None: this machine's
     xen_append: str = ""  # more words for its command line
-    qemu: str = QEMU
+    qemu: Qemu = Qemu(QEMU, QEMU)
     icount: int | None = None  # shift: instructions are the clock, all CPUs in one thread
     qemu_args: tuple[str, ...] = ()  # more of QEMU's own
     iso: Path | None = None  # with boot bios and uefi: this image as it is, instead of one made for this run
@@ -133,8 +135,8 @@ class Config:
         args = ["--xen", self.xen.name] if self.xen and self.xen.name else []
         if self.xen_append:
             args += ["--xen-append", self.xen_append]
-        if self.qemu != QEMU:
-            args += ["--qemu", self.qemu]
+        if self.qemu.name != QEMU:
+            args += ["--qemu", self.qemu.name]
         return args + [f"--qemu-arg={arg}" for arg in self.qemu_args]
 
     def replay(self) -> str:
@@ -178,6 +180,8 @@ class Config:
 def _cpu_model(config: Config) -> str:
     if config.cpu == "max" and (config.on != "qemu" or config.judged):
         return boot.CPU
+    if config.cpu == "max" and config.icount is not None:
+        return NO_X2APIC
     return "host" if config.accel == "kvm" and config.cpu == "max" else config.cpu
 
 
@@ -285,7 +289,7 @@ def _stopped_clock(config: Config) -> list[str]:
 def qemu_command(config: Config, scratch: Path, extra: list[str] | None = None) -> list[str]:
     """QEMU, with the console on its standard output and a QMP socket in @scratch. It has no devices but those named
     here: its default network is served in host time, which under -icount changes the turns of the vCPUs."""
-    return [*_stopped_clock(config), config.qemu, *_accel(config), "-cpu", _cpu_model(config),
+    return [*_stopped_clock(config), config.qemu.program, *_accel(config), "-cpu", _cpu_model(config),
             "-smp", str(_cpus(config)), "-m", str(_memory(config)),
             "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
             "-qmp", f"unix:{scratch}/qmp,server=on,wait=off",

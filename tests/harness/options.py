@@ -4,13 +4,13 @@ import argparse
 import difflib
 import fnmatch
 import re
-import shutil
 
 from . import catalogue, program
 from .build import BuildError, check_compiler
-from .judge import boot, kernels, xens
+from .judge import boot, kernels, qemus, xens
 from .kvm import choose_accel
-from .machine import PATIENCE, QEMU, TURNS, Config
+from .judge.qemus import QEMU
+from .machine import PATIENCE, TURNS, Config
 from .report_file import callers_path
 from .terminal import to_stderr
 from .tree import build_of
@@ -145,7 +145,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--xen", default="", metavar="VERSION|FILE",
         help="on xen and xl: another Xen of Debian's (`./pteron list xens`), or one's own build, xen or xen.gz")
     add("--xen-append", default="", metavar='"WORDS"', help="more words for Xen's command line; the last of a kind counts")
-    add("--qemu", default=QEMU, metavar="FILE", help="another emulator (default: %(default)s)")
+    add("--qemu", default=QEMU, metavar="VERSION|FILE", help="another emulator: Debian's (`./pteron list qemus`), or a program (default: %(default)s)")
     add("--qemu-arg", dest="qemu_args", action="append", default=[], metavar="ARG",
         help="one more argument for QEMU, as in --qemu-arg=-d --qemu-arg=int; may be repeated")
     add("--append", default="", metavar='"WORDS"', help="more words for the kernel's command line")
@@ -194,16 +194,12 @@ def _check_xen(args: argparse.Namespace) -> None:
 
 
 def platform(args: argparse.Namespace, say) -> dict:
-    """Of the configuration, the emulator and the hypervisor. The emulator is there; what is for Xen is asked for on Xen only."""
-    if "/" in args.qemu:
-        args.qemu = str(callers_path(args.qemu).resolve())
-    if not shutil.which(args.qemu):
-        raise UsageError(f"--qemu {args.qemu}: there is no such program")
+    """Of the configuration, the emulator and the hypervisor, fetched if need be. What is for Xen is asked for on Xen only."""
     for option, value in (("xen", args.xen), ("xen-append", args.xen_append)):
         if value and args.on == "qemu":
             raise UsageError(f"--{option} {value} goes with --on xen and --on xl only")
     return {"xen": xens.get(args.xen, say) if args.on != "qemu" else None, "xen_append": args.xen_append,
-            "qemu": args.qemu, "qemu_args": tuple(args.qemu_args)}
+            "qemu": qemus.get(args.qemu, say), "qemu_args": tuple(args.qemu_args)}
 
 
 def _check_words(append: str) -> None:

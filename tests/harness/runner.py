@@ -83,7 +83,7 @@ class Result:
         """The object that --json writes."""
         c = self.config
         return {
-            "schema": SCHEMA, "date": self.date, "seconds": round(self.seconds, 3), **(self.made or provenance(c.qemu)),
+            "schema": SCHEMA, "date": self.date, "seconds": round(self.seconds, 3), **(self.made or provenance(c.qemu.program)),
             "verdict": self.verdict, "why": why(self.verdict, self.output), "replay": c.replay(), "seed": c.seed, "on": c.on, "backend": c.backend,
             "cpus": c.cpus, "mem_mib": c.mem, "build": c.build.kind, "compiler": c.build.cc, "accel": c.accel, "boot": c.boot,
             **({"kernel": c.kernel, "virtual_seconds": self.output.clock, "complaints": self.output.told(),
@@ -100,7 +100,7 @@ class Result:
     def packed(self) -> dict:
         """All of it but its configuration, for another process."""
         return {"raw": self.output.raw, "suite_seconds": [s.seconds for s in self.output.suites],
-                "made": provenance(self.config.qemu), **{name: getattr(self, name) for name in _PACKED}}
+                "made": provenance(self.config.qemu.program), **{name: getattr(self, name) for name in _PACKED}}
 
     @classmethod
     def unpacked(cls, config: Config, packed: dict) -> "Result":
@@ -279,7 +279,7 @@ def _judge(config: Config, output: Output, status: int, stopped: str = "") -> st
     """@stopped: the verdict of a run that was ended from outside."""
     if stopped:
         return "crashed" if config.judged and output.verdict() == "crashed" else stopped
-    if output.raw and all(line.startswith(f"{Path(config.qemu).name}: ") for line in output.raw):
+    if output.raw and all(line.startswith(f"{Path(config.qemu.program).name}: ") for line in output.raw):
         return "unstarted"
     confirmed = DOMU_STATUS if config.on == "xl" else STATUS
     verdict = output.verdict(suites_expected=not config.program and "init=" not in config.append)

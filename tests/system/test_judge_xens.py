@@ -51,10 +51,10 @@ def test_what_a_version_means(tmp_path, monkeypatch, wanted, version):
     monkeypatch.setenv("PTERON_CACHE", str(tmp_path))
     monkeypatch.setattr(archive, "packages", lambda pattern, fresh=False: PACKAGES)
     if version:
-        assert xens._find(wanted).package.version == version
+        assert xens.SHELF.find(wanted).package.version == version
     else:
         with pytest.raises(xens.XenError, match=r"there are: 4\.9 4\.17 4\.20 "):
-            xens._find(wanted)
+            xens.SHELF.find(wanted)
 
 
 def test_the_list_without_a_network(tmp_path, monkeypatch):

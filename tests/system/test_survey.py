@@ -8,6 +8,8 @@ import subprocess
 import pytest
 
 from harness.catalogue import ROOT
+from harness.cli import _parse
+from harness.commands.survey import _plan
 from harness.judge.engine import Job, Place
 from harness.judge.survey import Plan, Platform, Survey, bisect
 from harness.judge.survey_table import Table, markdown
@@ -56,6 +58,15 @@ def test_each_run_has_its_own_name_and_words():
     assert len({job.key for job in jobs}) == 8 and all(len(job.key) < 200 for job in jobs)
     assert jobs[-1].arguments == ("--kernel", "linux-2", "--on", "xen", "--cpus", "4", "--xen", "4.20", "--suite", "vmap", "--seed", "2",
                                   "--deterministic", "--kernel-append", "preempt=full")
+
+
+def test_platforms_are_a_product_and_more():
+    """What is told twice is one."""
+    words = ["survey", "--on", "qemu,xen", "--xen-append", "", "--xen-append", "sched=credit2", "--rounds", "4",
+             "--platform", "--on xen --xen 4.20 --qemu 11.1 --cpus 8", "--platform", "--on qemu"]
+    plan = _plan(_parse(words))
+    assert [p.name for p in plan.platforms] == ["qemu", "xen", "xen, sched=credit2", "xen 4.20, QEMU 11.1, 8 CPUs"]
+    assert plan.job(plan.cells()[-1], 1).arguments[-2:] == ("--rounds", "4")
 
 
 def result(verdict: str, seed: int, why: str = "") -> dict:
@@ -144,7 +155,7 @@ def test_a_run_that_fails_is_in_the_table(tmp_path):
 REFUSED = {
     "--kernel nothing": "no file has that name", "--bisect 7.0": "give two versions",
     "--bisect linux-7.3.4..linux-7.0.4": "must be newer", "--on nowhere": "invalid choice: 'nowhere'", "--xen-append x": "only on Xen", "--suite nothing": "there is no",
-    "--cpus 99": "is not between 1 and 64", "--hosts no.such.host.invalid --suite pv": "no.such.host.invalid",
+    "--cpus 99": "is not between 1 and 64", "--platform=--suite=pv": "a platform is told by", "--hosts no.such.host.invalid --suite pv": "no.such.host.invalid",
 }
 
 

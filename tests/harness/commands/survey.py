@@ -2,16 +2,17 @@
 
 import argparse
 import itertools
+import shlex
 import sys
 
 from .. import figures
 from ..forecast import in_words
 from ..judge import kernels, versions
 from ..judge import options as judged
+from ..judge.qemus import QEMU
 from ..judge.survey import FOLDER, Cell, Plan, Platform, Progress, Survey, bisect
 from ..judge.survey_table import FORMS, Table
 from ..judge.worker import work
-from ..machine import QEMU
 from ..options import MAX_TCG_CPUS, UsageError, number, suites_of
 from ..report_file import callers_path, report_file
 from ..runner import TROUBLE
@@ -35,7 +36,17 @@ def _platforms(args: argparse.Namespace) -> tuple[Platform, ...]:
             found.append(Platform(on, qemu=qemu, cpus=cpus))
         else:
             found += [Platform(on, xen, words, qemu, cpus) for xen, words in itertools.product(args.xen, args.xen_append or [""])]
-    return tuple(found)
+    return tuple(dict.fromkeys(found + [_one_platform(words, args.parse) for words in args.platform]))
+
+
+def _one_platform(words: str, parse) -> Platform:
+    """What --platform names, in options of ./pteron run."""
+    args = parse(["run", *shlex.split(words)])
+    platform = Platform(args.on, args.xen, args.xen_append, args.qemu, args.cpus)
+    again = parse(["run", *platform.arguments()])
+    if any(value != getattr(again, name) for name, value in vars(args).items() if name != "parser"):
+        raise UsageError(f"--platform '{words}': a platform is told by --on, --xen, --xen-append, --qemu and --cpus")
+    return platform
 
 
 def _names(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -95,7 +106,7 @@ def _plan(args: argparse.Namespace) -> Plan:
     if args.bisect and args.kernels:
         raise UsageError("--bisect says which kernels: not with --kernel")
     names = tuple(_between(args.bisect)) if args.bisect else _names(args.kernels or (kernels.PTERON,))
-    plan = Plan(names, _platforms(args), tuple(range(args.seed, args.seed + args.seeds)), args.suite, args.kernel_append)
+    plan = Plan(names, _platforms(args), tuple(range(args.seed, args.seed + args.seeds)), args.suite, args.kernel_append, args.rounds)
     if args.bisect and len(plan.platforms) > 1:
         raise UsageError(f"--bisect takes one platform, not {len(plan.platforms)}")
     if "xen" not in args.on and "xl" not in args.on and (args.xen_append or any(args.xen)):
@@ -142,9 +153,12 @@ def add_survey(command: Command) -> None:
     add("--on", type=comma_list, default=("qemu",), metavar="MACHINE[,MACHINE]", help="qemu, xen, xl (default: qemu)")
     add("--xen", type=comma_list, default=("",), metavar="XEN[,XEN]", help="as of ./pteron run (default: this machine's)")
     add("--xen-append", action="append", metavar='"WORDS"', help="a platform with these words for Xen; may be repeated")
-    add("--qemu", type=comma_list, default=(QEMU,), metavar="FILE[,FILE]", help=f"emulators (default: {QEMU})")
+    add("--qemu", type=comma_list, default=(QEMU,), metavar="QEMU[,QEMU]", help=f"as of ./pteron run (default: {QEMU})")
     add("--cpus", type=_cpu_counts, default=(2,), metavar="N[,N]", help="virtual CPUs (default: 2)")
+    add("--platform", action="append", default=[], metavar='"OPTIONS"',
+        help="one more platform, in options of ./pteron run, as in '--on xen --qemu 11.1'; may be repeated")
     add("--suite", default="default", metavar="CHOICE[,CHOICE]", help="as of ./pteron run (default: %(default)s)")
+    add("--rounds", type=number(1, 1 << 32), metavar="N", help="as of ./pteron run (default: each suite's own)")
     add("--seed", type=number(0, 1 << 62), default=1, metavar="N", help="the first (default: %(default)s)")
     add("--seeds", type=number(1, 1 << 20), default=1, metavar="N", help="how many (default: %(default)s)")
     add("--kernel-append", default="", metavar='"WORDS"', help="more words for the command line of kernels that are not Pteron")

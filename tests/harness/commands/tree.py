@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from .. import catalogue, scaffold
-from ..judge import kernels, xens
+from ..judge import kernels, qemus, xens
 from ..options import EPILOG, number
 from ..runner import TROUBLE
 from ..terminal import Terminal
@@ -55,11 +55,11 @@ def add_test(command: Command) -> None:
     p.epilog = "what is not known here goes to pytest, such as -k EXPRESSION; " + EPILOG
 
 
-LISTS = {"kernels": kernels, "xens": xens}
+LISTS = {"kernels": kernels, "xens": xens, "qemus": qemus}
 
 
 def command_list(args: argparse.Namespace) -> int:
-    """Suites, backends and boot paths, a line each; or the kernels that --kernel can have, the Xens that --xen can."""
+    """Suites, backends and boot paths, a line each; or the kernels that --kernel can have, the Xens that --xen can, the QEMUs that --qemu can."""
     if args.what:
         for line in LISTS[args.what].table():
             print(line, flush=True)
@@ -82,7 +82,7 @@ def command_list(args: argparse.Namespace) -> int:
 
 def add_list(command: Command) -> None:
     p = command("list", command_list)
-    p.add_argument("what", nargs="?", choices=list(LISTS), help="instead Debian's kernels or Xens, by version and suite, and which were fetched")
+    p.add_argument("what", nargs="?", choices=list(LISTS), help="instead Debian's kernels, Xens or QEMUs, by version and suite, and which were fetched")
     p.add_argument("--json", action="store_true", help="as one JSON object")
 
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..catalogue import ROOT
-from ..machine import QEMU
 from .engine import EngineError, Job, Place, run_jobs
 from .kernels import PTERON
+from .qemus import QEMU
 
 FOLDER = ROOT / "build/survey"
 # What decides a run beside its words: programs, and what boots and judges; of Pteron itself the kernel, too.
@@ -37,7 +37,7 @@ class Platform:
 
     @property
     def name(self) -> str:
-        parts = [self.on + (f" {self.xen}" if self.xen else ""), self.xen_append, "" if self.qemu == QEMU else Path(self.qemu).name,
+        parts = [self.on + (f" {self.xen}" if self.xen else ""), self.xen_append, _emulator(self.qemu),
                  "" if self.cpus == 2 else f"{self.cpus} CPU{'s' * (self.cpus > 1)}"]
         return ", ".join(part for part in parts if part)
 
@@ -46,6 +46,11 @@ class Platform:
         for option, value in (("--xen", self.xen), ("--xen-append", self.xen_append), ("--qemu", self.qemu if self.qemu != QEMU else "")):
             words += [option, value] if value else []
         return words
+
+
+def _emulator(name: str) -> str:
+    """As a table has it."""
+    return "" if name == QEMU else f"QEMU {name}" if name[0].isdigit() else Path(name).name
 
 
 @dataclass(frozen=True)
@@ -63,13 +68,14 @@ class Plan:
     seeds: tuple[int, ...] = (1,)
     suite: str = "default"
     kernel_append: str = ""
-    more: tuple[str, ...] = ()  # further options of ./pteron run
+    rounds: int | None = None  # of stress threads, if not each suite's own
 
     def cells(self) -> list[Cell]:
         return [Cell(kernel, platform) for kernel in self.kernels for platform in self.platforms]
 
     def job(self, cell: Cell, seed: int) -> Job:
-        words = [*cell.platform.arguments(), "--suite", self.suite, "--seed", str(seed), "--deterministic", *self.more]
+        words = [*cell.platform.arguments(), "--suite", self.suite, "--seed", str(seed), "--deterministic"]
+        words += ["--rounds", str(self.rounds)] if self.rounds else []
         if cell.kernel != PTERON:
             words = ["--kernel", cell.kernel, *words]
             words += ["--kernel-append", self.kernel_append] if self.kernel_append else []

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 
 from ..html_page import add, document
-from ..machine import QEMU
+from .qemus import QEMU
 from .survey import Cell, Survey
 
 WIDE = 4  # platforms, beyond which these are the rows
@@ -81,7 +81,8 @@ class Table:
         results = [r for cell in self.cells.values() for r in cell]
         qemu = sorted({r["qemu"] for r in results})
         xens = sorted({r["xen"] for r in results if r.get("xen")})
-        words = f", kernels with `{self.plan.kernel_append}`" if self.plan.kernel_append else ""
+        words = f", {self.plan.rounds} rounds" if self.plan.rounds else ""
+        words += f", kernels with `{self.plan.kernel_append}`" if self.plan.kernel_append else ""
         dates = sorted({r["date"][:10] for r in results})
         return (f"{' to '.join(dict.fromkeys([dates[0], dates[-1]])) if dates else 'no run yet'}: {len(results)} runs; suites {self.plan.suite}, "
                 f"seeds {self.plan.seeds[0]} to {self.plan.seeds[-1]}{words}; {', '.join(qemu) or QEMU}" + (f"; Xen {', '.join(xens)}" if xens else ""))

@@ -15,9 +15,9 @@ from pathlib import Path
 from ..build import locked
 from ..report_file import callers_path
 from . import JudgeError, archive, versions
+from .shelf import Shelf
 
 BOOT = Path("/boot")
-_PACKAGE = r"xen-hypervisor-(\d+\.\d+)-amd64"
 _BANNER = b"Xen version %d.%d"  # its first words on the console: in every build
 
 
@@ -38,20 +38,11 @@ class Xen:
         return _unpacked(self.image.read_bytes())
 
 
-@dataclass(frozen=True)
-class Release:
-    """One version of a package of the archive."""
-    series: str
-    package: archive.Package
-    cached: bool
+SHELF = Shelf("Xen", "xens", r"xen-hypervisor-\d+\.\d+-amd64", XenError)
 
 
 def _unpacked(data: bytes) -> bytes:
     return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
-
-
-def _folder() -> Path:
-    return archive.folder() / "xens"
 
 
 def machines() -> Xen:
@@ -63,37 +54,10 @@ def machines() -> Xen:
     return Xen("", series, path)
 
 
-def _cached() -> list[Release]:
-    return [Release(re.fullmatch(_PACKAGE, package.name)[1], package, True) for _, package in archive.kept(_folder())]
-
-
-def available(fresh: bool = False) -> list[Release]:
-    """Those of the archive and those that were fetched, the oldest first."""
-    here = {r.package.version: r for r in _cached()}
-    for package in archive.packages(_PACKAGE, fresh):
-        here.setdefault(package.version, Release(re.fullmatch(_PACKAGE, package.name)[1], package, False))
-    return sorted(here.values(), key=lambda r: versions.key(r.package.version))
-
-
-def _fits(release: Release, wanted: str) -> bool:
-    return wanted == release.package.version or versions.is_in(versions.upstream(release.package.version), wanted)
-
-
-def _find(wanted: str) -> Release:
-    """The newest that @wanted means. One that was fetched needs no network."""
-    for releases in (lambda: [r for r in _cached() if wanted == r.package.version], available, lambda: available(True)):
-        among = releases()
-        if found := [r for r in among if _fits(r, wanted)]:
-            return found[-1]
-    raise XenError(f"there is no Xen {wanted} in Debian's archive; there are: {' '.join(sorted({r.series for r in among}, key=versions.key))} "
-                   "(./pteron list xens names all versions)")
-
-
 def _of_archive(wanted: str, say: Callable[[str], None]) -> Xen:
-    release = _find(wanted)
-    version = release.package.version
-    target = _folder() / version
-    with locked(_folder() / f".{version}.lock"):
+    release = SHELF.find(wanted)
+    version, target = release.package.version, SHELF.place(release)
+    with locked(target.with_name(f".{target.name}.lock")):
         if not target.exists():
             say(f"pteron: fetching Xen {version}, of {release.package.suite}")
             if not archive.fetch(release.package, target, lambda path: re.fullmatch(r"/boot/xen-.*\.gz", path) is not None):
@@ -123,20 +87,18 @@ def get(name: str, say: Callable[[str], None] = lambda _: None) -> Xen:
         return machines()
     if "/" in name or callers_path(name).exists():
         return of_file(callers_path(name).resolve())
-    if re.fullmatch(r"\d+\.\d[\w.+~-]*", name):
+    if SHELF.is_version(name):
         return _of_archive(name, say)
     raise XenError(f"--xen {name}: there are VERSION (./pteron list xens) and FILE, and no file has that name")
 
 
+def _here() -> str:
+    try:
+        return str(machines().image)
+    except XenError as error:
+        return f"none; {error}"
+
+
 def table() -> Iterator[str]:
     """What ./pteron list xens prints."""
-    yield f"{'--xen':<8} {'version':<40} {'suite':<20} cached"
-    releases, why = archive.listed(available, _cached)
-    yield from why
-    for r in releases:
-        yield f"{r.series:<8} {r.package.version:<40} {r.package.suite:<20} {'yes' if r.cached else ''}".rstrip()
-    try:
-        here = machines()
-        yield f"without --xen: {here.image}"
-    except XenError as error:
-        yield f"without --xen: none; {error}"
+    return SHELF.table("--xen", _here)
