@@ -146,6 +146,11 @@ struct pv_table_costs {
 	 * where its entries go elsewhere, to do both.
 	 */
 	unsigned fill_min, drop_min, shift_min;
+	/*
+	 * Where pv_owns_tables: from how many entries on that must lose RW, beside half of those in
+	 * use, it is cheaper to swing in a changed copy: mm/range/push_down.c.
+	 */
+	unsigned swing_min;
 	unsigned reserve_max; /* how many empty tables of a level are kept: mm/table/table_reserve.h
 			       */
 };

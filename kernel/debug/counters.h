@@ -47,6 +47,7 @@
 	X(COW_REUSES, cow_reuses, "copy-on-write faults that reused the page")                     \
 	X(TABLES_PROTECTED, tables_protected, "PTE pages write-protected by their L2 entry")       \
 	X(TABLES_PUSHED_DOWN, tables_pushed_down, "of these, those whose entries had to follow")   \
+	X(TABLES_SWUNG, tables_swung, "and those of which a changed copy took the place")          \
 	X(TABLES_FILLED, tables_filled, "PTE pages filled before they were linked")                \
 	X(TABLES_DROPPED, tables_dropped, "PTE pages unlinked with what they mapped")              \
 	X(TABLES_MOVED, tables_moved, "PTE pages moved by their link")                             \

@@ -3,18 +3,28 @@
  * again. Who needs to write below a table that mprotect or fork has write-protected does it.
  *
  * Nobody writes below the table until its L2 entry changes: so no CPU sets a D bit there, and
- * whoever took the right has made every TLB forget it before the lock was given back. Where tables
- * are the kernel's own the entries therefore follow by plain stores, without queue or flush; where
- * they are a hypervisor's, in a section. The L2 entry comes last, by a store that no CPU sees before
- * the others.
+ * whoever took the right has made every TLB forget it before the lock was given back. What is read
+ * is final therefore, but for the RW bits that change here, and there are three ways:
  *
- * A plain store could lose an A bit that a CPU sets at that moment. There is none to lose: entries
- * are born with it, and nothing takes it away, which is asserted. A page aging that clears A bits
- * would have to live with a page that looks old once too often, or lock these stores.
+ *  - Where tables are the kernel's own the entries follow by plain stores, without queue or flush.
+ *    The L2 entry comes last, by a store that no CPU sees before the others.
+ *  - Where they are a hypervisor's, and many entries change, a copy of the table is changed by
+ *    plain stores, handed over, and swung in by one change of the L2 entry; the old one is plain
+ *    memory then, and is compared in debug builds. Whoever waits for the lock of the old one would
+ *    hold a lock of nothing: so only a task that is alone in its address space swings.
+ *  - Else in a section.
  *
- * Locks: the PTE page's; mmap_lock, or that of a VMA that covers the table.
+ * A plain store could lose an A bit that a CPU sets at that moment, and so could a copy. There is
+ * none to lose: entries are born with it, and nothing takes it away, which is asserted. A page aging
+ * that clears A bits would have to live with a page that looks old once too often; or lock the
+ * stores, and harvest the old table when it is plain.
+ *
+ * Locks: the PTE page's; mmap_lock, or that of a VMA that covers the table. In a swing
+ * page_table_lock, for the link, and not the PTE page's.
  */
+#include "kernel/lib/string.h"
 #include "mm/lazy/lazy_mmu.h"
+#include "mm/lazy/tlb.h"
 #include "mm/range/family.h"
 #include "mm/range/mprotect.h"
 #include "mm/range/run.h"
@@ -33,7 +43,8 @@ enum losers {
 struct push_down {
 	struct mm *mm;
 	unsigned long start; /* its first address */
-	pte_t *table;
+	unsigned long addr;  /* that is to be written */
+	pte_t *table;	     /* whose entries change */
 	enum losers private; /* of private memory that may be written */
 };
 
@@ -45,28 +56,69 @@ static enum losers losers_of(const struct push_down *p, const struct vma *vma)
 }
 
 /*
- * Private memory: without PG_SHARED_BELOW an entry with RW maps its page alone. Else, where the
+ * Of private memory. Without PG_SHARED_BELOW an entry with RW maps its page alone. Else, where the
  * page that is to be written is shared, most are, and one that is not costs its first write a
  * fault: looking at each page costs more than ten times the store.
  */
-static enum losers private_losers(const struct mm *mm, pmd_t pmd, unsigned long addr)
+static enum losers private_losers(const struct push_down *p, pmd_t pmd)
 {
-	pte_t pte = ptep_get(pte_offset(pmd, addr));
+	pte_t pte = ptep_get(p->table + pte_index(p->addr));
 
-	if (!(pfn_to_page(pmd_pfn(pmd))->pg_flags & PG_SHARED_BELOW) || family_is_one(mm))
+	if (!(pfn_to_page(pmd_pfn(pmd))->pg_flags & PG_SHARED_BELOW) || family_is_one(p->mm))
 		return LOSE_NONE;
-	return !pv_owns_tables && pte_present(pte) && !is_mapped_alone(pte) ? LOSE_ALL
-									    : LOSE_SHARED;
+	return pte_present(pte) && !is_mapped_alone(pte) ? LOSE_ALL : LOSE_SHARED;
 }
 
-/* --- where tables are the kernel's own --- */
+/* The table that @pmd links is the one; nobody changes it. */
+static void table_is(struct push_down *p, pmd_t pmd)
+{
+	p->table = pte_offset(pmd, 0);
+	p->private = private_losers(p, pmd);
+}
+
+static __always_inline bool loses(pte_t pte, enum losers losers)
+{
+	return pte_present(pte) && pte_write(pte) && (losers == LOSE_ALL || !is_mapped_alone(pte));
+}
+
+/* Part of a table: @n entries from that of @addr on, which one VMA maps or none. */
+struct part {
+	unsigned long addr;
+	unsigned n;
+	enum losers losers;
+};
+typedef void (*part_fn)(const struct push_down *p, struct part part, void *arg);
+
+static pte_t *first_of(const struct push_down *p, struct part part)
+{
+	return p->table + pte_index(part.addr);
+}
+
+/* One VMA after the other from @vma on, and what lies between them. */
+static __always_inline void for_each_part(const struct push_down *p, const struct vma *vma,
+					  part_fn fn, void *arg)
+{
+	const unsigned long end = p->start + PMD_SIZE;
+
+	for (unsigned long addr = p->start, next; addr != end; addr = next) {
+		bool inside = vma && vma->start <= addr;
+		enum losers losers = losers_of(p, inside ? vma : NULL);
+
+		next = end;
+		if (vma)
+			next = min(end, inside ? vma->end : vma->start);
+		fn(p, (struct part){addr, (next - addr) / PAGE_SIZE, losers}, arg);
+		if (inside && next != end)
+			vma = vma->next;
+	}
+}
+
+/* --- by plain stores: the kernel's own tables, and what nothing links --- */
 
 #ifdef CONFIG_DEBUG
 /* The same, slowly: where another CPU is, nothing but the entry's RW bit may change. */
 static void wrprotect_plainly(struct mm *mm, unsigned long addr, pte_t *ptep, unsigned n)
-	__must_hold(ptl_role)
 {
-	ptep_assert_locked(ptep);
 	for (unsigned i = 0; i < n; i++, addr += PAGE_SIZE) {
 		pte_t old = ptep_get(ptep + i), new = pte_wrprotect(old);
 
@@ -82,7 +134,7 @@ static void wrprotect_plainly(struct mm *mm, unsigned long addr, pte_t *ptep, un
 }
 #else
 static void wrprotect_plainly(struct mm *mm __unused, unsigned long addr __unused, pte_t *ptep,
-			      unsigned n) __must_hold(ptl_role)
+			      unsigned n)
 {
 	count_n(CNT_PTE_UPDATES, n);
 #pragma GCC unroll 8
@@ -92,29 +144,22 @@ static void wrprotect_plainly(struct mm *mm __unused, unsigned long addr __unuse
 }
 #endif
 
-static void wrprotect_shared(struct mm *mm, unsigned long addr, pte_t *ptep, unsigned n)
-	__must_hold(ptl_role)
+static void push_down_plainly(const struct push_down *p, struct part part, void *arg __unused)
 {
-	for (pte_t *end = ptep + n; ptep != end; ptep++, addr += PAGE_SIZE) {
-		pte_t pte = ptep_get(ptep);
+	pte_t *ptep = first_of(p, part);
 
-		if (pte_present(pte) && pte_write(pte) && !is_mapped_alone(pte))
-			wrprotect_plainly(mm, addr, ptep, 1);
+	if (part.losers == LOSE_NONE)
+		return;
+	if (part.losers == LOSE_ALL) {
+		wrprotect_plainly(p->mm, part.addr, ptep, part.n);
+		return;
 	}
+	for (unsigned i = 0; i < part.n; i++)
+		if (loses(ptep_get(ptep + i), part.losers))
+			wrprotect_plainly(p->mm, part.addr + i * PAGE_SIZE, ptep + i, 1);
 }
 
-static void push_down_plainly(const struct push_down *p, unsigned long addr, unsigned n,
-			      enum losers losers) __must_hold(ptl_role)
-{
-	pte_t *first = p->table + pte_index(addr);
-
-	if (losers == LOSE_ALL)
-		wrprotect_plainly(p->mm, addr, first, n);
-	else if (losers == LOSE_SHARED)
-		wrprotect_shared(p->mm, addr, first, n);
-}
-
-/* --- where they are a hypervisor's --- */
+/* --- in a section --- */
 
 static __always_inline void run_add(struct mm *mm, struct run *run, pte_t *ptep, unsigned long addr,
 				    pte_t pte) __must_hold(ptl_role, lazy_mmu_role)
@@ -129,67 +174,151 @@ static __always_inline void run_add(struct mm *mm, struct run *run, pte_t *ptep,
 	run->pte[run->n++] = pte;
 }
 
-/* The section. */
-static void push_down_queued(const struct push_down *p, unsigned long addr, unsigned n,
-			     enum losers losers) __must_hold(ptl_role)
+/* Not analysed: the lock is held by who goes through the parts. */
+static void push_down_queued(const struct push_down *p, struct part part, void *arg __unused)
+	__no_thread_safety
 {
-	pte_t *ptep = p->table + pte_index(addr);
+	pte_t *ptep = first_of(p, part);
 	struct run run = {.n = 0};
 	lazy_mmu_state_t state;
 
-	if (losers == LOSE_NONE)
+	if (part.losers == LOSE_NONE)
 		return;
 	state = arch_enter_lazy_mmu_mode();
-	for (pte_t *end = ptep + n; ptep != end; ptep++, addr += PAGE_SIZE) {
-		pte_t pte = ptep_get(ptep);
+	for (unsigned i = 0; i < part.n; i++) {
+		pte_t pte = ptep_get(ptep + i);
 
-		if (!pte_present(pte) || !pte_write(pte))
-			continue;
-		if (losers == LOSE_ALL || !is_mapped_alone(pte))
-			run_add(p->mm, &run, ptep, addr, pte_wrprotect(pte));
+		if (loses(pte, part.losers))
+			run_add(p->mm, &run, ptep + i, part.addr + i * PAGE_SIZE,
+				pte_wrprotect(pte));
 	}
 	run_commit(p->mm, &run);
 	arch_leave_lazy_mmu_mode(state);
 }
 
-/* --- all parts of a table --- */
+/* --- by a copy that is swung in --- */
 
-/* One VMA after the other from @vma on, and what lies between them. */
-static void push_down_parts(const struct push_down *p, const struct vma *vma) __must_hold(ptl_role)
+/* What an estimate finds, of the parts of which entries may lose RW. */
+#define LINES_PER_SAMPLE 8
+struct estimate {
+	unsigned losers, used;
+};
+
+static void add_estimate(const struct push_down *p, struct part part, void *arg)
 {
-	const unsigned long end = p->start + PMD_SIZE;
+	struct estimate *e = arg;
+	unsigned i = pte_index(part.addr), end = i + part.n;
 
-	for (unsigned long addr = p->start, next; addr != end; addr = next) {
-		bool inside = vma && vma->start <= addr;
-		enum losers losers = losers_of(p, inside ? vma : NULL);
+	if (part.losers == LOSE_NONE)
+		return;
+	for (; i < end; i++) {
+		pte_t pte = {READ_ONCE(p->table[i].v)};
 
-		next = end;
-		if (vma)
-			next = min(end, inside ? vma->end : vma->start);
-		if (pv_owns_tables)
-			push_down_queued(p, addr, (next - addr) / PAGE_SIZE, losers);
-		else
-			push_down_plainly(p, addr, (next - addr) / PAGE_SIZE, losers);
-		if (inside && next != end)
-			vma = vma->next;
+		if (i & (LINES_PER_SAMPLE - 1) * PTES_PER_LINE) { /* on to the next sample */
+			i |= LINES_PER_SAMPLE * PTES_PER_LINE - 1;
+			continue;
+		}
+		e->used += LINES_PER_SAMPLE * pte_present(pte);
+		e->losers += LINES_PER_SAMPLE * loses(pte, part.losers);
 	}
+}
+
+/* Most entries that are in use must lose RW, and some: the others are validated for nothing. */
+static bool is_worth_a_swing(const struct push_down *p, const struct vma *vma)
+{
+	struct estimate e = {0};
+
+	for_each_part(p, vma, add_estimate, &e);
+	return e.losers >= pv_table_costs.swing_min + e.used / 2;
+}
+
+#ifdef CONFIG_DEBUG
+/* No vCPU walks @old any more, so what it holds is final: nothing came to it after the copy. */
+static void assert_same_but_rights(const struct page *old, const struct page *new)
+{
+	const pte_t *was = page_to_virt(old), *is = page_to_virt(new);
+
+	for (unsigned i = 0; i < PTRS_PER_TABLE; i++)
+		if ((was[i].v ^ is[i].v) & ~(_PAGE_RW | _PAGE_GLOBAL))
+			panic("entry %u of a table that was swung out is %#lx, in its place is "
+			      "%#lx",
+			      i, was[i].v, is[i].v);
+}
+#else
+static void assert_same_but_rights(const struct page *old __unused, const struct page *new __unused)
+{
+}
+#endif
+
+/* The copy takes the place of the table that @pmd links; the references go with the entries. */
+static void swing(const struct push_down *p, pmd_t *pmd, struct page *new)
+{
+	struct page *old = pfn_to_page(pmd_pfn(*pmd));
+
+	plain_table_adopt(p->mm, new);
+	spin_lock(&p->mm->page_table_lock);
+	pmd_link(p->mm, pmd, p->start, new);
+	spin_unlock(&p->mm->page_table_lock);
+	flush_tlb_tables(p->mm, p->start, p->start + PMD_SIZE);
+	table_make_plain(old);
+	assert_same_but_rights(old, new);
+	ASSERT(!spin_is_locked(&old->ptl));
+	free_page(old); /* not cleared, so nothing for the reserve of tables */
+}
+
+/*
+ * A task that is alone in its address space holds no lock of the table, and nobody waits for one;
+ * who counts a footprint has page_table_lock. False: the table is as it was.
+ */
+static bool push_down_by_swing(struct push_down *p, const struct vma *vma, pmd_t *pmd)
+{
+	struct page *new;
+
+	if (!pv_owns_tables || atomic_read(&p->mm->users) != 1)
+		return false;
+	ASSERT(p->mm == current->mm && !pmd_write(*pmd));
+	table_is(p, *pmd);
+	if (!is_worth_a_swing(p, vma))
+		return false;
+	new = plain_table_alloc_uncleared(p->mm);
+	if (!new)
+		return false;
+	copy_page(page_to_virt(new), p->table);
+	p->table = page_to_virt(new);
+	for_each_part(p, vma, push_down_plainly, NULL);
+	swing(p, pmd, new);
+	count(CNT_TABLES_PUSHED_DOWN);
+	count(CNT_TABLES_SWUNG);
+	return true;
+}
+
+/* --- */
+
+static void push_down_in_place(struct push_down *p, const struct vma *vma, pmd_t *pmd)
+{
+	struct spinlock *ptl;
+	pte_t *first = pte_offset_map_lock(pmd, p->start, &ptl);
+
+	if (!pmd_write(*pmd)) {
+		count(CNT_TABLES_PUSHED_DOWN);
+		table_is(p, *pmd);
+		if (pv_owns_tables)
+			for_each_part(p, vma, push_down_queued, NULL);
+		else
+			for_each_part(p, vma, push_down_plainly, NULL);
+		pmd_mkwrite(p->mm, pmd, p->start);
+	}
+	pte_unmap_unlock(first, ptl);
 }
 
 void pmd_push_down(const struct vma *vma, pmd_t *pmd, unsigned long addr)
 {
-	struct push_down p = {.mm = vma->mm, .start = pmd_start(addr)};
-	struct spinlock *ptl;
+	struct push_down p = {.mm = vma->mm, .start = pmd_start(addr), .addr = addr};
 
 	if (!covers_table(vma, addr)) {
 		mmap_assert_locked(p.mm); /* it looks at all VMAs below the table */
 		vma = vma_find(&p.mm->vmas, p.start);
 	}
-	p.table = pte_offset_map_lock(pmd, p.start, &ptl);
-	if (!pmd_write(pmdp_get(pmd))) {
-		count(CNT_TABLES_PUSHED_DOWN);
-		p.private = private_losers(p.mm, *pmd, addr);
-		push_down_parts(&p, vma);
-		pmd_mkwrite(p.mm, pmd, p.start);
-	}
-	pte_unmap_unlock(p.table, ptl);
+	if (!push_down_by_swing(&p, vma, pmd))
+		push_down_in_place(&p, vma, pmd);
 }

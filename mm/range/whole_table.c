@@ -41,6 +41,12 @@ void pmd_wrprotect(struct mm *mm, pmd_t *pmd, unsigned long addr)
 	flush_tlb_tables(mm, addr, addr + PMD_SIZE);
 }
 
+void pmd_link(struct mm *mm, pmd_t *pmd, unsigned long addr, struct page *table)
+{
+	lockdep_assert_held(&mm->page_table_lock);
+	set_pmd(mm, pmd, addr, pmd_make(page_to_pfn(table), _PAGE_TABLE).v);
+}
+
 void pmd_mkwrite(struct mm *mm, pmd_t *pmd, unsigned long addr)
 {
 	lockdep_assert_held(pte_lockptr(*pmd));
@@ -67,7 +73,6 @@ void plain_table_adopt(struct mm *mm, struct page *table)
 
 bool plain_table_link(struct mm *mm, unsigned long addr, struct page *table)
 {
-	u64 link = pmd_make(page_to_pfn(table), _PAGE_TABLE).v;
 	pmd_t *pmd = pmd_find(mm, addr);
 	bool free;
 
@@ -76,7 +81,7 @@ bool plain_table_link(struct mm *mm, unsigned long addr, struct page *table)
 	spin_lock(&mm->page_table_lock);
 	free = pmd_none(pmdp_get(pmd));
 	if (free)
-		set_pmd(mm, pmd, addr, link);
+		pmd_link(mm, pmd, addr, table);
 	spin_unlock(&mm->page_table_lock);
 	if (free)
 		count(CNT_TABLES_FILLED);

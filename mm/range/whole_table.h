@@ -55,6 +55,8 @@ void pmd_wrprotect(struct mm *mm, pmd_t *pmd, unsigned long addr) __must_hold(pt
 /* Writing is up to the entries again. TLBs may be narrower for a while: spurious faults. */
 void pmd_mkwrite(struct mm *mm, pmd_t *pmd, unsigned long addr) __must_hold(ptl_role)
 	__excludes(lazy_mmu_role);
+/* Link @table, which the backend has, with all rights. page_table_lock is held, no other lock. */
+void pmd_link(struct mm *mm, pmd_t *pmd, unsigned long addr, struct page *table);
 /* True if all that the PTE page of @addr maps is @vma's. */
 static inline bool covers_table(const struct vma *vma, unsigned long addr)
 {

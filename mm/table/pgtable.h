@@ -273,8 +273,10 @@ static inline pte_t pte_narrow(pte_t pte, pmd_t pmd)
 
 /*
  * Lock the PTE page that @pmd, which is present, links; the address of the entry for @addr. It
- * stays linked: tables go only with mmap_lock held for writing, or out of reach of every VMA. Not
- * analysed: the role stands for a lock that the analysis does not know.
+ * stays linked: tables go only with mmap_lock held for writing, or out of reach of every VMA, and
+ * another one takes a table's place only where nobody else uses the address space. So it is the one
+ * that was found before the wait. Not analysed: the role stands for a lock that the analysis does
+ * not know.
  */
 static inline pte_t *pte_offset_map_lock(pmd_t *pmd, unsigned long addr, struct spinlock **ptlp)
 	__acquires(ptl_role) __excludes(lazy_mmu_role) __no_thread_safety
@@ -283,6 +285,7 @@ static inline pte_t *pte_offset_map_lock(pmd_t *pmd, unsigned long addr, struct 
 
 	*ptlp = pte_lockptr(e);
 	spin_lock_preemptible(*ptlp, 0);
+	ASSERT(!((pmdp_get(pmd).v ^ e.v) & (PTE_MFN_MASK | _PAGE_PRESENT)));
 	trace_lock_taken();
 	preempt_point();
 	return pte_offset(e, addr);

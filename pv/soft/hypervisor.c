@@ -234,7 +234,8 @@ void deferred_setup(void)
 	pv_owns_tables = true;
 	pv_injects_refusals = true;
 	/* No reserve: the books see each table come and go. */
-	pv_table_costs = (struct pv_table_costs){.fill_min = 4, .drop_min = 4, .shift_min = 4};
+	pv_table_costs = (struct pv_table_costs){
+		.fill_min = 4, .drop_min = 4, .shift_min = 4, .swing_min = 4};
 	pv_ops.mmu.take_over = soft_frames_init;
 	pv_ops.mmu.set_pte = soft_set_pte;
 	pv_ops.mmu.ptep_get_and_clear = soft_ptep_get_and_clear;

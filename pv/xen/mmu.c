@@ -56,7 +56,8 @@ static bool is_update_va_mapping(const struct batch *b, const struct xen_flush *
 	if (b->n != 1 || !xen_flush_is_here(flush))
 		return false;
 	pmd = pmd_find(f->mm, f->start);
-	return pmd && !pmd_none(*pmd) && b->update[0].ptr == maddr_of(pte_offset(*pmd, f->start));
+	return pmd &&
+	       b->update[0].ptr == ((pmd->v & PTE_MFN_MASK) | pte_index(f->start) * sizeof(pte_t));
 }
 
 static void update_va_mapping(struct batch *b, struct xen_flush *flush)

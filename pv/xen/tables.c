@@ -30,6 +30,8 @@
 #define RESERVE_MAX 64
 #define SHIFT_MIN                                                                                  \
 	(21000 / (462 - 162 + 497 - 155)) /* the table that is dropped is the one filled */
+/* A swing is 26,000, and 280 an entry; a section is 7,000, and 744 for each that changes. */
+#define SWING_MIN ((26000 - 7000) / 744)
 
 static void check(const char *what, u64 p, long err)
 {
@@ -112,6 +114,7 @@ void xen_tables_setup(void)
 	pv_table_costs = (struct pv_table_costs){.fill_min = FILL_MIN,
 						 .drop_min = DROP_MIN,
 						 .shift_min = SHIFT_MIN,
+						 .swing_min = SWING_MIN,
 						 .reserve_max = RESERVE_MAX};
 	pv_ops.mmu.unmake_table = xen_unmake_table;
 }

@@ -261,6 +261,82 @@ static void one_write_leaves_all_others_shared(struct ktest *t)
 	teardown(t);
 }
 
+/* --- a changed copy that is swung in --- */
+
+/* NULL: the case is skipped. */
+static struct mm *setup_to_swing(struct ktest *t)
+{
+	if (pv_owns_tables)
+		return setup_and_fork(t);
+	ktest_skip(t, "tables are plain memory");
+	return NULL;
+}
+
+/* What the entries hold stays, but for RW; so does what the pages hold, and who has them. */
+static void a_swing_keeps_the_entries(struct ktest *t)
+{
+	struct mm *child = setup_to_swing(t);
+	pte_t before[PAGES];
+	struct page *table;
+	u64 swung;
+
+	if (!child)
+		return;
+	for (unsigned i = 0; i < PAGES; i++)
+		before[i] = entry(ADDR + i * PAGE_SIZE);
+	table = table_of(ADDR);
+	swung = counter_sum(CNT_TABLES_SWUNG);
+	KEXPECT_EQ(t, put_user32(ADDR + PAGES * PAGE_SIZE, 1), 0); /* it shares nothing */
+	KEXPECT_EQ(t, counter_sum(CNT_TABLES_SWUNG), swung + 1);
+	KEXPECT(t, table_of(ADDR) != table && table->kind != PAGE_TABLE);
+	for (unsigned i = 0; i < PAGES; i++)
+		KEXPECT(t, pte_dirty(before[i]) &&
+				   entry(ADDR + i * PAGE_SIZE).v == pte_wrprotect(before[i]).v);
+	KEXPECT_EQ(t, audit_all(), 0);
+	write_pages(t, ADDR, 2000);
+	mm_use(child);
+	check_pages(t, ADDR, 1000);
+	mm_use(mm);
+	mm_put(child);
+	teardown(t);
+}
+
+/* Somebody else may wait for the lock of the table. */
+static void nothing_swings_under_other_users(struct ktest *t)
+{
+	struct mm *child = setup_to_swing(t);
+	struct page *table;
+
+	if (!child)
+		return;
+	table = table_of(ADDR);
+	atomic_inc(&mm->users);
+	write_pages(t, ADDR, 2000);
+	atomic_dec(&mm->users);
+	KEXPECT(t, table_of(ADDR) == table);
+	mm_put(child);
+	teardown(t);
+}
+
+static void a_push_down_needs_no_memory(struct ktest *t)
+{
+	struct mm *child = setup_to_swing(t);
+	struct page *table;
+
+	if (!child)
+		return;
+	table = table_of(ADDR);
+	mmap_read_lock(mm);
+	alloc_page_fail_after(1);
+	pmd_push_down(vma_find(&mm->vmas, ADDR), pmd_find(mm, ADDR), ADDR);
+	alloc_page_fail_after(0);
+	mmap_read_unlock(mm);
+	KEXPECT(t, table_of(ADDR) == table && pmd_write(*pmd_find(mm, ADDR)));
+	KEXPECT(t, !pte_write(entry(ADDR)));
+	mm_put(child);
+	teardown(t);
+}
+
 static void a_forked_table_is_not_opened_by_mprotect(struct ktest *t)
 {
 	struct mm *child = setup_and_fork(t);
@@ -313,7 +389,6 @@ static void shared_memory_is_forked_as_protected(struct ktest *t)
 static struct {
 	const struct task *by;
 	const pmd_t *pmd;
-	const pte_t *entry;
 	u64 steps;
 	bool wrong;
 } watched;
@@ -321,10 +396,13 @@ static struct {
 /* What another CPU may find at this instruction. */
 static void look_at_both_levels(struct pt_regs *regs __unused)
 {
+	pmd_t pmd = pmdp_get(watched.pmd);
+	const pte_t *table = pfn_to_virt(pmd_pfn(pmd));
+
 	if (current != watched.by)
 		return;
 	watched.steps++;
-	if (pmd_write(pmdp_get(watched.pmd)) && (READ_ONCE(watched.entry->v) & _PAGE_RW))
+	if (pmd_write(pmd) && (READ_ONCE(table[pte_index(ADDR)].v) & _PAGE_RW))
 		watched.wrong = true;
 }
 
@@ -338,7 +416,6 @@ static void a_push_down_opens_nothing_that_is_shared(struct ktest *t)
 	pmd = pmd_find(mm, ADDR);
 	watched.by = current;
 	watched.pmd = pmd;
-	watched.entry = pte_offset(*pmd, ADDR);
 	watched.steps = 0;
 	watched.wrong = false;
 	set_step_hook(look_at_both_levels);
@@ -775,6 +852,9 @@ static const struct ktest_case cases[] = {
 	{"one_fault_opens_what_is_shared_no_more", one_fault_opens_what_is_shared_no_more},
 	{"one_fault_opens_what_another_child_has_not", one_fault_opens_what_another_child_has_not},
 	{"a_grandchild_shares", a_grandchild_shares},
+	{"a_swing_keeps_the_entries", a_swing_keeps_the_entries},
+	{"nothing_swings_under_other_users", nothing_swings_under_other_users},
+	{"a_push_down_needs_no_memory", a_push_down_needs_no_memory},
 	{"one_write_leaves_all_others_shared", one_write_leaves_all_others_shared},
 	{"a_forked_table_is_not_opened_by_mprotect", a_forked_table_is_not_opened_by_mprotect},
 	{"shared_memory_is_forked_as_protected", shared_memory_is_forked_as_protected},
