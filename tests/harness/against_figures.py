@@ -174,7 +174,8 @@ def block(data: dict) -> str:
     """What stands in docs/benchmarks.md."""
     figures, about = _by_side(data), data["configuration"]
     linux = reference(data)
-    text = (f"Of {about['date']}: instructions, Xen's included; {GOAL_PAGES} touched pages; {about['counted']}; release build, "
+    days = sorted({f["date"] for f in data["figures"]})
+    text = (f"Of {' to '.join(dict.fromkeys((days[0], days[-1])))}: instructions, Xen's included; {GOAL_PAGES} touched pages; {about['counted']}; release build, "
             f"{about['compiler']}; {about['qemu']}; {about['xen']}; Linux {about['linux']} with `{about['linux_best']}`, where it is not with "
             f"its defaults:\n\n")
     for place in dict.fromkeys(place for place, _ in figures):

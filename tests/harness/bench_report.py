@@ -89,7 +89,7 @@ def _of_place(values: Values, place: str) -> list[str]:
 def table(values: Values, about: dict[str, str]) -> str:
     """Everything, one place after the other; ± is half the distance from the least to the most of several repetitions."""
     places = [p for p in PLACES if any(place == p for place, _ in values)]
-    lines = [f"{name}: {what}" for name, what in about.items()]
+    lines = [f"{name}: {what}" for name, what in about.items() if what]
     for place in places:
         lines += _of_place(values, place)
     return "\n".join(lines)
@@ -99,9 +99,9 @@ def summary(values: Values) -> list[str]:
     """What is as it should be, and what is not."""
     good, all_goals = verdicts(values)
     dear = too_dear(values)
-    lines = [f"{good} of {all_goals} goals are met",
-             f"{len(dear)} of {sum(bool(worst_ratio(values, p, k)) for p in PLACES for k in keys(values))} dearest single calls take more than "
-             f"{WORST_MOST} times Linux's (!)"]
+    judged = sum(bool(worst_ratio(values, place, key)) for place in PLACES for key in keys(values))
+    lines = [f"{good} of {all_goals} goals are met"] * bool(all_goals)
+    lines += [f"{len(dear)} of {judged} dearest single calls take more than {WORST_MOST} times Linux's (!)"] * bool(judged)
     lines += [f"  {PLACES[place]}: {' '.join(_label(key).split())}, {worst_ratio(values, place, key):.1f} times" for place, key in dear]
     for place in PLACES:
         if floors := [v for (p, _), figures in values.items() if p == place for k, v in figures.items() if v.floor and k.pages in (0, GOAL_PAGES)]:

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from harness import against_figures, comparison, figures, syscalls
+from harness import against_figures, comparison, figures, goals, syscalls
 from harness.catalogue import ROOT
 
 
@@ -124,6 +124,7 @@ def test_what_is_measured_again_takes_the_place_of_the_same(recorded):
     merged = against_figures.merged(data, new, "2099-01-01")
     assert len(merged["figures"]) == len(data["figures"])
     assert [f for f in merged["figures"] if f not in data["figures"]] == [{**one, "value": 1.5, "date": "2099-01-01"}]
+    assert "Of 2099-01-01 to" not in against_figures.block(merged) and " to 2099-01-01: " in against_figures.block(merged)
     other = {**new, "configuration": {**data["configuration"], "counted": "2 vCPUs"}}
     assert against_figures.merged(data, other, "2099-01-01")["figures"] == [{**one, "value": 1.5, "date": "2099-01-01"}]
 
@@ -181,7 +182,17 @@ def test_no_floor_is_above_its_row():
         "touch", "read_touch", "cow_copy", "cow_first_write", "munmap", "fork", "getppid", "populate", "munmap_touched_gib"}
 
 
-@pytest.mark.parametrize("args", [["run", "--record", "--seeds", "2"], ["bench", "--record"], ["bench", "--record", "--contention", "--on", "xen"]])
+def test_what_is_above_its_floor_is_marked_in_the_table():
+    data = figures.read("against")
+    text = against_figures.block(data).partition("    Xen, per page")
+    above = {place: [" ".join((f["name"], f["layout"])).strip() for f in data["figures"] if f["place"] == place and f["side"] == "pteron"
+                     and f["floor"] and f["value"] / f["floor"] > most] for place, most in goals.FLOOR_MOST.items()}
+    for place, part in (("qemu", text[0]), ("xen", text[2])):
+        marked = [line[4:34].strip() for line in part.splitlines() if line.startswith("    ") and "+ " in line]
+        assert sorted(marked) == sorted(above[place])
+
+
+@pytest.mark.parametrize("args", [["bench", "--pages", "512"], ["run", "--record", "--seeds", "2"], ["bench", "--record"], ["bench", "--record", "--contention", "--on", "xen"]])
 def test_what_has_no_place_is_not_recorded(args):
     done = subprocess.run(["./pteron", *args], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 2 and "--record" in done.stderr
+    assert done.returncode == 2 and ("--record" in done.stderr or "--pages" in done.stderr)
