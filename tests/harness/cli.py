@@ -114,7 +114,6 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _run_command(sys.argv[1:] if argv is None else argv)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains at its end
         return TROUBLE
     except KeyboardInterrupt:
         _say_last("\npteron: interrupted")
@@ -131,5 +130,17 @@ def main(argv: list[str] | None = None) -> int:
         return next(status for status, errors in reversed(_ENDS.items()) if isinstance(error, errors))
 
 
+def _let_go_of_output() -> None:
+    """What could not be written is not tried once more as Python ends: it would complain, and end with a status of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except (ValueError, AttributeError):
+        pass  # it is closed
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    status_of_all = main()
+    _let_go_of_output()
+    sys.exit(status_of_all)

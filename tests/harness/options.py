@@ -45,7 +45,8 @@ class Arguments(argparse.ArgumentParser):
 
     def error(self, message: str):
         if m := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
-            close = difflib.get_close_matches(m[1], re.findall(r"'(.*?)'", m[2]), 3)
+            choices = [choice.strip("'") for choice in m[2].split(", ")]  # newer Pythons do not quote them
+            close = difflib.get_close_matches(m[1], choices, 3)
             message += f"; did you mean {' or '.join(close)}?" if close else ""
         to_stderr(f"{self.prog}: error: {message}\n{self.prog} --help explains all options")
         self.exit(2)

@@ -14,6 +14,7 @@ import pytest
 from harness import kvm
 from harness.catalogue import ROOT
 from harness.machine import Config
+from harness.options import Arguments
 from harness.tree import Tree
 
 TROUBLE = 125
@@ -47,6 +48,14 @@ def test_status_and_reason(args, status, says):
     done = pteron(*args)
     assert done.returncode == status, done.stdout + done.stderr
     assert says in done.stdout + done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("choices", ["'run', 'survey'", "run, survey"])
+def test_what_was_meant(choices, capsys):
+    """As older and newer Pythons say what there is."""
+    with pytest.raises(SystemExit):
+        Arguments(prog="pteron").error(f"argument COMMAND: invalid choice: 'runn' (choose from {choices})")
+    assert "did you mean run?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("shell, says", [("| head -1", ""), (">&-", "standard output is closed"), ("> /dev/full", "No space left")])
