@@ -41,6 +41,16 @@ SAVED           equ 9 * 8
         pop     rax
 %endmacro
 
+; The frame is complete down to iret_context.flags.
+%macro XEN_RETURN 0
+        push    rcx
+        push    r11
+        push    rax
+        mov     eax, HYPERVISOR_IRET
+        syscall
+        ud2
+%endmacro
+
 section .text
 
 meter_fault:
@@ -84,12 +94,7 @@ meter_xen_fault:
         add     qword [rsp + SAVED + 8], PROBE_SIZE
         RESTORE
         mov     qword [rsp], 0          ; the error code becomes iret_context.flags
-        push    rcx
-        push    r11
-        push    rax
-        mov     eax, HYPERVISOR_IRET
-        syscall
-        ud2
+        XEN_RETURN
 
 meter_xen_syscall:
         cmp     eax, METER_CALL
@@ -99,10 +104,5 @@ meter_xen_syscall:
         mov     qword [rsp + 8], USER_CS
         mov     qword [rsp + 32], USER_DS
         push    0
-        push    rcx
-        push    r11
-        push    rax
-        mov     eax, HYPERVISOR_IRET
-        syscall
-        ud2
+        XEN_RETURN
 %endif
