@@ -159,30 +159,66 @@ static void write_page(void)
 	pagefault_enable();
 }
 
-/* As zap does: what the section has taken out, with the bits that came until it did. */
-static void clear_entry(void)
+typedef pte_t (*clear_fn)(pte_t *ptep);
+
+static pte_t clear_one(pte_t *ptep) __must_hold(ptl_role)
+{
+	return ptep_get_and_clear(scene.mm, ADDR, ptep);
+}
+
+/* As zap does; a backend may have another way for it. */
+static pte_t clear_run(pte_t *ptep) __must_hold(ptl_role)
+{
+	pte_t old;
+
+	get_and_clear_ptes(scene.mm, ADDR, ptep, &old, 1);
+	return old;
+}
+
+/* What the section has taken out, with the bits that came until it did. Not analysed: a pointer. */
+static void clear_in_section(clear_fn clear) __no_thread_safety
 {
 	lazy_mmu_state_t state;
 	struct spinlock *ptl;
 	pte_t *ptep = pte_offset_map_lock(pmd_find(scene.mm, ADDR), ADDR, &ptl);
 
 	state = arch_enter_lazy_mmu_mode();
-	scene.found = ptep_get_and_clear(scene.mm, ADDR, ptep);
+	scene.found = clear(ptep);
 	flush_tlb_range(scene.mm, ADDR, ADDR + PAGE_SIZE);
 	arch_leave_lazy_mmu_mode(state);
 	scene.found.v |= ptep_harvest(ptep).v;
 	pte_unmap_unlock(ptep, ptl);
 }
 
-/* At once: nobody looks at the entry again. */
-static void clear_entry_now(void)
+static void clear_entry(void)
+{
+	clear_in_section(clear_one);
+}
+
+static void clear_entries(void)
+{
+	clear_in_section(clear_run);
+}
+
+/* At once: nobody looks at the entry again. Not analysed: a pointer. */
+static void clear_now(clear_fn clear) __no_thread_safety
 {
 	struct spinlock *ptl;
 	pte_t *ptep = pte_offset_map_lock(pmd_find(scene.mm, ADDR), ADDR, &ptl);
 
-	scene.found = ptep_get_and_clear(scene.mm, ADDR, ptep);
+	scene.found = clear(ptep);
 	flush_tlb_range(scene.mm, ADDR, ADDR + PAGE_SIZE);
 	pte_unmap_unlock(ptep, ptl);
+}
+
+static void clear_entry_now(void)
+{
+	clear_now(clear_one);
+}
+
+static void clear_entries_now(void)
+{
+	clear_now(clear_run);
 }
 
 /* As fork and mprotect do. */
@@ -257,6 +293,14 @@ CASE(clear_now_and_write, "an entry is cleared at once, and its page written",
      .prepare = prepare_entry, .before = enter_mm, .stepped = clear_entry_now,
      .other_before = enter_mm, .other = write_page, .other_after = leave_mm,
      .check = expect_dirty_if_written)
+CASE(clear_run_and_write, "a run of entries is cleared, and its page written",
+     .prepare = prepare_entry, .before = enter_mm, .stepped = clear_entries,
+     .other_before = enter_mm, .other = write_page, .other_after = leave_mm,
+     .check = expect_dirty_if_written)
+CASE(clear_run_now_and_write, "a run of entries is cleared at once, and its page written",
+     .prepare = prepare_entry, .before = enter_mm, .stepped = clear_entries_now,
+     .other_before = enter_mm, .other = write_page, .other_after = leave_mm,
+     .check = expect_dirty_if_written)
 CASE(protect_and_write, "an entry is protected, and its page written", .prepare = prepare_entry,
      .before = enter_mm, .stepped = protect_entry, .other_before = enter_mm, .other = write_page,
      .other_after = leave_mm, .check = expect_dirty_if_written)
@@ -273,6 +317,8 @@ static const struct ktest_case cases[] = {
 	{"writer_waits", writer_waits},
 	{"clear_and_write", clear_and_write},
 	{"clear_now_and_write", clear_now_and_write},
+	{"clear_run_and_write", clear_run_and_write},
+	{"clear_run_now_and_write", clear_run_now_and_write},
 	{"protect_and_write", protect_and_write},
 };
 KTEST_SUITE(race_vma_suite, "race-vma",
