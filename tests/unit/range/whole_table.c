@@ -132,6 +132,24 @@ static void each_part_keeps_its_own_right(struct ktest *t)
 	teardown(t);
 }
 
+/* Its entries stay open to whoever may write, and are not to who may only read. */
+static void shared_memory_keeps_its_own_right(struct ktest *t)
+{
+	if (!setup(t))
+		return;
+	KEXPECT_EQ(t,
+		   do_mmap(TARGET, PMD_SIZE, RW, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, NULL, 0),
+		   TARGET);
+	write_pages(t, TARGET, 1000);
+	KEXPECT_EQ(t, do_mprotect(TARGET, PMD_SIZE, PROT_READ), 0);
+	KEXPECT_EQ(t, do_mprotect(TARGET, 10 * PAGE_SIZE, RW), 0);
+	KEXPECT(t, writable(TARGET) && pmd_write(*pmd_find(mm, TARGET)));
+	KEXPECT(t, pte_write(entry(TARGET + PAGE_SIZE)));
+	KEXPECT(t, !writable(TARGET + 10 * PAGE_SIZE));
+	check_pages(t, TARGET, 1000);
+	teardown(t);
+}
+
 static void other_rights_are_the_entries(struct ktest *t)
 {
 	if (!setup(t))
@@ -297,6 +315,30 @@ static void a_swing_keeps_the_entries(struct ktest *t)
 	mm_use(child);
 	check_pages(t, ADDR, 1000);
 	mm_use(mm);
+	mm_put(child);
+	teardown(t);
+}
+
+/* Each entry of a table with holes, of which the last ones fill no run. */
+static void a_section_leaves_no_entry_writable(struct ktest *t)
+{
+	static const unsigned holes[] = {3, 50, 51, PAGES - 3};
+	struct mm *child;
+
+	if (!setup(t))
+		return;
+	for (unsigned i = 0; i < ARRAY_SIZE(holes); i++)
+		KEXPECT_EQ(t, do_madvise(ADDR + holes[i] * PAGE_SIZE, PAGE_SIZE, MADV_DONTNEED), 0);
+	child = mm_fork(mm);
+	BUG_ON(!child);
+	atomic_inc(&mm->users);
+	KEXPECT_EQ(t, put_user32(ADDR + PAGES * PAGE_SIZE, 1), 0); /* it shares nothing */
+	atomic_dec(&mm->users);
+	KEXPECT_EQ(t, audit_all(), 0);
+	for (unsigned i = 0; i < PAGES; i++)
+		KEXPECT(t, !pte_write(entry(ADDR + i * PAGE_SIZE)));
+	for (unsigned i = 0; i < ARRAY_SIZE(holes); i++)
+		KEXPECT(t, pte_none(entry(ADDR + holes[i] * PAGE_SIZE)));
 	mm_put(child);
 	teardown(t);
 }
@@ -847,12 +889,14 @@ static const struct ktest_case cases[] = {
 	{"protection_is_one_bit", protection_is_one_bit},
 	{"a_part_gets_its_right_back", a_part_gets_its_right_back},
 	{"each_part_keeps_its_own_right", each_part_keeps_its_own_right},
+	{"shared_memory_keeps_its_own_right", shared_memory_keeps_its_own_right},
 	{"other_rights_are_the_entries", other_rights_are_the_entries},
 	{"fork_protects_by_the_link", fork_protects_by_the_link},
 	{"one_fault_opens_what_is_shared_no_more", one_fault_opens_what_is_shared_no_more},
 	{"one_fault_opens_what_another_child_has_not", one_fault_opens_what_another_child_has_not},
 	{"a_grandchild_shares", a_grandchild_shares},
 	{"a_swing_keeps_the_entries", a_swing_keeps_the_entries},
+	{"a_section_leaves_no_entry_writable", a_section_leaves_no_entry_writable},
 	{"nothing_swings_under_other_users", nothing_swings_under_other_users},
 	{"a_push_down_needs_no_memory", a_push_down_needs_no_memory},
 	{"one_write_leaves_all_others_shared", one_write_leaves_all_others_shared},
