@@ -104,6 +104,8 @@ static __always_inline void for_each_part(const struct push_down *p, const struc
 		bool inside = vma && vma->start <= addr;
 		enum losers losers = losers_of(p, inside ? vma : NULL);
 
+		if (inside)
+			vma_assert_locked(vma);
 		next = end;
 		if (vma)
 			next = min(end, inside ? vma->end : vma->start);

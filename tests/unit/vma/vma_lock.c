@@ -115,6 +115,29 @@ static void memory_is_given_back(struct ktest *t)
 	test_mm_leave(mm);
 }
 
+/* What a fault changes of other VMAs' entries it changes by mmap_lock. */
+static void a_push_down_takes_the_neighbours_lock(struct ktest *t)
+{
+	struct mm *mm, *child;
+
+	if (!whole_tables_enabled) {
+		ktest_skip(t, "tables are changed by their entries");
+		return;
+	}
+	mm = test_mm_enter();
+	map(t, ADDR, LEN, PROT_READ | PROT_WRITE);
+	map(t, ADDR + LEN, LEN, PROT_READ);
+	touch(t, ADDR, PAGES);
+	child = mm_fork(mm);
+	BUG_ON(!child);
+	KEXPECT(t, !pmd_write(*pmd_find(mm, ADDR)));
+	KEXPECT_EQ(t, touch(t, ADDR, 1), 1);
+	KEXPECT(t, pmd_write(*pmd_find(mm, ADDR)));
+	KEXPECT_EQ(t, touch(t, ADDR, PAGES), 0);
+	mm_put(child);
+	test_mm_leave(mm);
+}
+
 static struct {
 	const struct task *by;
 	struct mm *mm;
@@ -299,6 +322,7 @@ static const struct ktest_case cases[] = {
 	{"changed_and_gone", changed_and_gone},
 	{"split_and_merged", split_and_merged},
 	{"memory_is_given_back", memory_is_given_back},
+	{"a_push_down_takes_the_neighbours_lock", a_push_down_takes_the_neighbours_lock},
 	{"marks_end_before_the_lock", marks_end_before_the_lock},
 	{"unmap_waits", unmaps_all_waits},
 	{"unmap_of_a_part_waits", unmaps_a_part_waits},
