@@ -29,6 +29,7 @@ int family_join(struct mm *child, struct mm *parent)
 
 void family_leave(struct mm *mm)
 {
+	ASSERT(!mm->vmas.count); /* what it maps may be shared */
 	if (mm->family && atomic_dec_and_test(&mm->family->members))
 		kmem_cache_free(&family_cache, mm->family);
 }
