@@ -76,6 +76,7 @@ static void fork(void)
 
 static struct {
 	const struct task *by;
+	unsigned long addr; /* of the page */
 	const pte_t *entry;
 	const struct page *page;
 	bool done;
@@ -86,26 +87,38 @@ static void write_while_queued(struct pt_regs *regs __unused)
 {
 	if (current != written.by || written.done || !batch_is_pending(written.entry))
 		return;
-	written.done = put_user32(ADDR, 1) == 0;
+	written.done = put_user32(written.addr, 1) == 0;
 }
 
-/* Run @change, which queues the clear of the first entry; false: no update is queued here. */
-static bool write_in_the_middle(struct ktest *t, void (*change)(void))
+static void look_for_writes(unsigned long addr)
+{
+	written.by = current;
+	written.addr = addr;
+	written.entry = pte_offset(*pmd_find(mm, addr), addr);
+	written.page = pte_page(*written.entry);
+	written.done = false;
+}
+
+/* A hole, so that the entries are two runs. */
+static void punch(struct ktest *t)
+{
+	KEXPECT_EQ(t, do_madvise(ADDR + 3 * PAGE_SIZE, PAGE_SIZE, MADV_DONTNEED), 0);
+}
+
+/* Run @change, which queues the clear of the entry of @addr; false: no update is queued here. */
+static bool write_in_the_middle(struct ktest *t, void (*change)(void), unsigned long addr)
 {
 	const bool tables = whole_tables_enabled;
-	const pte_t *entry;
 
 	if (!pv_queues_updates || !lazy_mmu_enabled) {
 		ktest_skip(t, "updates are not queued");
 		return false;
 	}
 	setup(t, MAP_SHARED);
-	entry = pte_offset(*pmd_find(mm, ADDR), ADDR);
-	written.page = pte_page(*entry);
-	KEXPECT(t, pte_write(*entry) && !pte_dirty(*entry) && !(written.page->pg_flags & PG_DIRTY));
-	written.by = current;
-	written.entry = entry;
-	written.done = false;
+	punch(t);
+	look_for_writes(addr);
+	KEXPECT(t, pte_write(*written.entry) && !pte_dirty(*written.entry) &&
+			   !(written.page->pg_flags & PG_DIRTY));
 	whole_tables_enabled = false; /* entries are meant here */
 	set_step_hook(write_while_queued);
 	step_begin();
@@ -119,15 +132,41 @@ static bool write_in_the_middle(struct ktest *t, void (*change)(void))
 
 static void zap_harvests(struct ktest *t)
 {
-	if (!write_in_the_middle(t, dontneed))
-		return;
-	KEXPECT(t, written.page->pg_flags & PG_DIRTY);
-	teardown();
+	static const unsigned index[] = {0, 2, 4, 19};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(index); i++) {
+		if (!write_in_the_middle(t, dontneed, ADDR + index[i] * PAGE_SIZE))
+			return;
+		KEXPECT(t, written.page->pg_flags & PG_DIRTY);
+		teardown();
+	}
+}
+
+/* Of a run of entries one has a D bit, and that is its own page's. */
+static void each_page_gets_its_dirty_bit(struct ktest *t)
+{
+	const bool tables = whole_tables_enabled;
+
+	whole_tables_enabled = false;
+	for (unsigned i = 0; i < LEN / PAGE_SIZE; i++) {
+		const unsigned long other = ADDR + (i ? 0 : PAGE_SIZE);
+		struct page *clean;
+
+		setup(t, MAP_SHARED);
+		clean = pte_page(*pte_offset(*pmd_find(mm, other), other));
+		look_for_writes(ADDR + i * PAGE_SIZE);
+		KEXPECT_EQ(t, put_user32(written.addr, 1), 0);
+		dontneed();
+		KEXPECT(t, written.page->pg_flags & PG_DIRTY);
+		KEXPECT(t, !(clean->pg_flags & PG_DIRTY));
+		teardown();
+	}
+	whole_tables_enabled = tables;
 }
 
 static void a_move_keeps_the_dirty_bit(struct ktest *t)
 {
-	if (!write_in_the_middle(t, move))
+	if (!write_in_the_middle(t, move, ADDR))
 		return;
 	KEXPECT(t, pte_dirty(*pte_offset(*pmd_find(mm, TARGET), TARGET)));
 	teardown();
@@ -308,6 +347,7 @@ static void flags_are_refused(struct ktest *t)
 
 static const struct ktest_case cases[] = {
 	{"zap_harvests", zap_harvests},
+	{"each_page_gets_its_dirty_bit", each_page_gets_its_dirty_bit},
 	{"a_move_keeps_the_dirty_bit", a_move_keeps_the_dirty_bit},
 	{"sections_owe_their_invalidation", sections_owe_their_invalidation},
 	{"shared_memory_is_populated", shared_memory_is_populated},
