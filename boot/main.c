@@ -31,6 +31,7 @@
 #include "kernel/sched/sched.h"
 #include "kernel/time/clock.h"
 #include "mm/frame/early.h"
+#include "mm/frame/frame_lists.h"
 #include "mm/frame/frames_device.h"
 #include "mm/frame/page.h"
 #include "mm/lazy/batch.h"
@@ -234,6 +235,7 @@ void start_kernel(void (*start_cpus)(void))
 	zero_page_init();
 	futex_init();
 	start_cpus();
+	frame_lists_share();
 	oom_init();
 	kthread_run("main", main_task, NULL);
 	preempt_enable_no_resched();

@@ -28,7 +28,7 @@
 	X(LOCK_TABLE_RESERVE, 61, NEVER, "empty page tables that wait for their next use")         \
 	X(LOCK_TID,         63, NEVER, "the numbers of tasks")                                     \
 	X(LOCK_SLAB,        65, NEVER, "an object cache")                                          \
-	X(LOCK_PAGE_ALLOC,  70, NEVER, "the list of free pages")                                   \
+	X(LOCK_PAGE_ALLOC,  70, NEVER, "a list of free frames")                                    \
 	X(LOCK_WAIT,        75, NEVER, "a wait queue")                                             \
 	X(LOCK_TEST,        78, NEVER, "locks of the lock tests")                                  \
 	X(LOCK_TIMEOUT,     79, ALSO, "the sleepers of a CPU")                         \

@@ -158,6 +158,18 @@ static inline void spin_lock(struct spinlock *l) __acquires(l)
 	spin_lock_nested(l, 0);
 }
 
+/* Take @l if nobody has it; else false. Not analysed: this is the lock's own code. */
+static inline bool spin_trylock(struct spinlock *l) __try_acquires(1, l) __no_thread_safety
+{
+	preempt_disable();
+	if (unlikely(!ticket_trylock(l))) {
+		preempt_enable();
+		return false;
+	}
+	lockdep_acquire(l, 0);
+	return true;
+}
+
 /*
  * Without a turn: whoever looks first when the lock is free has it. For short holds with interrupts
  * off, whose waiters cannot halt: where the host has fewer CPUs than the guest, the one whose turn

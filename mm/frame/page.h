@@ -43,7 +43,10 @@ struct page {
 	u8 level; /* page tables: 1 is a PTE page */
 	u16 pg_flags;
 	struct page *next_free;
-	struct mm *table_mm; /* page tables: whose; NULL: the kernel's */
+	union {
+		struct mm *table_mm;	 /* page tables: whose; NULL: the kernel's */
+		struct page *next_batch; /* free: mm/frame/frame_lists.c */
+	};
 	/* PTE pages: guards their entries, and the rights in the L2 entry that links them. */
 	struct spinlock ptl;
 	/* Audits only, while everything is frozen: mappings found by walking all tables. */
@@ -85,7 +88,7 @@ void page_alloc_init(void);
 
 /*
  * One frame with reference count 1, its contents undefined; NULL when memory is exhausted, but for
- * what other CPUs have in their caches and quarantines.
+ * what other CPUs have in their caches and quarantines, or on the way between their lists.
  * Task context. LOCK_PAGE_ALLOC may be taken.
  */
 struct page *alloc_page(enum page_kind kind);

@@ -1,22 +1,22 @@
 /*
- * The page-frame allocator: single frames, a global list, and a cache for each CPU.
+ * The page-frame allocator: single frames, and for each CPU a cache of them and a list behind it
+ * (frame_lists.h).
  *
  * Debug builds fill a freed frame with poison and put it in the CPU's quarantine, from where it
  * goes back to use only after QUARANTINE others were freed; a poison that has changed by then was
  * written through a stale translation. They also check the dirty ledger: a user page that was
  * written must have been reported dirty by the entry that mapped it.
  *
- * Locks: free_lock guards the global list. The caches are their CPU's, with preemption off;
- * interrupts neither allocate nor free.
+ * No locks: the caches are their CPU's, with preemption off; interrupts neither allocate nor free.
  */
 #include "kernel/debug/counters.h"
 #include "kernel/debug/panic.h"
 #include "kernel/lib/string.h"
 #include "mm/frame/early.h"
+#include "mm/frame/frame_lists.h"
 #include "mm/frame/page.h"
 
 #define CACHE_MAX 64
-#define CACHE_BATCH 32
 #define QUARANTINE_MAX 128
 #define POISON 0x6b6b6b6b6b6b6b6bUL
 
@@ -31,21 +31,48 @@ static DEFINE_PER_CPU(struct page_cache, page_cache);
 
 struct page *mem_map;
 u64 max_pfn;
-static DEFINE_SPINLOCK(free_lock, LOCK_PAGE_ALLOC);
-static struct page *free_list __guarded_by(free_lock);
 static unsigned quarantine_size = QUARANTINE_MAX;
 static u64 fail_countdown; /* 0: no failures are injected */
 
-/* Not analysed: at boot, on one CPU. */
-static void add_free_range(paddr_t start, paddr_t end) __no_thread_safety
+/* The last @n frames of the cache, linked. */
+static struct page *cut_batch(struct page_cache *c, unsigned n)
 {
+	struct page **end = &c->page[c->nr], **first = end - n, *batch = NULL;
+
+	c->nr -= n;
+	while (end != first) {
+		struct page *page = *--end;
+
+		page->next_free = batch;
+		batch = page;
+	}
+	return batch;
+}
+
+/* Down to @kept, to the lists. */
+static void spill(struct page_cache *c, unsigned kept)
+{
+	while (c->nr > kept)
+		frame_batch_put(cut_batch(c, min(c->nr - kept, (unsigned)FRAME_BATCH)));
+}
+
+static void add_to_cache(struct page_cache *c, struct page *page)
+{
+	if (c->nr == CACHE_MAX)
+		spill(c, CACHE_MAX - FRAME_BATCH);
+	c->page[c->nr++] = page;
+}
+
+static void add_free_range(paddr_t start, paddr_t end)
+{
+	struct page_cache *c = this_cpu_ptr(page_cache);
+
 	for (paddr_t pa = start; pa < end; pa += PAGE_SIZE) {
 		struct page *page = pfn_to_page(paddr_to_pfn(pa));
 
 		page->kind = PAGE_FREE;
-		page->next_free = free_list;
-		free_list = page;
-		this_cpu_ptr(page_cache)->kinds[PAGE_FREE]++;
+		add_to_cache(c, page);
+		c->kinds[PAGE_FREE]++;
 	}
 }
 
@@ -122,31 +149,17 @@ static struct page *quarantine(struct page_cache *c __unused, struct page *page)
 
 static void refill(struct page_cache *c)
 {
-	spin_lock(&free_lock);
-	while (c->nr < CACHE_BATCH && free_list) {
-		c->page[c->nr++] = free_list;
-		free_list = free_list->next_free;
-	}
-	spin_unlock(&free_lock);
-	if (!c->nr) {
-		struct page *page = quarantine(c, NULL);
+	struct page *page = frame_batch_take();
+	unsigned n = 0;
 
+	if (!page) {
+		page = quarantine(c, NULL);
 		if (page)
-			c->page[c->nr++] = page;
+			page->next_free = NULL;
 	}
-}
-
-/* Down to @kept. */
-static void spill(struct page_cache *c, unsigned kept)
-{
-	spin_lock(&free_lock);
-	while (c->nr > kept) {
-		struct page *page = c->page[--c->nr];
-
-		page->next_free = free_list;
-		free_list = page;
-	}
-	spin_unlock(&free_lock);
+	for (; page; page = page->next_free)
+		c->page[n++] = page;
+	c->nr = n;
 }
 
 void page_cache_give_back(void)
@@ -156,11 +169,9 @@ void page_cache_give_back(void)
 
 	preempt_disable();
 	c = this_cpu_ptr(page_cache);
+	while ((page = quarantine(c, NULL)))
+		add_to_cache(c, page);
 	spill(c, 0);
-	while ((page = quarantine(c, NULL))) {
-		c->page[c->nr++] = page;
-		spill(c, 0);
-	}
 	preempt_enable();
 }
 
@@ -235,11 +246,8 @@ void free_page(struct page *page)
 	page->kind = PAGE_FREE;
 	page->pg_flags = 0;
 	page = quarantine(c, page);
-	if (page) {
-		if (c->nr == CACHE_MAX)
-			spill(c, CACHE_MAX - CACHE_BATCH);
-		c->page[c->nr++] = page;
-	}
+	if (page)
+		add_to_cache(c, page);
 	preempt_enable();
 }
 
@@ -258,10 +266,7 @@ void page_set_kind(struct page *page, enum page_kind kind)
 
 void page_for_each_free(void (*fn)(struct page *page))
 {
-	spin_lock(&free_lock);
-	for (struct page *page = free_list; page; page = page->next_free)
-		fn(page);
-	spin_unlock(&free_lock);
+	frame_lists_for_each(fn);
 	for_each_online_cpu(cpu) {
 		const struct page_cache *c = per_cpu_ptr(page_cache, cpu);
 

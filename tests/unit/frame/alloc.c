@@ -2,14 +2,17 @@
  * Suite `alloc`: the page-frame allocator, the object caches and the kernel stacks.
  *
  * Oracle: frames that are out are distinct and keep what is written to them; the counts of frames
- * and objects in use return to what they were; when memory is exhausted the answer is NULL and
- * everything can be given back; a use after free is found by the poison, which a case writes
+ * and objects in use return to what they were; when memory is exhausted the answer is NULL, no CPU
+ * has more than it may keep back, and everything can be given back; a use after free is found by the poison, which a case writes
  * through on purpose.
  */
+#include "kernel/debug/panic.h"
 #include "kernel/lib/string.h"
+#include "kernel/sched/sched.h"
 #include "kernel/sched/task.h"
 #include "mm/frame/page.h"
 #include "mm/frame/slab.h"
+#include "mm/space/audit.h"
 #include "mm/table/kstack.h"
 #include "tests/ktest.h"
 
@@ -52,24 +55,124 @@ static void zeroed_frames_are_zero(struct ktest *t)
 	}
 }
 
-/* Frames are chained through their first word until there is none left. */
-static void exhaustion_is_null(struct ktest *t)
-{
-	s64 free = page_kind_count(PAGE_FREE), taken = 0;
-	struct page *chain = NULL, *page;
+struct chain {
+	struct page *first; /* by the first word of each */
+	s64 length;
+};
 
-	while ((page = alloc_page(PAGE_KERNEL))) {
-		*(struct page **)page_to_virt(page) = chain;
-		chain = page;
-		taken++;
+static struct chain take_all(void)
+{
+	struct chain c = {NULL, 0};
+	struct page *page;
+
+	for (; (page = alloc_page(PAGE_KERNEL)); c.length++) {
+		*(struct page **)page_to_virt(page) = c.first;
+		c.first = page;
 	}
-	KEXPECT(t, taken > free / 2);
-	while (chain) {
-		page = chain;
-		chain = *(struct page **)page_to_virt(page);
+	return c;
+}
+
+/* Down to @left frames. */
+static void give_back(struct chain *c, s64 left)
+{
+	for (; c->length > left; c->length--) {
+		struct page *page = c->first;
+
+		c->first = *(struct page **)page_to_virt(page);
 		free_page(page);
 	}
+}
+
+/* But for what other CPUs keep, at most so many frames each, all can be had, on whatever list. */
+#define KEPT_BY_A_CPU (64 + 128)
+
+static void exhaustion_is_null(struct ktest *t)
+{
+	s64 free = page_kind_count(PAGE_FREE);
+	struct chain all = take_all();
+
+	KEXPECT(t, all.length > free / 2);
+	KEXPECT(t, free - all.length <= KEPT_BY_A_CPU * cpumask_weight(&cpu_online_mask));
+	give_back(&all, 0);
 	KEXPECT_EQ(t, page_kind_count(PAGE_FREE), free);
+}
+
+/* --- CPUs that take from each other's lists --- */
+
+#define ROUNDS 20
+#define EACH 100
+
+static atomic_t wrong;
+
+static void stay_on(unsigned cpu)
+{
+	cpumask_t there = {0};
+
+	cpumask_set(&there, cpu);
+	BUG_ON(sched_setaffinity(current, &there));
+}
+
+/* Frames that carry who took them keep it until they are given back. */
+static void take_and_look(unsigned long id)
+{
+	struct page *first = NULL, *page;
+
+	for (unsigned i = 0; i < EACH && (page = alloc_page(PAGE_KERNEL)); i++) {
+		u64 *word = page_to_virt(page);
+
+		word[0] = (u64)first;
+		word[1] = id;
+		first = page;
+	}
+	if (!first)
+		atomic_inc(&wrong);
+	let_others_run();
+	while (first) {
+		u64 *word = page_to_virt(first);
+
+		page = first;
+		first = (struct page *)word[0];
+		if (word[1] != id)
+			atomic_inc(&wrong);
+		free_page(page);
+	}
+}
+
+static void taker(void *arg)
+{
+	unsigned long cpu = (unsigned long)arg;
+
+	stay_on(cpu);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		take_and_look(cpu);
+		page_cache_give_back();
+	}
+}
+
+/*
+ * All is taken but so much that each CPU finds some whatever the others have; and what is free was
+ * given back by one of them.
+ */
+static void one_list_serves_all(struct ktest *t)
+{
+	const unsigned cpus = cpumask_weight(&cpu_online_mask), tasks = task_count();
+	const s64 free = page_kind_count(PAGE_FREE), kernel = page_kind_count(PAGE_KERNEL);
+	struct chain all;
+
+	stay_on(0);
+	all = take_all();
+	give_back(&all, all.length - cpus * (EACH + KEPT_BY_A_CPU));
+	page_cache_give_back();
+	atomic_set(&wrong, 0);
+	for_each_online_cpu(cpu)
+		kthread_run("taker", taker, (void *)(unsigned long)cpu);
+	await_tasks(tasks);
+	KEXPECT_EQ(t, atomic_read(&wrong), 0);
+	give_back(&all, 0);
+	BUG_ON(sched_setaffinity(current, &cpu_online_mask));
+	KEXPECT_EQ(t, page_kind_count(PAGE_KERNEL), kernel);
+	KEXPECT(t, page_kind_count(PAGE_FREE) <= free);
+	KEXPECT_EQ(t, audit_all(), 0);
 }
 
 static void injected_failures(struct ktest *t)
@@ -155,6 +258,7 @@ static const struct ktest_case cases[] = {
 	{"frames_are_distinct", frames_are_distinct},
 	{"zeroed_frames_are_zero", zeroed_frames_are_zero},
 	{"exhaustion_is_null", exhaustion_is_null},
+	{"one_list_serves_all", one_list_serves_all},
 	{"injected_failures", injected_failures},
 	{"slab_objects", slab_objects},
 	{"kernel_stacks", kernel_stacks},
