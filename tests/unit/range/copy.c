@@ -40,14 +40,17 @@ static void use(struct ktest *t, unsigned long addr, unsigned first, unsigned n)
 	fault_neighbours_enabled = neighbours;
 }
 
+static u32 word(unsigned long addr)
+{
+	u32 v = ~0u;
+
+	return get_user32(addr, &v) ? ~0u : v;
+}
+
 static void check(struct ktest *t, unsigned long addr, unsigned first, unsigned n)
 {
-	for (unsigned i = first; i < first + n; i++) {
-		u32 v = 0;
-
-		KEXPECT_EQ(t, get_user32(addr + i * PAGE_SIZE, &v), 0);
-		KEXPECT_EQ(t, v, 1000 + i);
-	}
+	for (unsigned i = first; i < first + n; i++)
+		KEXPECT_EQ(t, word(addr + i * PAGE_SIZE), 1000 + i);
 }
 
 /* How many tables a fork fills. */
@@ -134,6 +137,64 @@ static void each_entry_is_copied_once(struct ktest *t)
 	test_mm_leave(mm);
 }
 
+/* Shared memory first, then private: the child's entry of the one may permit writing. */
+static void each_vma_loses_its_own(struct ktest *t)
+{
+	static const unsigned used[] = {1, 64};
+
+	for (unsigned k = 0; k < ARRAY_SIZE(used); k++) {
+		const unsigned n = used[k];
+		const unsigned long private = ADDR + n * PAGE_SIZE;
+		struct mm *child;
+
+		enter(t, ADDR, 2 * n * PAGE_SIZE);
+		KEXPECT_EQ(t,
+			   do_mmap(ADDR, n * PAGE_SIZE, RW, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED,
+				   NULL, 0),
+			   ADDR);
+		use(t, ADDR, 0, 2 * n);
+		child = mm_fork(mm);
+		KEXPECT(t, child);
+		KEXPECT_EQ(t, audit_all(), 0);
+		mm_use(child);
+		check(t, ADDR, 0, 2 * n);
+		KEXPECT_EQ(t, put_user32(ADDR, 7), 0);
+		KEXPECT_EQ(t, put_user32(private, 8), 0);
+		mm_use(mm);
+		KEXPECT_EQ(t, word(ADDR), 7);
+		KEXPECT_EQ(t, word(private), 1000 + n);
+		mm_put(child);
+		test_mm_leave(mm);
+	}
+}
+
+/* What is mapped around it is copied, and fills the table. */
+static void what_is_left_out_is_not_copied(struct ktest *t)
+{
+	static const unsigned used[] = {1, 64};
+	static const int advice[] = {MADV_DONTFORK, MADV_WIPEONFORK};
+
+	for (unsigned k = 0; k < ARRAY_SIZE(used) * ARRAY_SIZE(advice); k++) {
+		const unsigned n = used[k % 2], wiped = k / 2;
+		struct mm *child;
+
+		enter(t, ADDR, 3 * n * PAGE_SIZE);
+		use(t, ADDR, 0, 3 * n);
+		KEXPECT_EQ(t, do_madvise(ADDR + n * PAGE_SIZE, n * PAGE_SIZE, advice[wiped]), 0);
+		child = mm_fork(mm);
+		KEXPECT(t, child);
+		KEXPECT_EQ(t, audit_all(), 0);
+		mm_use(child);
+		check(t, ADDR, 0, n);
+		KEXPECT_EQ(t, word(ADDR + n * PAGE_SIZE), wiped ? 0 : ~0u);
+		check(t, ADDR, 2 * n, n);
+		mm_use(mm);
+		check(t, ADDR, 0, 3 * n);
+		mm_put(child);
+		test_mm_leave(mm);
+	}
+}
+
 /* Pages at each distance from each other, which a scan for entries in use must not skip. */
 static void no_distance_hides_a_page(struct ktest *t)
 {
@@ -187,6 +248,8 @@ static const struct ktest_case cases[] = {
 	{"lines_are_an_estimate", lines_are_an_estimate},
 	{"an_estimate_ends_with_the_table", an_estimate_ends_with_the_table},
 	{"each_entry_is_copied_once", each_entry_is_copied_once},
+	{"each_vma_loses_its_own", each_vma_loses_its_own},
+	{"what_is_left_out_is_not_copied", what_is_left_out_is_not_copied},
 	{"no_distance_hides_a_page", no_distance_hides_a_page},
 	{"what_any_line_lost_is_flushed", what_any_line_lost_is_flushed},
 };
