@@ -126,7 +126,10 @@ static inline void page_set_dirty(struct page *page)
 s64 page_kind_count(enum page_kind kind);
 /* Audits: call @fn for each free frame, wherever it waits. */
 void page_for_each_free(void (*fn)(struct page *page));
-/* Tests: let the @n-th allocation from now on fail, and all after it until it is set to 0 again. */
+/*
+ * Tests: let the @n-th allocation from now on, of a frame or an object, fail, and all after it until
+ * it is set to 0 again.
+ */
 void alloc_page_fail_after(u64 n);
 /* For what can be had without a new frame and shall fail in tests all the same: fail this one? */
 bool alloc_failure_injected(void);

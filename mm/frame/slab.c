@@ -96,6 +96,8 @@ void *kmem_cache_zalloc(struct kmem_cache *c)
 	struct slab *s;
 	void *obj;
 
+	if (unlikely(alloc_failure_injected()))
+		return NULL;
 	if (unlikely(!READ_ONCE(c->registered)))
 		register_cache(c);
 	spin_lock(&c->lock);

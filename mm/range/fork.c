@@ -189,6 +189,7 @@ static int copy_pte_range(struct vma *src, pmd_t *pmd, unsigned long addr,
 	bool fills = whole_tables_enabled && holds_many(&p);
 	pmd_t *link;
 
+	ASSERT(!family_is_one(c->to)); /* who writes a page that is shared here looks there */
 	if (task_is_ending())
 		return -EINTR;
 	link = tables_prepare_upper(c->to, &c->changes, addr);

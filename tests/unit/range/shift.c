@@ -176,7 +176,7 @@ static void a_move_that_failed_is_forgotten(struct ktest *t)
 		return;
 	map(t, ADDR, PMD_SIZE);
 	write_pages(t, ADDR);
-	alloc_page_fail_after(1);
+	alloc_page_fail_after(2); /* behind the VMA */
 	KEXPECT_EQ(t, do_mremap(ADDR, PMD_SIZE, PMD_SIZE, FLAGS_REMAP, TARGET + ODD), -ENOMEM);
 	alloc_page_fail_after(0);
 	KEXPECT(t, is_shifted(*pmd_find(mm, ADDR)));

@@ -1,8 +1,8 @@
 /*
  * Suite `oom`: memory runs out in the middle of every operation.
  *
- * Each operation runs again and again, with the first, the second, ... allocation of a frame
- * failing and all after it, until it succeeds. Oracle: a failure is -ENOMEM (or no mm); afterwards
+ * Each operation runs again and again, with the first, the second, ... allocation of a frame or an
+ * object failing and all after it, until it succeeds. Oracle: a failure is -ENOMEM (or no mm); afterwards
  * the audit finds nothing, every page that was mapped still has its contents where it was, and when
  * all is unmapped every frame and object is back.
  */
@@ -120,10 +120,10 @@ static long map_shared(unsigned long *base __unused)
 	return put_user32(m, 1) ? -ENOMEM : 0;
 }
 
-/* Many VMAs, so that the object cache needs frames. */
+/* Many VMAs, of which each needs an object. */
 static long split_many(unsigned long *base __unused)
 {
-	for (unsigned i = 1; i < 200; i += 2) {
+	for (unsigned i = 1; i < 40; i += 2) {
 		long err = do_mprotect(BASE + PMD_SIZE + i * PAGE_SIZE, PAGE_SIZE, PROT_READ);
 
 		if (err)
