@@ -150,7 +150,7 @@ syscall_entry:
         xor     ebp, ebp
         sti
         mov     rdi, rsp
-        mov     rsi, rax
+        mov     esi, eax
         call    syscall_dispatch        ; returns with interrupts off
         ; sysret only to where it cannot fault in ring 0: rip in the user half (AMD APM vol. 3,
         ; SYSRET; CVE-2012-0217)

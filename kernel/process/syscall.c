@@ -41,16 +41,14 @@ static __noinline long unknown_syscall(unsigned nr)
 	return unsupported(ENOSYS, "there is no system call %u", min(nr, (unsigned)NR_SYSCALLS));
 }
 
-void syscall_dispatch(struct pt_regs *regs, int nr)
+void syscall_dispatch(struct pt_regs *regs, unsigned long nr)
 {
-	unsigned index = nr;
-
 	assert_entered(regs, ENTERED_IRQS_ON);
 	count(CNT_SYSCALLS);
 	fault_note_syscall(regs);
-	if (likely(index < NR_SYSCALLS && table[index]))
-		regs->ax = table[index](regs);
+	if (likely(nr < NR_SYSCALLS && table[nr]))
+		regs->ax = table[nr](regs);
 	else
-		regs->ax = unknown_syscall(index);
+		regs->ax = unknown_syscall(nr);
 	prepare_user_mode(regs);
 }

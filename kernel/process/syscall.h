@@ -12,9 +12,10 @@
 
 /*
  * By entry.asm; interrupts are on. The result goes to regs->ax. On return all is done that comes
- * before user mode, and interrupts are off. As on Linux, of the number 32 bits count.
+ * before user mode, and interrupts are off. As on Linux, of the number 32 bits count: the others of
+ * @nr are 0.
  */
-void syscall_dispatch(struct pt_regs *regs, int nr);
+void syscall_dispatch(struct pt_regs *regs, unsigned long nr);
 
 /* The name of call @nr, or "?". */
 const char *syscall_name(unsigned nr);

@@ -125,18 +125,16 @@ xen_syscall_callback:
         cld                             ; natively SYSCALL does it
         xor     ebp, ebp
         mov     rdi, rsp
-        mov     rsi, rax
+        mov     esi, eax
         call    syscall_dispatch
         LOAD_SYSCALL_REGS
-        ; From here on a struct iret_context: rax, r11, rcx, flags. What SYSCALL leaves in rcx and r11,
-        ; they hold again.
-        mov     rcx, [rsp + PT_REGS_IP]
-        mov     r11, [rsp + PT_REGS_FLAGS]
-        add     rsp, PT_REGS_DX
-        mov     [rsp], rax
-        mov     [rsp + 8], r11
-        mov     [rsp + 2 * 8], rcx
-        mov     qword [rsp + 3 * 8], 0
+        ; Before rip a struct iret_context has flags, rcx, r11 and rax, from the top down: Xen loads the
+        ; three, and rcx and r11 hold again what SYSCALL leaves in them.
+        add     rsp, PT_REGS_IP
+        push    0
+        push    qword [rsp + 8]         ; rip
+        push    qword [rsp + 2 * 8 + PT_REGS_FLAGS - PT_REGS_IP]
+        push    rax
         mov     eax, HYPERVISOR_IRET
         syscall
         ud2
