@@ -33,6 +33,8 @@ enum page_kind {
 #define PG_DROP_WHOLE BIT(3)
 /* PTE pages, in mremap: it will be taken out, and its entries move plainly. mm/range/shift.h */
 #define PG_SHIFT_WHOLE BIT(4)
+/* PTE pages: since the last fork a write met a page that somebody shared; under the page's lock. */
+#define PG_COPIED_FROM BIT(5)
 
 struct page {
 	/* User pages: one for each PTE that maps the page (PROT_NONE too), one for a shared

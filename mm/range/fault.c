@@ -178,6 +178,7 @@ static enum fault_result cow_copy(const struct fault *f)
 		put_page(new);
 		return FAULT_OK;
 	}
+	ptl_page(ptl)->pg_flags |= PG_COPIED_FROM; /* for the next fork */
 	/* Under the lock the old page stays mapped here, and nobody can write it. */
 	copy_page(page_to_virt(new), page_to_virt(pte_page(f->orig)));
 	replace_page(f, ptep, pte_mkdirty(mk_pte(new, prot)));

@@ -123,17 +123,67 @@ static void protect_table(const struct table_pair *p, struct mm *mm) __must_hold
 		pmd_wrprotect(mm, p->pmd, p->block);
 }
 
+/* The same, of @v's entries one by one: the L2 entry stays as it is. */
+static void protect_written(const struct table_pair *p, const struct vma *v, pte_t *from)
+	__must_hold(ptl_role)
+{
+	const unsigned first = first_index(p, v), end = end_index(p, v);
+	lazy_mmu_state_t state = arch_enter_lazy_mmu_mode();
+
+	for (unsigned i = first; i < end; i++) {
+		pte_t pte = ptep_get(from + i);
+
+		if (pte_present(pte) && pte_write(pte))
+			ptep_modify_prot_commit(v->mm, p->block + i * PAGE_SIZE, from + i,
+						pte_wrprotect(pte));
+	}
+	flush_tlb_range(v->mm, p->block + first * PAGE_SIZE, p->block + end * PAGE_SIZE);
+	arch_leave_lazy_mmu_mode(state);
+}
+
+/* From an estimate by every fourth cache line: too few may be written for a swing to pay. */
+static bool few_may_be_written(const pte_t *from)
+{
+	unsigned writable = 0, used = 0;
+
+	for (unsigned i = 0; i < PTRS_PER_TABLE; i += 4 * PTES_PER_LINE)
+		for (unsigned k = i; k < i + PTES_PER_LINE; k++) {
+			writable += 4 * pte_write(ptep_get(from + k));
+			used += 4 * pte_present(ptep_get(from + k));
+		}
+	return writable < pv_table_costs.swing_min + used / 2;
+}
+
+/*
+ * A table to which the parent writes while the child lives is pushed down soon. Where that is cheap
+ * it is left to the first write. Where tables are a hypervisor's the right is taken from the entries
+ * here, if they are few: it is the same work without the L2 entry, there and back, and no write has
+ * to wait for it. What happened since the last fork says what to expect: a copy, or none, because
+ * the child was gone before.
+ */
+static bool will_be_pushed_down(const struct table_pair *p, struct page *table, const pte_t *from)
+{
+	bool copied = table->pg_flags & PG_COPIED_FROM;
+
+	table->pg_flags &= ~PG_COPIED_FROM;
+	return copied && pv_owns_tables && pmd_write(*p->pmd) && few_may_be_written(from);
+}
+
 static void fill_copy(const struct table_pair *p)
 {
 	pte_t *to = page_to_virt(p->table), *from;
 	struct spinlock *ptl;
+	bool by_entries;
 
 	from = pte_offset_map_lock(p->pmd, p->block, &ptl);
+	by_entries = will_be_pushed_down(p, ptl_page(ptl), from);
 	for_each_vma_below(v, p)
 	{
 		if (is_left_out(v))
 			continue;
-		if (is_cow(v->flags))
+		if (is_cow(v->flags) && by_entries)
+			protect_written(p, v, from);
+		else if (is_cow(v->flags))
 			protect_table(p, v->mm);
 		fill_entries(p, v, from, to);
 	}

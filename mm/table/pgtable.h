@@ -263,6 +263,12 @@ static inline struct spinlock *pte_lockptr(pmd_t pmd)
 	return &pfn_to_page(pmd_pfn(pmd))->ptl;
 }
 
+/* The PTE page that @ptl is the lock of. */
+static inline struct page *ptl_page(struct spinlock *ptl)
+{
+	return container_of(ptl, struct page, ptl);
+}
+
 /* The rights that @pte has below @pmd; upper levels grant everything, which the audits check. */
 static inline pte_t pte_narrow(pte_t pte, pmd_t pmd)
 {

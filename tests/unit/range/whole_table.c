@@ -279,6 +279,49 @@ static void one_write_leaves_all_others_shared(struct ktest *t)
 	teardown(t);
 }
 
+/* One page is written while a child lives. */
+static void write_beside_a_child(struct ktest *t)
+{
+	struct mm *child = mm_fork(mm);
+
+	BUG_ON(!child);
+	KEXPECT_EQ(t, put_user32(ADDR, 2000), 0);
+	mm_put(child);
+}
+
+/*
+ * Where a hypervisor owns the tables: what was written beside the last child loses its right alone
+ * at the next fork, and what was written after it with all others.
+ */
+static void fork_goes_by_what_was_written(struct ktest *t)
+{
+	struct mm *child;
+
+	if (!setup(t))
+		return;
+	write_beside_a_child(t);
+	child = mm_fork(mm);
+	BUG_ON(!child);
+	KEXPECT_EQ(t, pmd_write(*pmd_find(mm, ADDR)), pv_owns_tables);
+	KEXPECT(t, !pv_owns_tables || !pte_write(entry(ADDR)));
+	KEXPECT(t, !pv_owns_tables || !(table_of(ADDR)->pg_flags & PG_SHARED_BELOW));
+	KEXPECT_EQ(t, audit_all(), 0);
+	mm_use(child);
+	KEXPECT_EQ(t, word(ADDR), 2000);
+	mm_use(mm);
+	mm_put(child);
+	KEXPECT_EQ(t, put_user32(ADDR, 3000), 0);
+	child = mm_fork(mm);
+	BUG_ON(!child);
+	KEXPECT(t, !pmd_write(*pmd_find(mm, ADDR)));
+	KEXPECT_EQ(t, put_user32(ADDR, 4000), 0);
+	mm_use(child);
+	KEXPECT_EQ(t, word(ADDR), 3000);
+	mm_use(mm);
+	mm_put(child);
+	teardown(t);
+}
+
 /* --- a changed copy that is swung in --- */
 
 /* NULL: the case is skipped. */
@@ -895,6 +938,7 @@ static const struct ktest_case cases[] = {
 	{"one_fault_opens_what_is_shared_no_more", one_fault_opens_what_is_shared_no_more},
 	{"one_fault_opens_what_another_child_has_not", one_fault_opens_what_another_child_has_not},
 	{"a_grandchild_shares", a_grandchild_shares},
+	{"fork_goes_by_what_was_written", fork_goes_by_what_was_written},
 	{"a_swing_keeps_the_entries", a_swing_keeps_the_entries},
 	{"a_section_leaves_no_entry_writable", a_section_leaves_no_entry_writable},
 	{"nothing_swings_under_other_users", nothing_swings_under_other_users},
