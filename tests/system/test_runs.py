@@ -105,6 +105,11 @@ def test_why_a_program(said, reason):
     assert why("failed", output_of(said + "# verdict failed\n")) == reason
 
 
+@pytest.mark.parametrize("more", ["", "#", "# the machine can be", "# the machine can be switched off now"])
+def test_what_depends_on_the_hosts_speed_is_no_output(more):
+    assert output_of(FLOOD + more + "\n").raw == output_of(FLOOD).raw
+
+
 def test_why_nothing_failed():
     assert not why("passed", output_of("KTAP version 1\n1..0\n# verdict passed\n"))
 
