@@ -163,6 +163,15 @@ static void read_hazard(void) __no_thread_safety
 	(void)ptep_get(ptep);
 }
 
+static void read_of_no_table(void)
+{
+	struct page *page = alloc_page_zeroed(PAGE_USER);
+
+	BUG_ON(!page);
+	put_page(page);
+	(void)ptep_get(page_to_virt(page));
+}
+
 static void leave_twice(void) __no_thread_safety
 {
 	struct spinlock *ptl;
@@ -514,6 +523,7 @@ static const struct {
 	V(leave_unlocked),
 	V(unlock_queued),
 	V(read_hazard),
+	V(read_of_no_table),
 	V(leave_twice),
 	V(resume_without_pause),
 	V(lazy_at_exit),

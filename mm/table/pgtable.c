@@ -36,6 +36,17 @@ void ptep_assert_not_queued(const pte_t *ptep)
 		panic("read hazard: the entry at %p is read while its update is queued", ptep);
 }
 
+/* Tests have entries elsewhere; of what was made at boot, and before that, no kind says it. */
+void ptep_assert_in_table(const pte_t *ptep)
+{
+	vaddr_t offset = (vaddr_t)ptep - DIRECT_MAP;
+
+	if (!mem_map || offset >= max_pfn << PAGE_SHIFT)
+		return;
+	if (unlikely(pfn_to_page(pfn(offset >> PAGE_SHIFT))->kind == PAGE_FREE))
+		panic("the entry at %p is read, and lies in no table any more", ptep);
+}
+
 #endif
 
 /* The kernel's entries are never queued: whoever maps a page touches it next. */

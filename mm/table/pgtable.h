@@ -350,13 +350,17 @@ static inline void ptep_assert_locked(const pte_t *ptep __unused) {}
 #ifdef CONFIG_DEBUG
 /* Panics on a read of an entry whose update is still queued: what it returns would be stale. */
 void ptep_assert_not_queued(const pte_t *ptep);
+/* Panics on a read of what is no table any more, by a pointer from before the table was replaced. */
+void ptep_assert_in_table(const pte_t *ptep);
 #else
+static inline void ptep_assert_in_table(const pte_t *ptep __unused) {}
 static inline void ptep_assert_not_queued(const pte_t *ptep __unused) {}
 #endif
 
 /* Read an entry. Without its lock the value may be old by the time it is looked at. */
 static inline pte_t ptep_get(const pte_t *ptep)
 {
+	ptep_assert_in_table(ptep);
 	ptep_assert_not_queued(ptep);
 	return (pte_t){READ_ONCE(ptep->v)};
 }

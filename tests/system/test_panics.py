@@ -27,6 +27,7 @@ REPORTS = {
     "leave_unlocked": "arch_leave_lazy_mmu_mode: .*held_of_class",
     "unlock_queued": "unlocked with updates still queued",
     "read_hazard": "read hazard",
+    "read_of_no_table": "lies in no table any more",
     "leave_twice": "LAZY_DEPTH_MASK",
     "resume_without_pause": "LAZY_PAUSE_MASK",
     "lazy_at_exit": "ends with lazy state 0x1",
