@@ -22,10 +22,10 @@
 /*
  * Where the ways cross, in present entries of a table. The costs are Xen 4.17's, in instructions.
  * Dropping: a clear is 462 an entry, and with what the kernel does for it (queue, gather, harvest)
- * 670; unpinning 162, with the kernel's share 236, and with making a table again 21,000.
+ * 616; unpinning 162, with the kernel's share 236, and with making a table again 21,000.
  * Filling: 497 an entry in a table of the reserve; 155 an entry in one that is pinned full, 10,000.
  */
-#define DROP_MIN (21000 / (670 - 236))
+#define DROP_MIN (21000 / (616 - 236))
 #define FILL_MIN (10000 / (497 - 155))
 #define RESERVE_MAX 64
 #define SHIFT_MIN                                                                                  \
