@@ -17,21 +17,20 @@
 #include "mm/frame/page.h"
 
 #define CACHE_MAX 64
-#define QUARANTINE_MAX 128
+#define QUARANTINE 128
 #define POISON 0x6b6b6b6b6b6b6b6bUL
 
 struct page_cache {
 	unsigned nr;
 	struct page *page[CACHE_MAX];
 	unsigned oldest, nr_quarantined;
-	struct page *quarantine[QUARANTINE_MAX];
+	struct page *quarantine[QUARANTINE];
 	s64 kinds[NR_PAGE_KINDS]; /* taken less given back, by this CPU */
 };
 static DEFINE_PER_CPU(struct page_cache, page_cache);
 
 struct page *mem_map;
 u64 max_pfn;
-static unsigned quarantine_size = QUARANTINE_MAX;
 static u64 fail_countdown; /* 0: no failures are injected */
 
 /* The last @n frames of the cache, linked. */
@@ -81,9 +80,6 @@ void page_alloc_init(void)
 	max_pfn = early_max_pfn();
 	mem_map = early_alloc(max_pfn * sizeof(struct page), PAGE_SIZE);
 	early_for_each_free(add_free_range);
-	/* All quarantines together hold back at most a sixteenth of memory. */
-	quarantine_size =
-		min((u64)QUARANTINE_MAX, max(4UL, max_pfn / 16 / cpumask_weight(&cpu_online_mask)));
 }
 
 #ifdef CONFIG_DEBUG
@@ -123,16 +119,16 @@ static struct page *quarantine(struct page_cache *c, struct page *page)
 {
 	struct page *out = NULL;
 
-	if (c->nr_quarantined == quarantine_size || !page) {
+	if (c->nr_quarantined == QUARANTINE || !page) {
 		if (!c->nr_quarantined)
 			return NULL;
 		out = c->quarantine[c->oldest];
-		c->oldest = (c->oldest + 1) % QUARANTINE_MAX;
+		c->oldest = (c->oldest + 1) % QUARANTINE;
 		c->nr_quarantined--;
 		check_poison(out);
 	}
 	if (page)
-		c->quarantine[(c->oldest + c->nr_quarantined++) % QUARANTINE_MAX] = page;
+		c->quarantine[(c->oldest + c->nr_quarantined++) % QUARANTINE] = page;
 	return out;
 }
 
@@ -273,7 +269,7 @@ void page_for_each_free(void (*fn)(struct page *page))
 		for (unsigned i = 0; i < c->nr; i++)
 			fn(c->page[i]);
 		for (unsigned i = 0; i < c->nr_quarantined; i++)
-			fn(c->quarantine[(c->oldest + i) % QUARANTINE_MAX]);
+			fn(c->quarantine[(c->oldest + i) % QUARANTINE]);
 	}
 }
 
