@@ -158,8 +158,8 @@ static inline void spin_lock(struct spinlock *l) __acquires(l)
 	spin_lock_nested(l, 0);
 }
 
-/* Take @l if nobody has it; else false. Not analysed: this is the lock's own code. */
-static inline bool spin_trylock(struct spinlock *l) __try_acquires(1, l) __no_thread_safety
+/* Take @l if nobody has it; else false. */
+static inline bool spin_trylock(struct spinlock *l) __try_acquires(1, l)
 {
 	preempt_disable();
 	if (unlikely(!ticket_trylock(l))) {
