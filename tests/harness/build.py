@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .catalogue import ROOT
+from .terminal import to_stderr
 
 
 SIGN_OF_LIFE = 3  # seconds between two of a build
@@ -44,8 +44,7 @@ def locked(path: Path) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip()
             if holder != str(os.getpid()):  # else another thread of this one
-                print(f"pteron: waiting for {f'process {holder}' if holder else 'another'}, which builds here too ({path.name})",
-                      file=sys.stderr, flush=True)
+                to_stderr(f"pteron: waiting for {f'process {holder}' if holder else 'another'}, which builds here too ({path.name})")
             fcntl.flock(file, fcntl.LOCK_EX)
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -127,8 +126,7 @@ class Build:
                     break
                 except subprocess.TimeoutExpired:
                     made = sum(o.stat().st_mtime > stamp for o in self.directory.rglob("*.o") if o.exists())
-                    print(f"pteron: building {self.directory.name}: {made} objects after {time.monotonic() - began:.0f} s",
-                          file=sys.stderr, flush=True)
+                    to_stderr(f"pteron: building {self.directory.name}: {made} objects after {time.monotonic() - began:.0f} s")
                 except BaseException:
                     make.kill()
                     raise

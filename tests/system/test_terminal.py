@@ -9,10 +9,12 @@ import re
 import struct
 import subprocess
 import termios
+import threading
 import time
 
 import pytest
 
+from harness.build import locked
 from harness.catalogue import ROOT
 from harness.forecast import Forecast, in_words
 from harness.ktap import Output, SuiteResult
@@ -130,6 +132,29 @@ def test_nothing_is_wider_than_the_terminal(tmp_path):
     said = ESCAPE.sub("", on_a_terminal(60, "run", *FAST, PTERON_RUNS=str(tmp_path)))
     wide = [line for line in said.replace("\r", "\n").splitlines() if len(line) > 60]
     assert "PASSED" in said and not wide
+
+
+def test_who_waits_for_a_build_says_so_in_lines_that_fit(tmp_path, monkeypatch):
+    path, said = tmp_path / ".gcc-debug.lock", FakeTerminal()
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.stderr", said)
+
+    def take():
+        with locked(path):
+            pass
+
+    waiter = threading.Thread(target=take)
+    with path.open("w", encoding="ascii") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.write("1234567")
+        held.flush()
+        waiter.start()
+        for _ in range(1000):
+            if "(.gcc-debug.lock)" in said.getvalue():
+                break
+            time.sleep(0.01)
+    waiter.join(10)
+    assert said.getvalue() == "pteron: waiting for process 1234567,\n    which builds here too\n    (.gcc-debug.lock)\n"
 
 
 @pytest.mark.parametrize("args, environment, coloured", [

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import sys
 from dataclasses import asdict
 
 from .. import against, bench, bench_report, catalogue, contention, coverage, figures, model, mutants, operator_runs, operators, unreached
@@ -164,7 +163,7 @@ def command_coverage(args: argparse.Namespace) -> int:
     try:
         print("\nwhat no run reaches (tests/coverage-unreached.txt):\n" + coverage.reasons(figures_found["unreached"]))
     except unreached.UnreachedError as error:
-        print(error, file=sys.stderr)
+        to_stderr(str(error))
         return 1
     if args.record:
         recorded(figures.record_coverage(figures_found))
