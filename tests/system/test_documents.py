@@ -10,7 +10,7 @@ from harness.catalogue import ROOT
 
 
 # Place and operation of which Pteron's dearest single call takes more than twice Linux 7.3.4's.
-KNOWN_DEAR = {("xen", "cow_first_write"), ("xen", "cow_copy"), ("xen", "snapshot_50")}
+KNOWN_DEAR = {("xen", "cow_first_write"), ("xen", "cow_copy")}
 
 
 @pytest.fixture
