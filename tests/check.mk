@@ -54,10 +54,11 @@ check-contracts:
 check-syscalls:
 	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.syscalls --check
 
-# The figures of the documents are those that commands have left in docs/figures; no running text names a commit.
+# The figures of the documents are those that commands have left in docs/figures; no running text names a commit. (Sixteen
+# digits are an address.)
 check-figures:
 	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.figures --check
-	$(Q)! grep -nE '(commit|at) `?[0-9a-f]{7,40}\b' README.md CONTRIBUTING.md CHANGELOG.md docs/*.md
+	$(Q)! grep -nE '(commit|at) `?([0-9a-f]{7,15}|[0-9a-f]{17,40})\b' README.md CONTRIBUTING.md CHANGELOG.md docs/*.md
 
 # No message of the kernel begins with a string, which could be a name that a program chose: that of a task.
 check-words:
