@@ -152,9 +152,8 @@ static void soft_modify_ptes(pte_t *ptep, const pte_t *new, unsigned n)
  * present any more, still holds what the CPU had set by then. That is the "clear and harvest" of
  * mm/range/zap.c.
  */
-static void soft_get_and_clear_ptes(pte_t *ptep, pte_t *old, unsigned n)
+static __always_inline void get_and_clear(pte_t *ptep, pte_t *old, unsigned n, unsigned long caller)
 {
-	unsigned long caller = (unsigned long)__builtin_return_address(0);
 	bool queue = is_lazy_mmu_mode_active();
 
 	ASSERT(n <= PV_RUN_MAX);
@@ -165,11 +164,16 @@ static void soft_get_and_clear_ptes(pte_t *ptep, pte_t *old, unsigned n)
 		batch_queue(ptep, batch_none, n, PT_PRESERVE_AD, caller);
 }
 
+static void soft_get_and_clear_ptes(pte_t *ptep, pte_t *old, unsigned n)
+{
+	get_and_clear(ptep, old, n, (unsigned long)__builtin_return_address(0));
+}
+
 static pte_t soft_ptep_get_and_clear(pte_t *ptep)
 {
 	pte_t old;
 
-	soft_get_and_clear_ptes(ptep, &old, 1);
+	get_and_clear(ptep, &old, 1, (unsigned long)__builtin_return_address(0));
 	return old;
 }
 
