@@ -59,7 +59,7 @@ struct mm {
 	/* mmap_lock */
 	struct vma_set vmas;
 	u64 lock_seq; /* the mark of VMAs that change now */
-	/* With whom it may share private pages: mm/range/family.h. NULL: it never forked. */
+	/* With whom it may share private pages: mm/range/family.h. NULL: no fork has made it, and it has made none. */
 	struct mm_family *family;
 	unsigned long brk_start, brk;
 	unsigned long mapped_pages; /* in VMAs */

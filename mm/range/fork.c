@@ -151,7 +151,7 @@ static bool few_may_be_written(const pte_t *from)
 			writable += 4 * pte_write(ptep_get(from + k));
 			used += 4 * pte_present(ptep_get(from + k));
 		}
-	return writable < pv_table_costs.swing_min + used / 2;
+	return !swing_pays(writable, used);
 }
 
 /*

@@ -225,13 +225,12 @@ static void add_estimate(const struct push_down *p, struct part part, void *arg)
 	}
 }
 
-/* Most entries that are in use must lose RW, and some: the others are validated for nothing. */
 static bool is_worth_a_swing(const struct push_down *p, const struct vma *vma)
 {
 	struct estimate e = {0};
 
 	for_each_part(p, vma, add_estimate, &e);
-	return e.losers >= pv_table_costs.swing_min + e.used / 2;
+	return swing_pays(e.losers, e.used);
 }
 
 #ifdef CONFIG_DEBUG

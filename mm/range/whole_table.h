@@ -69,6 +69,14 @@ static inline bool covers_table(const struct vma *vma, unsigned long addr)
  * lies, if it covers the table. push_down.c.
  */
 void pmd_push_down(const struct vma *vma, pmd_t *pmd, unsigned long addr);
+/*
+ * True if it is cheaper to swing in a changed copy of a table than to change @losers of its @used
+ * entries: most of them must lose RW, and some, because the others are validated for nothing.
+ */
+static inline bool swing_pays(unsigned losers, unsigned used)
+{
+	return losers >= pv_table_costs.swing_min + used / 2;
+}
 
 /* --- tables that nobody can reach: plain_table_alloc() makes them --- */
 
