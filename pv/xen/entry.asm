@@ -8,6 +8,7 @@
 default rel
 
 %include "kernel/arch/ptregs.inc"
+%include "pv/xen/iret.inc"
 
 extern xen_entry_c, xen_ap_main, trap_dispatch, syscall_dispatch, exit_to_user_mode, xen_upcall
 extern boot_stack_top
@@ -98,12 +99,7 @@ xen_return_to_user:
 xen_restore:
         POP_REGS
         mov     qword [rsp], 0          ; orig_ax becomes iret_context.flags
-        push    rcx
-        push    r11
-        push    rax
-        mov     eax, HYPERVISOR_IRET
-        syscall
-        ud2
+        XEN_IRET
 
 xen_event_callback:
         pop     rcx

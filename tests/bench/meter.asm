@@ -8,6 +8,7 @@
 default rel
 
 %include "kernel/arch/ptregs.inc"
+%include "pv/xen/iret.inc"
 
 extern cpu_tss, syscall_user_sp, syscall_entry, xen_syscall_callback
 
@@ -39,16 +40,6 @@ SAVED           equ 9 * 8
         pop     rdx
         pop     rcx
         pop     rax
-%endmacro
-
-; The frame is complete down to iret_context.flags.
-%macro XEN_RETURN 0
-        push    rcx
-        push    r11
-        push    rax
-        mov     eax, HYPERVISOR_IRET
-        syscall
-        ud2
 %endmacro
 
 section .text
@@ -94,7 +85,7 @@ meter_xen_fault:
         add     qword [rsp + SAVED + 8], PROBE_SIZE
         RESTORE
         mov     qword [rsp], 0          ; the error code becomes iret_context.flags
-        XEN_RETURN
+        XEN_IRET
 
 meter_xen_syscall:
         cmp     eax, METER_CALL
@@ -104,5 +95,5 @@ meter_xen_syscall:
         mov     qword [rsp + 8], USER_CS
         mov     qword [rsp + 32], USER_DS
         push    0
-        XEN_RETURN
+        XEN_IRET
 %endif
