@@ -28,6 +28,7 @@ void asm_offsets(void)
 	DEFINE(USER_DS, USER_DS);
 	DEFINE(TRAP_GP, TRAP_GP);
 	DEFINE(HYPERVISOR_IRET, __HYPERVISOR_iret);
+	DEFINE(XEN_M2P, HYPERVISOR_VIRT_START);
 	DEFINE(IST_STACK_SIZE, IST_STACK_SIZE);
 	DEFINE(TSS_SP0, offsetof(struct tss, sp));
 	DEFINE(PV_CPU_ENTER_KERNEL, offsetof(struct pv_ops, cpu.enter_kernel));

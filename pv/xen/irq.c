@@ -30,6 +30,18 @@ static DEFINE_PER_CPU(u64, own_ports[ARRAY_SIZE(vector_of_port) / 64]);
 
 void xen_upcall(struct pt_regs *regs);
 
+/* Of immediates and memory alone: a register that an op uses it must save first. */
+#define set_event_mask(on)                                                                         \
+	__asm__ volatile("movb %1, %%gs:%0" : "=m"(vcpu.evtchn_upcall_mask) : "i"(on) : "memory")
+
+static __always_inline bool is_event_pending(void)
+{
+	bool pending;
+
+	__asm__ volatile("cmpb $0, %%gs:%1" : "=@ccnz"(pending) : "m"(vcpu.evtchn_upcall_pending));
+	return pending;
+}
+
 /*
  * The mask is read, or changed, by one instruction: between two the task could leave its vCPU. With
  * preemption off instead, an interrupt could come that wants another task; and then nobody would
@@ -42,11 +54,11 @@ __callee_save static unsigned long xen_save_fl(void)
 
 __callee_save static void xen_irq_disable(void)
 {
-	this_cpu_write(vcpu.evtchn_upcall_mask, 1);
+	set_event_mask(1);
 }
 
-/* Any hypercall delivers what is pending on its way back. */
-static __noinline void deliver_pending(void)
+/* Any hypercall delivers what is pending on its way back. It keeps what its caller has to keep. */
+__callee_save static __noinline void deliver_pending(void)
 {
 	hypercall(__HYPERVISOR_xen_version, 0, 0, 0, 0);
 }
@@ -56,8 +68,8 @@ __callee_save static void xen_irq_enable(void)
 	/*
 	 * With the mask off a task may migrate at any moment; what was pending here has come then.
 	 */
-	this_cpu_write(vcpu.evtchn_upcall_mask, 0);
-	if (this_cpu_read(vcpu.evtchn_upcall_pending))
+	set_event_mask(0);
+	if (unlikely(is_event_pending()))
 		deliver_pending();
 }
 

@@ -21,16 +21,6 @@
 
 const u64 *xen_p2m; /* by pfn */
 
-__callee_save static u64 xen_pfn_to_mfn(u64 p)
-{
-	return xen_p2m[p];
-}
-
-__callee_save u64 xen_mfn_to_pfn(u64 m)
-{
-	return ((const u64 *)HYPERVISOR_VIRT_START)[m];
-}
-
 static u64 maddr_of(const void *va)
 {
 	return xen_p2m[__pa(va) >> PAGE_SHIFT] << PAGE_SHIFT | ((vaddr_t)va & ~PAGE_MASK);

@@ -22,7 +22,9 @@ extern struct shared_info *xen_shared_info;
 /* mmu.c */
 /* Changes of page tables become hypercalls; updates of a section are queued. */
 void xen_mmu_setup(void);
-/* By Xen's own table; @mfn must be a frame of this domain. */
+/* frames.asm: where frame @pfn, of memory, lies in the machine. */
+__callee_save u64 xen_pfn_to_mfn(u64 pfn);
+/* frames.asm: back, by Xen's own table; @mfn must be a frame of this domain. */
 __callee_save u64 xen_mfn_to_pfn(u64 mfn);
 /* ptwr.c */
 /* After xen_mmu_setup(): changes of entries become plain stores, which Xen emulates. */
