@@ -95,8 +95,13 @@ void for_each_mm(void (*fn)(struct mm *mm, void *arg), void *arg);
 /* A copy of the current task's mm, as fork makes it; NULL: no memory. */
 struct mm *mm_fork(struct mm *mm);
 
+extern const pgprot_t vm_page_prots[VM_ACCESS + 1];
+
 /* The protection of the entries of a VMA that are mapped as its rights say. */
-pgprot_t vm_page_prot(unsigned long vm_flags);
+static inline pgprot_t vm_page_prot(unsigned long vm_flags)
+{
+	return vm_page_prots[vm_flags & VM_ACCESS];
+}
 
 /* The number by which TLBs and the trace know @mm; 0: the kernel's. */
 static inline u64 mm_context(const struct mm *mm)

@@ -20,18 +20,24 @@ static KMEM_CACHE(mm_cache, struct mm);
 static DEFINE_SPINLOCK(mm_list_lock, LOCK_MM_LIST);
 static LIST_HEAD(mm_list);
 
-pgprot_t vm_page_prot(unsigned long vm_flags)
-{
-	u64 prot = _PAGE_PRESENT | _PAGE_USER | _PAGE_ACCESSED;
+#define RW_OF(vm_flags) ((vm_flags)&VM_WRITE ? _PAGE_RW : 0)
+#define NX_OF(vm_flags) ((vm_flags)&VM_EXEC ? 0 : _PAGE_NX)
+#define PRESENT_PROT(vm_flags)                                                                     \
+	{                                                                                          \
+		_PAGE_PRESENT | _PAGE_USER | _PAGE_ACCESSED | RW_OF(vm_flags) | NX_OF(vm_flags)    \
+	}
 
-	if (!(vm_flags & VM_ACCESS))
-		return (pgprot_t){_PAGE_PROTNONE | _PAGE_NX | _PAGE_ACCESSED};
-	if (vm_flags & VM_WRITE)
-		prot |= _PAGE_RW;
-	if (!(vm_flags & VM_EXEC))
-		prot |= _PAGE_NX;
-	return (pgprot_t){prot};
-}
+/* Whoever may write or execute may read: the entry has no bit for that. */
+const pgprot_t vm_page_prots[VM_ACCESS + 1] = {
+	{_PAGE_PROTNONE | _PAGE_NX | _PAGE_ACCESSED},
+	PRESENT_PROT(VM_READ),
+	PRESENT_PROT(VM_WRITE),
+	PRESENT_PROT(VM_WRITE | VM_READ),
+	PRESENT_PROT(VM_EXEC),
+	PRESENT_PROT(VM_EXEC | VM_READ),
+	PRESENT_PROT(VM_EXEC | VM_WRITE),
+	PRESENT_PROT(VM_EXEC | VM_WRITE | VM_READ),
+};
 
 struct mm *mm_alloc(void)
 {
