@@ -110,14 +110,24 @@ static int populate_table(struct vma *vma, unsigned long addr, unsigned long end
 }
 
 /*
- * True if the entry of @addr gives write access. A peek: entries that others change are not ours.
+ * The first page of [addr, end) that its entry does not let be written; @end: there is none. A peek:
+ * entries that others change are not ours.
  */
-static bool is_writable(const struct mm *mm, unsigned long addr)
+static unsigned long next_unwritable(const struct mm *mm, unsigned long addr, unsigned long end)
 {
-	const pmd_t *pmd = pmd_find(mm, addr);
+	for (unsigned long stop; addr < end; addr = stop) {
+		const pmd_t *pmd = pmd_find(mm, addr);
+		pmd_t table = pmd ? pmdp_get(pmd) : (pmd_t){0};
+		const pte_t *ptep;
 
-	return pmd && !pmd_none(*pmd) &&
-	       pte_write(pte_narrow(ptep_get(pte_offset(*pmd, addr)), *pmd));
+		if (pmd_none(table))
+			return addr;
+		stop = pmd_addr_end(addr, end);
+		for (ptep = pte_offset(table, addr); addr != stop; ptep++, addr += PAGE_SIZE)
+			if (!pte_write(pte_narrow(ptep_get(ptep), table)))
+				return addr;
+	}
+	return end;
 }
 
 /*
@@ -125,13 +135,12 @@ static bool is_writable(const struct mm *mm, unsigned long addr)
  */
 static int fault_in_writable(struct vma *vma, unsigned long start, unsigned long end)
 {
-	for (unsigned long addr = start; addr < end; addr += PAGE_SIZE)
-		while (!is_writable(vma->mm, addr)) {
-			if (task_is_ending())
-				return -EINTR;
-			if (handle_mm_fault(vma, addr, FAULT_WRITE) == FAULT_OOM)
-				return -ENOMEM;
-		}
+	while ((start = next_unwritable(vma->mm, start, end)) < end) {
+		if (task_is_ending())
+			return -EINTR;
+		if (handle_mm_fault(vma, start, FAULT_WRITE) == FAULT_OOM)
+			return -ENOMEM;
+	}
 	return 0;
 }
 

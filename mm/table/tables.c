@@ -287,12 +287,8 @@ pmd_t *pmd_find(const struct mm *mm, unsigned long addr)
 	return pmd_offset(pud, addr);
 }
 
-pmd_t *pmd_alloc(struct mm *mm, unsigned long addr)
+pmd_t *pmd_alloc_missing(struct mm *mm, unsigned long addr)
 {
-	pmd_t *pmd = pmd_find(mm, addr);
-
-	if (likely(pmd && !pmd_none(pmdp_get(pmd))))
-		return pmd;
 	if (tables_alloc(mm, addr & PAGE_MASK, (addr & PAGE_MASK) + PAGE_SIZE))
 		return NULL;
 	return pmd_find(mm, addr);

@@ -70,8 +70,15 @@ int tables_alloc(struct mm *mm, unsigned long start, unsigned long end);
 
 /* The L2 entry of @addr, or NULL if there is no table for it. */
 pmd_t *pmd_find(const struct mm *mm, unsigned long addr);
+/* What pmd_alloc() does where there is no PTE page. */
+pmd_t *pmd_alloc_missing(struct mm *mm, unsigned long addr);
 /* The L2 entry of @addr, which links a PTE page: tables are made; NULL: no memory. */
-pmd_t *pmd_alloc(struct mm *mm, unsigned long addr);
+static inline pmd_t *pmd_alloc(struct mm *mm, unsigned long addr)
+{
+	pmd_t *pmd = pmd_find(mm, addr);
+
+	return likely(pmd && READ_ONCE(pmd->v)) ? pmd : pmd_alloc_missing(mm, addr);
+}
 
 /* The L2 entry of page @addr, whether it links a PTE page or not; NULL: no memory. */
 pmd_t *pmd_alloc_upper(struct mm *mm, unsigned long addr);
