@@ -142,6 +142,16 @@ void let_others_run(void)
 	cpu_relax();
 }
 
+struct task *run_on_cpu(unsigned cpu, const char *name, void (*fn)(void *arg), void *arg)
+{
+	struct task *task = task_create(name, fn, arg);
+
+	BUG_ON(!task);
+	task->cpus_allowed = cpumask_of(cpu);
+	wake_up_new_task(task);
+	return task;
+}
+
 void await_tasks(unsigned nr_before)
 {
 	while (task_count() > nr_before)

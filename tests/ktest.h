@@ -11,6 +11,7 @@
 #include "kernel/lib/types.h"
 
 struct ktest;
+struct task;
 
 struct ktest_case {
 	const char *name;
@@ -56,6 +57,8 @@ void ktest_fail(struct ktest *t, const char *file, int line, const char *fmt, ..
 void ktest_skip(struct ktest *t, const char *why);
 /* Give way: on this CPU, and where QEMU has one thread for all CPUs, to the others. */
 void let_others_run(void);
+/* Start a kernel thread that has never been on any CPU but @cpu. It panics when out of memory. */
+struct task *run_on_cpu(unsigned cpu, const char *name, void (*fn)(void *arg), void *arg);
 /*
  * Until there are no more than @nr_before tasks, as task_count() said before the caller started
  * some: whoever runs after the last one frees it, and what is counted next must not find half of

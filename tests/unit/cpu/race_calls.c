@@ -99,12 +99,8 @@ static bool third_is_there;
 
 static void start_on_cpu_2(void (*fn)(void *arg))
 {
-	struct task *t = task_create("third", fn, NULL);
-
-	BUG_ON(!t);
 	third_is_there = false;
-	t->cpus_allowed = cpumask_of(2);
-	wake_up_new_task(t);
+	run_on_cpu(2, "third", fn, NULL);
 }
 
 /* Both callers' target: until one of them can do no more it does not serve. */

@@ -99,19 +99,11 @@ static unsigned last_cpu(void)
 	return cpumask_weight(&cpu_online_mask) - 1;
 }
 
-static struct task *start_on(unsigned cpu, void (*fn)(void *arg), unsigned long arg)
-{
-	struct task *task = task_create("timeouts", fn, (void *)arg);
-
-	BUG_ON(!task);
-	task->cpus_allowed = cpumask_of(cpu);
-	wake_up_new_task(task);
-	return task;
-}
-
 static void start_sleeper(unsigned cpu)
 {
-	scene.task[scene.nr] = start_on(cpu, sleeper, scene.nr);
+	unsigned long i = scene.nr;
+
+	scene.task[i] = run_on_cpu(cpu, "sleeper", sleeper, (void *)i);
 	scene.nr++;
 }
 
@@ -224,7 +216,7 @@ static bool in_order_of_deadlines(struct ktest *t, unsigned cpu, u64 lead)
 	judged = all_asleep_before(AT_ONCE, first);
 	hold.until = first + AT_ONCE * (MS / 10);
 	hold.before = first;
-	start_on(cpu, hold_interrupts, 0);
+	run_on_cpu(cpu, "holder", hold_interrupts, NULL);
 	check_woken(t, AT_ONCE);
 	for (unsigned k = 1; judged && hold.in_time && k < AT_ONCE; k++)
 		KEXPECT(t, scene.deadline[scene.order[k]] > scene.deadline[scene.order[k - 1]]);
@@ -284,7 +276,7 @@ static bool beside_a_busy_task(struct ktest *t, unsigned cpu, u64 lead)
 	start_sleepers(cpu, 1);
 	if (!all_asleep_before(1, scene.deadline[0]))
 		return false; /* behind a busy task it would never get to sleep */
-	start_on(cpu, keep_cpu_busy, 0);
+	run_on_cpu(cpu, "busy", keep_cpu_busy, NULL);
 	check_woken(t, 1);
 	KEXPECT(t, !busy.gave_up);
 	return busy.in_time;
@@ -448,7 +440,7 @@ static bool all_at_once(struct ktest *t, unsigned cpu, u64 lead)
 	start_sleepers(cpu, SLEEPERS);
 	judged = all_asleep_before(SLEEPERS, deadline);
 	set_timer_hook(count_interrupt);
-	start_on(cpu, hold_interrupts, 0);
+	run_on_cpu(cpu, "holder", hold_interrupts, NULL);
 	check_woken(t, SLEEPERS);
 	set_timer_hook(NULL);
 	hold.begin = NULL;

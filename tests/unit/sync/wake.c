@@ -80,17 +80,6 @@ static void be_preempted_before_sleep(void *arg __unused)
 	smp_store_release(&scene.has_lock, true);
 }
 
-/* It has never been anywhere else. */
-static struct task *run_on_cpu_1(void (*fn)(void *arg))
-{
-	struct task *task = task_create("wake", fn, NULL);
-
-	BUG_ON(!task);
-	task->cpus_allowed = cpumask_of(1);
-	wake_up_new_task(task);
-	return task;
-}
-
 /* @queued: preempted before it slept. */
 static bool is_blocked(const struct task *task, bool queued)
 {
@@ -112,9 +101,9 @@ static void give_to_sleeper(struct ktest *t)
 	struct task *waiter;
 
 	spin_lock_preemptible(&ptl, 0);
-	waiter = run_on_cpu_1(wait_for_lock);
-	run_on_cpu_1(keep_cpu_busy);
-	run_on_cpu_1(keep_cpu_busy);
+	waiter = run_on_cpu(1, "waiter", wait_for_lock, NULL);
+	run_on_cpu(1, "busy", keep_cpu_busy, NULL);
+	run_on_cpu(1, "busy", keep_cpu_busy, NULL);
 	while (atomic_read(&scene.there) < 2 || !is_blocked(waiter, false))
 		cpu_relax();
 	smp_store_release(&scene.ready, true);
@@ -129,9 +118,9 @@ static void give_to_preempted(struct ktest *t)
 	struct task *waiter;
 
 	scene.is_queued = true;
-	waiter = run_on_cpu_1(be_preempted_before_sleep);
-	run_on_cpu_1(keep_cpu_busy);
-	run_on_cpu_1(keep_cpu_busy);
+	waiter = run_on_cpu(1, "waiter", be_preempted_before_sleep, NULL);
+	run_on_cpu(1, "busy", keep_cpu_busy, NULL);
+	run_on_cpu(1, "busy", keep_cpu_busy, NULL);
 	while (atomic_read(&scene.there) < 3)
 		cpu_relax();
 	smp_store_release(&scene.ready, true);

@@ -70,13 +70,8 @@ static void never_back(struct ktest *t)
 
 	latest = 0;
 	went_back = false;
-	for_each_online_cpu(cpu) {
-		struct task *task = task_create("clock", look_at_the_clock, NULL);
-
-		BUG_ON(!task);
-		task->cpus_allowed = cpumask_of(cpu);
-		wake_up_new_task(task);
-	}
+	for_each_online_cpu(cpu)
+		run_on_cpu(cpu, "clock", look_at_the_clock, NULL);
 	await_tasks(tasks);
 	KEXPECT(t, !went_back);
 }
