@@ -20,13 +20,13 @@
 #include "kernel/entry/traps.h"
 #include "kernel/lib/layout.h"
 #include "kernel/sched/sched.h"
-#include "kernel/time/clock.h"
 #include "mm/lazy/batch.h"
 #include "mm/lazy/lazy_mmu.h"
 #include "mm/lazy/tlb.h"
 #include "tests/ktest.h"
 #include "tests/unit/lib/step.h"
 #include "tests/unit/lib/test_mm.h"
+#include "tests/unit/lib/ticks.h"
 
 #define ADDR 0x40000000UL
 #define ENTRIES 16
@@ -532,12 +532,10 @@ static void clear_tables(void)
 static void run_operation(struct ktest *t, enum operation op)
 {
 	const cpumask_t everywhere = cpu_online_mask;
-	const struct sched_tuning tuning = sched_tuning;
 	const unsigned tasks = task_count();
-
 	/* Preemption comes from here alone: the way to a boundary is the same each time. */
-	sched_tune((struct sched_tuning){.quantum_us = 0});
-	clock_delay_ns(2000UL * tuning.quantum_us); /* what is armed comes */
+	const struct sched_tuning tuning = ticks_end();
+
 	mm = test_mm_enter();
 	find_page(&mine, ADDR);
 	start_partners();

@@ -24,6 +24,7 @@
 #include "kernel/time/clock.h"
 #include "tests/unit/lib/encounter_internal.h"
 #include "tests/unit/lib/step.h"
+#include "tests/unit/lib/ticks.h"
 
 /* At a boundary: for an answer that the stepped side's CPU has to help with, when it goes on. */
 #define SPINS_AT_BOUNDARY 1000
@@ -497,7 +498,7 @@ static void set_spins_before_sleep(unsigned n __unused)
 void encounter_run(struct ktest *t, const struct encounter *e)
 {
 	const cpumask_t watcher = cpumask_of(e->cpu_is_idle ? 1 : 0), everywhere = cpu_online_mask;
-	const struct sched_tuning tuning = sched_tuning;
+	struct sched_tuning tuning;
 
 	if (cpumask_weight(&cpu_online_mask) < 2) {
 		ktest_skip(t, "the other side needs a CPU of its own");
@@ -509,8 +510,7 @@ void encounter_run(struct ktest *t, const struct encounter *e)
 		return;
 	}
 	BUG_ON(sched_setaffinity(current, &watcher));
-	sched_tune((struct sched_tuning){.quantum_us = 0});
-	clock_delay_ns(2000UL * tuning.quantum_us); /* what is armed comes */
+	tuning = ticks_end();
 	set_spins_before_sleep(FEW_SPINS);
 	wait_queue_init(&case_event);
 	set_step_hook(at_boundary);

@@ -5,9 +5,9 @@
  * wants a reschedule: at once if preemption is allowed there, else as soon as it is. k goes through
  * all boundaries. Oracle: when the operation has ended, preemption and interrupts are on, and
  * nothing is wanted any more. Without ticks what is left over would wait for ever.
+ * Last, ticks begin on every CPU that has a task to run.
  */
 #include "kernel/arch/irqflags.h"
-#include "kernel/debug/counters.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 #include "kernel/entry/traps.h"
@@ -16,6 +16,7 @@
 #include "kernel/time/clock.h"
 #include "tests/ktest.h"
 #include "tests/unit/lib/step.h"
+#include "tests/unit/lib/ticks.h"
 
 static struct {
 	struct task *task;
@@ -120,12 +121,10 @@ static __always_inline void wake_nobody(void)
 
 static struct sched_tuning begin_case(void)
 {
-	const struct sched_tuning tuning = sched_tuning;
+	const struct sched_tuning tuning = ticks_end();
 
 	step.task = current;
 	step.at_once = step.delayed = step.closed = 0;
-	sched_tune((struct sched_tuning){.quantum_us = 0});
-	clock_delay_ns(2000UL * tuning.quantum_us); /* what is armed comes */
 	set_step_hook(after_instruction);
 	return tuning;
 }
@@ -143,47 +142,71 @@ static void end_case(struct ktest *t, const struct sched_tuning *tuning)
 	KEXPECT(t, step.at_once > 0);
 }
 
-/* A task that never gives way, on a CPU without a tick. */
-static struct spinner {
-	bool runs, stop;
-} spinner;
+/* --- ticks, on each CPU --- */
 
-static void spin(void *unused __unused)
+/* Who never gives way, on each CPU: the case's own task on the first one. */
+static struct busy_cpu {
+	struct task *task;
+	bool runs;
+	u64 before, ticks; /* that have come there */
+} busy[MAX_CPUS];
+static bool stop;
+
+static void keep_cpu_busy(void *unused __unused)
 {
-	cpumask_t there = {0};
-
-	cpumask_set(&there, 1);
-	BUG_ON(sched_setaffinity(current, &there));
-	WRITE_ONCE(spinner.runs, true);
-	while (!READ_ONCE(spinner.stop))
+	WRITE_ONCE(busy[smp_processor_id()].runs, true);
+	while (!READ_ONCE(stop))
 		cpu_relax();
-	WRITE_ONCE(spinner.runs, false);
+}
+
+static void keep_all_busy(void)
+{
+	stop = false;
+	for_each_online_cpu(cpu) {
+		busy[cpu] = (struct busy_cpu){.task = current};
+		if (cpu == smp_processor_id())
+			continue;
+		busy[cpu].task = run_on_cpu(cpu, "busy", keep_cpu_busy, NULL);
+		while (!READ_ONCE(busy[cpu].runs))
+			cpu_relax();
+	}
+}
+
+/* A tick is a sample of the task that it interrupts: on this CPU, of the busy one or of this one. */
+static void count_ticks(void)
+{
+	struct busy_cpu *b = &busy[smp_processor_id()];
+
+	b->ticks = READ_ONCE(b->task->cputime.samples) + current->cputime.samples;
+}
+
+static void expect_ticks(struct ktest *t, unsigned cpu)
+{
+	if (busy[cpu].ticks == busy[cpu].before)
+		ktest_fail(t, __FILE__, __LINE__,
+			   "CPU %u was busy for two quanta by its own timer, and had no tick", cpu);
 }
 
 /* Whoever runs when a quantum is given gets a tick, on the other CPUs, too. */
 static void ticks_begin_everywhere(struct ktest *t)
 {
-	const struct sched_tuning tuning = sched_tuning;
-	u64 *ticks = &per_cpu(cpu_counters, 1)[CNT_TIMER_TICKS], before;
+	const cpumask_t here = cpumask_of(0), everywhere = cpu_online_mask;
+	const unsigned tasks = task_count();
+	struct sched_tuning tuning;
 
-	if (!cpumask_test(&cpu_online_mask, 1)) {
-		ktest_skip(t, "needs two CPUs");
-		return;
-	}
-	spinner = (struct spinner){0};
-	kthread_run("spinner", spin, NULL);
-	while (!READ_ONCE(spinner.runs))
-		sched_yield();
-	sched_tune((struct sched_tuning){.quantum_us = 0});
-	clock_delay_ns(2000UL * tuning.quantum_us); /* what is armed comes */
-	before = READ_ONCE(*ticks);
+	BUG_ON(sched_setaffinity(current, &here));
+	keep_all_busy();
+	tuning = ticks_end();
+	for_each_online_cpu(cpu)
+		busy[cpu].before = READ_ONCE(busy[cpu].task->cputime.samples);
 	sched_tune((struct sched_tuning){.quantum_us = tuning.quantum_us});
-	clock_delay_ns(4000UL * tuning.quantum_us);
-	KEXPECT(t, READ_ONCE(*ticks) > before);
+	ticks_pass(TICK_PERIOD_NS(tuning.quantum_us), count_ticks);
+	for_each_online_cpu(cpu)
+		expect_ticks(t, cpu);
 	sched_tune(tuning);
-	WRITE_ONCE(spinner.stop, true);
-	while (READ_ONCE(spinner.runs))
-		sched_yield();
+	WRITE_ONCE(stop, true);
+	BUG_ON(sched_setaffinity(current, &everywhere));
+	await_tasks(tasks);
 }
 
 CASE(read_clock)
