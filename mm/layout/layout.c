@@ -22,6 +22,14 @@ void mm_insert_vma(struct mm *mm, struct vma *v)
 	mm->mapped_pages += (v->end - v->start) >> PAGE_SHIFT;
 }
 
+/* The same of @v that lies above all others, of which @last is the last; NULL: there is none. */
+static void mm_append_vma(struct mm *mm, struct vma *v, struct vma *last)
+{
+	mmap_assert_write_locked(mm);
+	vma_append(&mm->vmas, v, last);
+	mm->mapped_pages += (v->end - v->start) >> PAGE_SHIFT;
+}
+
 static void mm_remove_vma(struct mm *mm, struct vma *v)
 {
 	mmap_assert_write_locked(mm);
@@ -303,16 +311,17 @@ int layout_map(struct mm *mm, const struct mapping *m)
 /* All VMAs, then the tables and their entries. No fault may meanwhile find a page unshared. */
 int layout_copy(struct mm *child, struct mm *mm)
 {
-	struct vma *v, *copy;
+	struct vma *copy, *last = NULL;
 
-	for (v = mm->vmas.first; v; v = v->next) {
+	for (struct vma *v = mm->vmas.first; v; v = v->next) {
 		vma_start_write(v);
 		if (v->flags & VM_DONTCOPY)
 			continue;
 		copy = vma_clone(v, child, v->start, v->end);
 		if (!copy)
 			return -ENOMEM;
-		mm_insert_vma(child, copy);
+		mm_append_vma(child, copy, last);
+		last = copy;
 	}
 	return copy_page_tables(child, mm);
 }

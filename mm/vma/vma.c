@@ -73,26 +73,50 @@ static struct vma *join_trees(struct vma *a, struct vma *b)
 	return root;
 }
 
-void vma_insert(struct vma_set *s, struct vma *v)
+static u32 treap_priority(const struct vma *v)
 {
-	struct vma **link = &s->root, *prev = vma_find_below(s, v->start);
-
 	ASSERT(v->start < v->end);
-	v->priority = (v->start >> PAGE_SHIFT) * 0x9e3779b1u;
-	while (*link && (*link)->priority >= v->priority)
-		link = v->start < (*link)->start ? &(*link)->left : &(*link)->right;
-	split_tree(*link, v->start, &v->left, &v->right);
-	*link = v;
+	return (v->start >> PAGE_SHIFT) * 0x9e3779b1u;
+}
 
+/* Into the list, between @prev and @next, either of which may be missing. */
+static void link_between(struct vma_set *s, struct vma *v, struct vma *prev, struct vma *next)
+{
 	v->prev = prev;
-	v->next = prev ? prev->next : s->first;
+	v->next = next;
 	if (prev)
 		prev->next = v;
 	else
 		s->first = v;
-	if (v->next)
-		v->next->prev = v;
+	if (next)
+		next->prev = v;
 	s->count++;
+}
+
+void vma_insert(struct vma_set *s, struct vma *v)
+{
+	struct vma **link = &s->root, *prev = vma_find_below(s, v->start);
+
+	v->priority = treap_priority(v);
+	while (*link && (*link)->priority >= v->priority)
+		link = v->start < (*link)->start ? &(*link)->left : &(*link)->right;
+	split_tree(*link, v->start, &v->left, &v->right);
+	*link = v;
+	link_between(s, v, prev, prev ? prev->next : s->first);
+}
+
+void vma_append(struct vma_set *s, struct vma *v, struct vma *last)
+{
+	struct vma **link = &s->root;
+
+	ASSERT(last ? !last->next && last->end <= v->start : !s->first);
+	v->priority = treap_priority(v);
+	while (*link && (*link)->priority >= v->priority)
+		link = &(*link)->right;
+	v->left = *link;
+	v->right = NULL;
+	*link = v;
+	link_between(s, v, last, NULL);
 }
 
 void vma_remove(struct vma_set *s, struct vma *v)

@@ -23,6 +23,8 @@ struct vma *vma_find(const struct vma_set *s, unsigned long addr);
 struct vma *vma_find_below(const struct vma_set *s, unsigned long addr);
 /* @v overlaps no member. */
 void vma_insert(struct vma_set *s, struct vma *v);
+/* The same, without a search: @v lies above all members, of which @last is the last; NULL: none is. */
+void vma_append(struct vma_set *s, struct vma *v, struct vma *last);
 /* @v is a member; it stays the caller's. */
 void vma_remove(struct vma_set *s, struct vma *v);
 /* True if [start, end) lies wholly within VMAs. */

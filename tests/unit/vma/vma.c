@@ -13,7 +13,7 @@
 #define BASE 0x100000UL
 #define STEPS 4000
 
-static struct vma pool[PAGES];
+static struct vma pool[PAGES], copies[PAGES];
 static u8 model[PAGES]; /* 0: free; else the index of the VMA in the pool, plus 1 */
 static struct vma_set set;
 
@@ -73,6 +73,34 @@ static void check_list(struct ktest *t)
 	KEXPECT_EQ(t, n, set.count);
 }
 
+/* The same tree, member by member. */
+static bool is_alike(const struct vma *a, const struct vma *b)
+{
+	if (!a || !b)
+		return a == b;
+	return a->start == b->start && is_alike(a->left, b->left) && is_alike(a->right, b->right);
+}
+
+/* A copy that is made upwards, as fork makes it, is what insertion in any order has made. */
+static void check_copy(struct ktest *t)
+{
+	struct vma_set upwards = {0};
+	struct vma *last = NULL;
+
+	for (const struct vma *v = set.first; v; v = v->next) {
+		struct vma *copy = &copies[upwards.count];
+
+		*copy = (struct vma){.start = v->start, .end = v->end};
+		vma_append(&upwards, copy, last);
+		KEXPECT(t, copy->prev == last && !copy->next);
+		KEXPECT(t, !last || last->next == copy);
+		last = copy;
+	}
+	KEXPECT_EQ(t, upwards.count, set.count);
+	KEXPECT(t, upwards.first == (set.first ? copies : NULL));
+	KEXPECT(t, is_alike(upwards.root, set.root));
+}
+
 static void insert_random(struct ktest *t)
 {
 	unsigned p = rng_below(&t->rng, PAGES), n = 1 + rng_below(&t->rng, 12), slot = 0;
@@ -116,6 +144,7 @@ static void against_a_model(struct ktest *t)
 		check_covered(t, a, b + 1);
 		check_gap(t, 1 + rng_below(&t->rng, 20));
 		check_list(t);
+		check_copy(t);
 	}
 }
 
