@@ -58,6 +58,16 @@ static inline unsigned cpumask_weight(const cpumask_t *m)
 	return n;
 }
 
+/* True if there is another member than @cpu, be it one or not. */
+static inline bool cpumask_has_others(const cpumask_t *m, unsigned cpu)
+{
+	u64 others = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(m->bits); i++)
+		others |= READ_ONCE(m->bits[i]) & ~(i == cpu / 64 ? BIT(cpu % 64) : 0);
+	return others;
+}
+
 #define for_each_cpu_in(cpu, mask)                                                                 \
 	for (unsigned cpu = cpumask_next(mask, 0); cpu < MAX_CPUS;                                 \
 	     cpu = cpumask_next(mask, cpu + 1))

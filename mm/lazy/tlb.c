@@ -285,6 +285,18 @@ static void assert_followed(const struct tlb_flush *f)
 static void assert_followed(const struct tlb_flush *f __unused) {}
 #endif
 
+/* tlb_cpus_concerned() without this CPU, and cheap where no other has the mm loaded. */
+static bool others_concerned(const struct tlb_flush *f, cpumask_t *cpus)
+{
+	const unsigned here = smp_processor_id();
+
+	if (!cpumask_has_others(&f->mm->tlb.cpus, here))
+		return false;
+	tlb_cpus_concerned(f, cpus);
+	cpus->bits[here / 64] &= ~BIT(here % 64);
+	return cpumask_weight(cpus);
+}
+
 void tlb_flush_by_call(struct tlb_flush *f)
 {
 	unsigned long flags;
@@ -294,9 +306,7 @@ void tlb_flush_by_call(struct tlb_flush *f)
 	flags = local_irq_save();
 	flush_on_this_cpu(f);
 	local_irq_restore(flags);
-	tlb_cpus_concerned(f, &cpus);
-	cpus.bits[smp_processor_id() / 64] &= ~BIT(smp_processor_id() % 64);
-	if (cpumask_weight(&cpus)) {
+	if (others_concerned(f, &cpus)) {
 		count(CNT_SHOOTDOWNS);
 		smp_call_mask(&cpus, flush_on_this_cpu, f);
 	}

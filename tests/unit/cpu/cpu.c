@@ -244,6 +244,19 @@ static void signals(struct ktest *t)
 			KEXPECT_EQ(t, trap_signal(v), expected[v]);
 }
 
+/* In a set of one CPU all but that one have others; with a second member, in another word, all have. */
+static void sets_have_others(struct ktest *t)
+{
+	for (unsigned a = 0; a < MAX_CPUS; a++) {
+		cpumask_t set = cpumask_of(a);
+
+		for (unsigned b = 0; b < MAX_CPUS; b++)
+			KEXPECT_EQ(t, cpumask_has_others(&set, b), a != b);
+		cpumask_set(&set, (a + 64) % MAX_CPUS);
+		KEXPECT(t, cpumask_has_others(&set, a));
+	}
+}
+
 static u32 nr_called[MAX_CPUS];
 
 static void note_call(void *unused __unused)
@@ -271,5 +284,6 @@ static const struct ktest_case cases[] = {
 	{"entries_work", entries_work},
 	{"calls_reach_the_others_once", calls_reach_the_others_once},
 	{"signals", signals},
+	{"sets_have_others", sets_have_others},
 };
 KTEST_SUITE(cpu_suite, "cpu", "control registers and descriptor tables of every CPU", true, cases);
