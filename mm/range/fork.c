@@ -196,24 +196,27 @@ static void fill_copy(const struct table_pair *p)
 static void copy_vma(const struct table_pair *p, const struct vma *v, pte_t *from, pte_t *to)
 	__must_hold(ptl_role, lazy_mmu_role)
 {
-	const unsigned first = first_index(p, v), end = end_index(p, v);
+	const pte_t *e = from + first_index(p, v), *end = from + end_index(p, v);
+	const long apart = (char *)to - (char *)from;
 	const u64 lost = lost_by_child(v->flags);
-	bool protects = false;
+	unsigned long start = 0, stop = 0; /* of the pages that may be written no longer */
 
 	if (is_left_out(v))
 		return;
-	for (unsigned i = first; (i = pte_next_used(from + i, from + end) - from) != end; i++) {
-		unsigned long addr = p->block + i * PAGE_SIZE;
-		pte_t pte = ptep_get(from + i);
+	for (; (e = pte_next_used(e, end)) != end; e++) {
+		unsigned long addr = p->block + (e - from) * PAGE_SIZE;
+		pte_t pte = ptep_get(e);
 
-		set_pte_at(p->copy->to, addr, to + i, child_entry(pte, lost));
+		set_pte_at(p->copy->to, addr, (pte_t *)((char *)e + apart), child_entry(pte, lost));
 		if (is_cow(v->flags) && pte_write(pte)) {
-			ptep_modify_prot_commit(v->mm, addr, from + i, pte_wrprotect(pte));
-			protects = true;
+			ptep_modify_prot_commit(v->mm, addr, from + (e - from), pte_wrprotect(pte));
+			if (!stop)
+				start = addr;
+			stop = addr + PAGE_SIZE;
 		}
 	}
-	if (protects)
-		flush_tlb_range(v->mm, p->block + first * PAGE_SIZE, p->block + end * PAGE_SIZE);
+	if (stop)
+		flush_tlb_range(v->mm, start, stop);
 }
 
 static void copy_table(const struct table_pair *p)
