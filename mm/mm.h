@@ -48,6 +48,13 @@ struct vma_set {
 	unsigned count;
 };
 
+/* What fork has learned of an address space: mm/range/fork.c. */
+struct fork_history {
+	bool expects_copies; /* writes will meet shared pages below the tables that fork shares */
+	bool has_shared;     /* the last fork shared a well-filled table of private memory */
+	bool has_copied;     /* and a write has met a shared page there; the VMA's lock will do */
+};
+
 struct mm {
 	pgd_t *pgd;
 	struct mm_tlb tlb;
@@ -61,6 +68,7 @@ struct mm {
 	u64 lock_seq; /* the mark of VMAs that change now */
 	/* With whom it may share private pages: mm/range/family.h. NULL: no fork has made it, and it has made none. */
 	struct mm_family *family;
+	struct fork_history fork_history;
 	unsigned long brk_start, brk;
 	unsigned long mapped_pages; /* in VMAs */
 	/* Written at any time. */

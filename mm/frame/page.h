@@ -35,6 +35,8 @@ enum page_kind {
 #define PG_SHIFT_WHOLE BIT(4)
 /* PTE pages: since the last fork a write met a page that somebody shared; under the page's lock. */
 #define PG_COPIED_FROM BIT(5)
+/* PTE pages: fork has made a copy of all it holds; under the page's lock, and fork keeps it. */
+#define PG_FORKED BIT(6)
 
 struct page {
 	/* User pages: one for each PTE that maps the page (PROT_NONE too), one for a shared

@@ -164,6 +164,14 @@ static void replace_page(const struct fault *f, pte_t *ptep, pte_t pte) __must_h
 		set_pte_at(mm, f->addr, ptep, pte);
 }
 
+/* For the next fork: a write met a page that somebody shares, below @table, which is locked. */
+static void note_copy(struct mm *mm, struct page *table)
+{
+	table->pg_flags |= PG_COPIED_FROM;
+	if (table->pg_flags & PG_FORKED)
+		WRITE_ONCE(mm->fork_history.has_copied, true);
+}
+
 static enum fault_result cow_copy(const struct fault *f)
 {
 	pgprot_t prot = vm_page_prot(f->vma->flags);
@@ -178,7 +186,7 @@ static enum fault_result cow_copy(const struct fault *f)
 		put_page(new);
 		return FAULT_OK;
 	}
-	ptl_page(ptl)->pg_flags |= PG_COPIED_FROM; /* for the next fork */
+	note_copy(f->vma->mm, ptl_page(ptl));
 	/* Under the lock the old page stays mapped here, and nobody can write it. */
 	copy_page(page_to_virt(new), page_to_virt(pte_page(f->orig)));
 	replace_page(f, ptep, pte_mkdirty(mk_pte(new, prot)));

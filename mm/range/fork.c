@@ -155,36 +155,76 @@ static bool few_may_be_written(const pte_t *from)
 }
 
 /*
- * A table to which the parent writes while the child lives is pushed down soon. Where that is cheap
- * it is left to the first write. Where tables are a hypervisor's the right is taken from the entries
- * here, if they are few: it is the same work without the L2 entry, there and back, and no write has
- * to wait for it. What happened since the last fork says what to expect: a copy, or none, because
- * the child was gone before.
+ * What happened since the last fork says what to expect of a table: a write that meets a page which
+ * the child shares, or none, because the child was gone before. Of a table that no fork has shared
+ * the others of the address space tell. Its lock is not taken: fork has marked all VMAs, so no
+ * fault is under way.
  */
-static bool will_be_pushed_down(const struct table_pair *p, struct page *table, const pte_t *from)
+static bool expects_copies(const struct mm *mm, struct page *table)
 {
-	bool copied = table->pg_flags & PG_COPIED_FROM;
+	const u16 flags = table->pg_flags;
 
-	table->pg_flags &= ~PG_COPIED_FROM;
-	return copied && pv_owns_tables && pmd_write(*p->pmd) && few_may_be_written(from);
+	table->pg_flags = (flags & ~PG_COPIED_FROM) | PG_FORKED;
+	if (flags & (PG_COPIED_FROM | PG_FORKED))
+		return flags & PG_COPIED_FROM;
+	return mm->fork_history.expects_copies;
+}
+
+/* A fork begins: what followed the last one that says anything follows this one, too. */
+static void recall_last_fork(struct fork_history *h)
+{
+	if (h->has_shared)
+		h->expects_copies = h->has_copied;
+	h->has_shared = h->has_copied = false;
+}
+
+/* How the parent's entries of private memory lose the right to write. */
+enum protection {
+	BY_LINK,    /* all at once, by their L2 entry */
+	BY_ENTRIES, /* one by one */
+	IN_A_COPY,  /* they have lost it in a copy, which has taken the table's place */
+};
+
+/*
+ * A table to which the parent writes while the child lives is pushed down soon. Where that is cheap
+ * it is left to the first write. Where tables are a hypervisor's it is the same work here, without
+ * the L2 entry there and back if few entries may be written; and no write has to wait for it.
+ */
+static enum protection begin_protection(const struct table_pair *p)
+{
+	struct page *table = pfn_to_page(pmd_pfn(*p->pmd));
+	struct mm *mm = p->first->mm;
+
+	if (!expects_copies(mm, table) || !pv_owns_tables || !pmd_write(*p->pmd))
+		return BY_LINK;
+	if (few_may_be_written(page_to_virt(table)))
+		return BY_ENTRIES;
+	return pmd_push_down_early(mm, p->pmd, p->block) ? IN_A_COPY : BY_LINK;
+}
+
+static void protect(const struct table_pair *p, const struct vma *v, pte_t *from,
+		    enum protection how) __must_hold(ptl_role)
+{
+	v->mm->fork_history.has_shared = true;
+	if (how == BY_ENTRIES)
+		protect_written(p, v, from);
+	else if (how == BY_LINK)
+		protect_table(p, v->mm);
 }
 
 static void fill_copy(const struct table_pair *p)
 {
+	const enum protection how = begin_protection(p);
 	pte_t *to = page_to_virt(p->table), *from;
 	struct spinlock *ptl;
-	bool by_entries;
 
 	from = pte_offset_map_lock(p->pmd, p->block, &ptl);
-	by_entries = will_be_pushed_down(p, ptl_page(ptl), from);
 	for_each_vma_below(v, p)
 	{
 		if (is_left_out(v))
 			continue;
-		if (is_cow(v->flags) && by_entries)
-			protect_written(p, v, from);
-		else if (is_cow(v->flags))
-			protect_table(p, v->mm);
+		if (is_cow(v->flags))
+			protect(p, v, from, how);
 		fill_entries(p, v, from, to);
 	}
 	pte_unmap_unlock(from, ptl);
@@ -269,6 +309,7 @@ int copy_page_tables(struct mm *dst, struct mm *src)
 	mmap_assert_write_locked(src);
 	mmap_assert_write_locked(dst);
 	err = family_join(dst, src);
+	recall_last_fork(&src->fork_history);
 	c.to = dst;
 	c.done = 0;
 	table_changes_init(&c.changes);

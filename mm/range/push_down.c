@@ -11,7 +11,8 @@
  *  - Where they are a hypervisor's, and many entries change, a copy of the table is changed by
  *    plain stores, handed over, and swung in by one change of the L2 entry; the old one is plain
  *    memory then, and is compared in debug builds. Whoever waits for the lock of the old one would
- *    hold a lock of nothing: so only a task that is alone in its address space swings.
+ *    hold a lock of nothing: so only a task that is alone in its address space swings, or who holds
+ *    mmap_lock for writing and so keeps all faults out.
  *  - Else in a section.
  *
  * A plain store could lose an A bit that a CPU sets at that moment, and so could a copy. There is
@@ -257,6 +258,8 @@ static void swing(const struct push_down *p, pmd_t *pmd, struct page *new)
 	struct page *old = pfn_to_page(pmd_pfn(*pmd));
 
 	plain_table_adopt(p->mm, new);
+	if (old->pg_flags & PG_FORKED)
+		new->pg_flags |= PG_FORKED;
 	spin_lock(&p->mm->page_table_lock);
 	pmd_link(p->mm, pmd, p->start, new);
 	spin_unlock(&p->mm->page_table_lock);
@@ -265,6 +268,19 @@ static void swing(const struct push_down *p, pmd_t *pmd, struct page *new)
 	assert_same_but_rights(old, new);
 	ASSERT(!spin_is_locked(&old->ptl));
 	free_page(old); /* not cleared, so nothing for the reserve of tables */
+}
+
+/* The table that @pmd links, without the right to write, is changed by way of @new. */
+static void swing_in_changed(struct push_down *p, const struct vma *vma, pmd_t *pmd,
+			     struct page *new)
+{
+	ASSERT(!pmd_write(*pmd));
+	copy_page(page_to_virt(new), pte_offset(*pmd, 0));
+	p->table = page_to_virt(new);
+	for_each_part(p, vma, push_down_plainly, NULL);
+	swing(p, pmd, new);
+	count(CNT_TABLES_PUSHED_DOWN);
+	count(CNT_TABLES_SWUNG);
 }
 
 /*
@@ -277,19 +293,33 @@ static bool push_down_by_swing(struct push_down *p, const struct vma *vma, pmd_t
 
 	if (!pv_owns_tables || atomic_read(&p->mm->users) != 1)
 		return false;
-	ASSERT(p->mm == current->mm && !pmd_write(*pmd));
+	ASSERT(p->mm == current->mm);
 	table_is(p, *pmd);
 	if (!is_worth_a_swing(p, vma))
 		return false;
 	new = plain_table_alloc_uncleared(p->mm);
 	if (!new)
 		return false;
-	copy_page(page_to_virt(new), p->table);
-	p->table = page_to_virt(new);
-	for_each_part(p, vma, push_down_plainly, NULL);
-	swing(p, pmd, new);
-	count(CNT_TABLES_PUSHED_DOWN);
-	count(CNT_TABLES_SWUNG);
+	swing_in_changed(p, vma, pmd, new);
+	return true;
+}
+
+bool pmd_push_down_early(struct mm *mm, pmd_t *pmd, unsigned long addr)
+{
+	struct push_down p = {
+		.mm = mm, .start = pmd_start(addr), .addr = addr, .private = LOSE_ALL};
+	struct page *new = plain_table_alloc_uncleared(mm);
+	struct spinlock *ptl;
+	pte_t *first;
+
+	ASSERT(pv_owns_tables);
+	mmap_assert_write_locked(mm);
+	if (!new)
+		return false;
+	first = pte_offset_map_lock(pmd, p.start, &ptl);
+	pmd_wrprotect(mm, pmd, p.start); /* other threads may be writing below it */
+	pte_unmap_unlock(first, ptl);
+	swing_in_changed(&p, vma_find(&mm->vmas, p.start), pmd, new);
 	return true;
 }
 

@@ -70,6 +70,13 @@ static inline bool covers_table(const struct vma *vma, unsigned long addr)
  */
 void pmd_push_down(const struct vma *vma, pmd_t *pmd, unsigned long addr);
 /*
+ * The same for fork, before anybody needs to write: all private memory below the L2 entry of @addr,
+ * which grants writing, loses RW, by a changed copy. Only where a hypervisor owns the tables. False:
+ * no memory for the copy, nothing has changed. mmap_lock is held for writing, and every VMA is
+ * marked.
+ */
+bool pmd_push_down_early(struct mm *mm, pmd_t *pmd, unsigned long addr);
+/*
  * True if it is cheaper to swing in a changed copy of a table than to change @losers of its @used
  * entries: most of them must lose RW, and some, because the others are validated for nothing.
  */
