@@ -235,13 +235,21 @@ static bool is_worth_a_swing(const struct push_down *p, const struct vma *vma)
 }
 
 #ifdef CONFIG_DEBUG
+/* Another thread may write shared memory through the copy, whose entries keep RW. */
+static u64 change_beside_rights(u64 was, u64 is)
+{
+	if (is & _PAGE_RW)
+		was |= is & _PAGE_DIRTY;
+	return (was ^ is) & ~(_PAGE_RW | _PAGE_GLOBAL);
+}
+
 /* No vCPU walks @old any more, so what it holds is final: nothing came to it after the copy. */
 static void assert_same_but_rights(const struct page *old, const struct page *new)
 {
 	const pte_t *was = page_to_virt(old), *is = page_to_virt(new);
 
 	for (unsigned i = 0; i < PTRS_PER_TABLE; i++)
-		if ((was[i].v ^ is[i].v) & ~(_PAGE_RW | _PAGE_GLOBAL))
+		if (change_beside_rights(was[i].v, READ_ONCE(is[i].v)))
 			panic("entry %u of a table that was swung out is %#lx, in its place is "
 			      "%#lx",
 			      i, was[i].v, is[i].v);
