@@ -220,14 +220,15 @@ static struct gap free_space_around(const struct mm *mm, unsigned long addr)
 int unmap_range_locked(struct mm *mm, unsigned long start, unsigned long end, enum unmap_lock lock)
 	__no_thread_safety
 {
-	struct gap gap;
+	struct gap gap = {0, 0};
 	struct vma *list;
 	int err = split_to_unmap(mm, start, end, &list);
 
 	if (err)
 		return err;
 	list = detach_range(mm, list, end);
-	gap = free_space_around(mm, start);
+	if (list)
+		gap = free_space_around(mm, start);
 	if (lock == UNMAP_DOWNGRADE)
 		mmap_write_downgrade(mm);
 	if (list)
@@ -304,7 +305,7 @@ int layout_map(struct mm *mm, const struct mapping *m)
 	if (err)
 		unmap_range_locked(mm, m->start, m->end, UNMAP_EXCLUSIVE);
 	else
-		merge_around(mm, m->start, m->end);
+		merge_from(mm, v->prev ? v->prev : v, m->end);
 	return err;
 }
 
