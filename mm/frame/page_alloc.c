@@ -55,11 +55,19 @@ static void spill(struct page_cache *c, unsigned kept)
 		frame_batch_put(cut_batch(c, min(c->nr - kept, (unsigned)FRAME_BATCH)));
 }
 
-static void add_to_cache(struct page_cache *c, struct page *page)
+/* Apart, so that the common way keeps no register for it. */
+static __noinline void spill_and_add(struct page_cache *c, struct page *page)
 {
-	if (c->nr == CACHE_MAX)
-		spill(c, CACHE_MAX - FRAME_BATCH);
+	spill(c, CACHE_MAX - FRAME_BATCH);
 	c->page[c->nr++] = page;
+}
+
+static __always_inline void add_to_cache(struct page_cache *c, struct page *page)
+{
+	if (unlikely(c->nr == CACHE_MAX))
+		spill_and_add(c, page);
+	else
+		c->page[c->nr++] = page;
 }
 
 static void add_free_range(paddr_t start, paddr_t end)
@@ -189,27 +197,37 @@ bool alloc_failure_injected(void)
 	return n == 1;
 }
 
+static __always_inline struct page *take_cached(struct page_cache *c, enum page_kind kind)
+{
+	struct page *page = c->page[--c->nr];
+
+	ASSERT(page->kind == PAGE_FREE);
+	ASSERT(!page->pg_flags);
+	page->kind = kind;
+	atomic_set(&page->refcount, 1);
+	c->kinds[PAGE_FREE]--;
+	c->kinds[kind]++;
+	count(CNT_PAGES_ALLOCATED);
+	return page;
+}
+
+/* Apart, for the same reason. NULL: no memory. */
+static __noinline struct page *refill_and_take(struct page_cache *c, enum page_kind kind)
+{
+	refill(c);
+	return c->nr ? take_cached(c, kind) : NULL;
+}
+
 static __always_inline struct page *take_page(enum page_kind kind)
 {
 	struct page_cache *c;
-	struct page *page = NULL;
+	struct page *page;
 
 	if (unlikely(alloc_failure_injected()))
 		return NULL;
 	preempt_disable();
 	c = this_cpu_ptr(page_cache);
-	if (unlikely(!c->nr))
-		refill(c);
-	if (likely(c->nr)) {
-		page = c->page[--c->nr];
-		ASSERT(page->kind == PAGE_FREE);
-		ASSERT(!page->pg_flags);
-		page->kind = kind;
-		atomic_set(&page->refcount, 1);
-		c->kinds[PAGE_FREE]--;
-		c->kinds[kind]++;
-		count(CNT_PAGES_ALLOCATED);
-	}
+	page = likely(c->nr) ? take_cached(c, kind) : refill_and_take(c, kind);
 	preempt_enable();
 	return page;
 }

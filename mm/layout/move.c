@@ -36,7 +36,8 @@ static long move_vma(struct mm *mm, struct vma *like, const struct remap *r)
 		BUG_ON(unmap_range_locked(mm, r->new, r->new + r->new_len, UNMAP_EXCLUSIVE));
 	else if (r->old_len && !(r->flags & MREMAP_DONTUNMAP))
 		BUG_ON(unmap_range_locked(mm, r->old, r->old + r->old_len, UNMAP_EXCLUSIVE));
-	merge_around(mm, r->old, r->old + r->old_len);
+	if (err || (r->flags & MREMAP_DONTUNMAP)) /* else a hole is there */
+		merge_around(mm, r->old, r->old + r->old_len);
 	merge_around(mm, r->new, r->new + r->new_len);
 	return err ? err : (long)r->new;
 }
