@@ -529,6 +529,16 @@ static void clear_tables(void)
 	test_free_tables(mm, ADDR, ADDR + (MAX_PARTNERS + 1) * PMD_SIZE);
 }
 
+/* A pass that migrates leaves the address space on another CPU: so the first ones find it there. */
+static void use_everywhere(void)
+{
+	for (unsigned cpu = 0; cpu < nr_cpus(); cpu++) {
+		const cpumask_t there = cpumask_of(cpu);
+
+		BUG_ON(sched_setaffinity(current, &there));
+	}
+}
+
 static void run_operation(struct ktest *t, enum operation op)
 {
 	const cpumask_t everywhere = cpu_online_mask;
@@ -537,6 +547,7 @@ static void run_operation(struct ktest *t, enum operation op)
 	const struct sched_tuning tuning = ticks_end();
 
 	mm = test_mm_enter();
+	use_everywhere();
 	find_page(&mine, ADDR);
 	start_partners();
 	start_interrupts();
