@@ -41,6 +41,7 @@ templates[] = {
 	{native_read_cr2, 3, {0x0f, 0x20, 0xd0}},                        /* mov %cr2, %rax */
 	{native_identity, 6, {CS, CS, CS, 0x48, 0x89, 0xf8}},            /* mov %rdi, %rax */
 	{native_set_pte, 6, {CS, CS, CS, 0x48, 0x89, 0x37}},             /* mov %rsi, (%rdi) */
+	{native_install_pte, 6, {CS, CS, CS, 0x48, 0x89, 0x37}},         /* mov %rsi, (%rdi) */
 	{native_ptep_get_and_clear, 6, {CS, 0x31, 0xc0, 0x48, 0x87, 0x07}}, /* xor %eax, %eax; xchg %rax, (%rdi) */
 	/* clang-format on */
 };

@@ -70,6 +70,8 @@ struct pv_mmu_ops {
 
 	/* L1. Inside a lazy section a backend may queue them; see mm/lazy/batch.h. */
 	void (*set_pte)(pte_t *ptep, pte_t pte);
+	/* The same outside of a section, of the entry for user address @addr. */
+	void (*install_pte)(pte_t *ptep, pte_t pte, unsigned long addr);
 	pte_t (*ptep_get_and_clear)(pte_t *ptep);
 	/* The same of a run: @n entries of a table; what they held is left in @old. */
 	void (*get_and_clear_ptes)(pte_t *ptep, pte_t *old, unsigned n);
@@ -317,6 +319,12 @@ static inline void pv_set_pte(pte_t *ptep, pte_t pte)
 {
 	owed_ptes(ptep, &pte, 1, OWED_ALL);
 	PV_CALL2(mmu.set_pte, ptep, pte.v);
+}
+
+static inline void pv_install_pte(pte_t *ptep, pte_t pte, unsigned long addr)
+{
+	owed_ptes(ptep, &pte, 1, OWED_ALL);
+	PV_CALL3(mmu.install_pte, ptep, pte.v, addr);
 }
 
 static inline pte_t pv_ptep_get_and_clear(pte_t *ptep)

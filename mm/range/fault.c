@@ -73,7 +73,7 @@ static bool install(const struct fault *f, pte_t pte)
 
 	if (!ptep)
 		return false;
-	set_pte_at(f->vma->mm, f->addr, ptep, pte);
+	install_pte(f->vma->mm, f->addr, ptep, pte);
 	pte_unmap_unlock(ptep, ptl);
 	return true;
 }
@@ -161,7 +161,7 @@ static void replace_page(const struct fault *f, pte_t *ptep, pte_t pte) __must_h
 	flush_tlb_page(mm, f->addr);
 	arch_leave_lazy_mmu_mode(state);
 	if (!alone)
-		set_pte_at(mm, f->addr, ptep, pte);
+		install_pte(mm, f->addr, ptep, pte);
 }
 
 /* For the next fork: a write met a page that somebody shares, below @table, which is locked. */

@@ -434,6 +434,20 @@ static inline void set_pte_at(struct mm *mm, unsigned long addr, pte_t *ptep, pt
 }
 
 /*
+ * The same outside of a section, of an entry that was none: effective on return, and, where a
+ * hypervisor has a call for one entry of the address space that is loaded, shorter.
+ */
+static inline void install_pte(struct mm *mm, unsigned long addr, pte_t *ptep, pte_t pte)
+	__must_hold(ptl_role) __excludes(lazy_mmu_role)
+{
+	ptep_assert_locked(ptep);
+	preempt_point();
+	count(CNT_PTE_UPDATES);
+	trace(TRACE_SET, mm_context(mm), addr, pte.v);
+	pv_install_pte(ptep, pte, addr);
+}
+
+/*
  * Clear an entry; what it held. In a lazy section the value is that of the moment of the call, and
  * the A and D bits that the CPU sets until the leave are found in the cleared entry by
  * ptep_harvest().

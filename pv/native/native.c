@@ -129,6 +129,11 @@ void native_set_pte(pte_t *ptep, pte_t pte)
 	WRITE_ONCE(ptep->v, pte.v);
 }
 
+void native_install_pte(pte_t *ptep, pte_t pte, unsigned long addr __unused)
+{
+	WRITE_ONCE(ptep->v, pte.v);
+}
+
 pte_t native_ptep_get_and_clear(pte_t *ptep)
 {
 	return (pte_t){xchg(&ptep->v, 0)};
@@ -278,6 +283,7 @@ struct pv_ops pv_ops = {
 			.pfn_to_mfn = native_identity,
 			.mfn_to_pfn = native_identity,
 			.set_pte = native_set_pte,
+			.install_pte = native_install_pte,
 			.ptep_get_and_clear = native_ptep_get_and_clear,
 			.get_and_clear_ptes = native_get_and_clear_ptes,
 			.modify_ptes = native_modify_ptes,

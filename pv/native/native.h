@@ -19,6 +19,7 @@ __callee_save void native_nop(void);
 __callee_save unsigned long native_read_cr2(void);
 __callee_save u64 native_identity(u64 frame);
 void native_set_pte(pte_t *ptep, pte_t pte);
+void native_install_pte(pte_t *ptep, pte_t pte, unsigned long addr);
 pte_t native_ptep_get_and_clear(pte_t *ptep);
 void native_get_and_clear_ptes(pte_t *ptep, pte_t *old, unsigned n);
 void native_modify_ptes(pte_t *ptep, const pte_t *new, unsigned n);

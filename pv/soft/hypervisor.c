@@ -142,6 +142,11 @@ static void soft_set_pte(pte_t *ptep, pte_t pte)
 	soft_update(ptep, &pte, 1, PT_NORMAL);
 }
 
+static void soft_install_pte(pte_t *ptep, pte_t pte, unsigned long addr __unused)
+{
+	soft_update(ptep, &pte, 1, PT_NORMAL);
+}
+
 static void soft_modify_ptes(pte_t *ptep, const pte_t *new, unsigned n)
 {
 	soft_update(ptep, new, n, PT_PRESERVE_AD);
@@ -242,6 +247,7 @@ void deferred_setup(void)
 		.fill_min = 4, .drop_min = 4, .shift_min = 4, .swing_min = 4};
 	pv_ops.mmu.take_over = soft_frames_init;
 	pv_ops.mmu.set_pte = soft_set_pte;
+	pv_ops.mmu.install_pte = soft_install_pte;
 	pv_ops.mmu.ptep_get_and_clear = soft_ptep_get_and_clear;
 	pv_ops.mmu.get_and_clear_ptes = soft_get_and_clear_ptes;
 	pv_ops.mmu.modify_ptes = soft_modify_ptes;

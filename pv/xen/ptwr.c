@@ -17,6 +17,11 @@ static void ptwr_set_pte(pte_t *ptep, pte_t pte)
 	native_set_pte(ptep, (pte_t){pte.v & ~_PAGE_GLOBAL});
 }
 
+static void ptwr_install_pte(pte_t *ptep, pte_t pte, unsigned long addr __unused)
+{
+	ptwr_set_pte(ptep, pte);
+}
+
 static pte_t ptwr_ptep_get_and_clear(pte_t *ptep)
 {
 	count(CNT_EMULATED_WRITES);
@@ -41,6 +46,7 @@ void xen_ptwr_setup(void)
 	pv_queues_updates = false;
 	pv_validates_updates = false; /* a store that Xen refuses is a fault */
 	pv_ops.mmu.set_pte = ptwr_set_pte;
+	pv_ops.mmu.install_pte = ptwr_install_pte;
 	pv_ops.mmu.ptep_get_and_clear = ptwr_ptep_get_and_clear;
 	pv_ops.mmu.get_and_clear_ptes = ptwr_get_and_clear_ptes;
 	pv_ops.mmu.modify_ptes = ptwr_modify_ptes;

@@ -392,6 +392,22 @@ static void refused_entries(struct ktest *t)
 	teardown();
 }
 
+/* Outside of a section, by the shorter call: of an entry of what is loaded. */
+static void a_refused_installation(struct ktest *t) __no_thread_safety
+{
+	if (!validates(t))
+		return;
+	setup();
+	batch_refusal = (struct batch_refusal){.expected = true};
+	install_pte(pages.mm, ADDR, entry(0), forbidden());
+	batch_refusal.expected = false;
+	KEXPECT_EQ(t, batch_refusal.seen, 1);
+	KEXPECT_EQ(t, batch_refusal.applied, 0);
+	KEXPECT(t, batch_refusal.err < 0);
+	expect_table(t);
+	teardown();
+}
+
 /* The same by request: an update that is right is refused, the @k-th of @n. */
 static void refuse_by_request(struct ktest *t, unsigned n, unsigned k) __no_thread_safety
 {
@@ -532,6 +548,7 @@ static const struct ktest_case cases[] = {
 	{"callers_are_kept", callers_are_kept},
 	{"coalescing_of_commands", coalescing_of_commands},
 	{"refused_entries", refused_entries},
+	{"a_refused_installation", a_refused_installation},
 	{"injected_refusals", injected_refusals},
 	{"event_in_the_middle", event_in_the_middle},
 	{"one_call_a_section", one_call_a_section},

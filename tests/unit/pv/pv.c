@@ -23,6 +23,7 @@ static const struct {
 	{&pv_ops.irq.irq_enable, native_irq_enable, 1, {0xfb}},
 	{&pv_ops.irq.save_fl, native_save_fl, 2, {0x9c, 0x58}},
 	{&pv_ops.mmu.set_pte, native_set_pte, 6, {0x2e, 0x2e, 0x2e, 0x48, 0x89, 0x37}},
+	{&pv_ops.mmu.install_pte, native_install_pte, 6, {0x2e, 0x2e, 0x2e, 0x48, 0x89, 0x37}},
 	{&pv_ops.mmu.pfn_to_mfn, native_identity, 6, {0x2e, 0x2e, 0x2e, 0x48, 0x89, 0xf8}},
 	{&pv_ops.mmu.read_cr2, native_read_cr2, 3, {0x0f, 0x20, 0xd0}},
 	{&pv_ops.cpu.uaccess_begin, native_stac, 3, {0x0f, 0x01, 0xcb}},

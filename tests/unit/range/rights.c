@@ -132,6 +132,41 @@ static void what_the_vma_takes_is_flushed(struct ktest *t)
 	leave(t);
 }
 
+/* --- new entries --- */
+
+/* Private memory at ADDR in an address space of its own, with the tables for it. */
+static struct mm *make_other(struct ktest *t)
+{
+	struct mm *other = mm_alloc();
+
+	BUG_ON(!other);
+	mm_use(other);
+	KEXPECT_EQ(t,
+		   do_mmap(ADDR, PAGE_SIZE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0),
+		   ADDR);
+	test_pte_page(other, ADDR);
+	mm_use(mm);
+	return other;
+}
+
+/* A hypervisor's call for one address is of what is loaded; a table may be another's. */
+static void an_entry_is_of_its_address_space(struct ktest *t)
+{
+	struct mm *other;
+	pte_t before;
+
+	enter(t, RW, MAP_PRIVATE);
+	before = entry();
+	other = make_other(t);
+	mmap_read_lock(other);
+	KEXPECT_EQ(t, handle_mm_fault(vma_find(&other->vmas, ADDR), ADDR, 0), FAULT_OK);
+	mmap_read_unlock(other);
+	KEXPECT_EQ(t, entry().v, before.v);
+	KEXPECT(t, pte_special(ptep_get(pte_offset(*pmd_find(other, ADDR), ADDR))));
+	mm_put(other);
+	leave(t);
+}
+
 /* --- copies --- */
 
 /* The page that was copied has been written, if its entry says so. */
@@ -226,6 +261,7 @@ static const struct ktest_case cases[] = {
 	{"what_the_vma_grants_is_added", what_the_vma_grants_is_added},
 	{"shared_memory_is_not_reused", shared_memory_is_not_reused},
 	{"what_the_vma_takes_is_flushed", what_the_vma_takes_is_flushed},
+	{"an_entry_is_of_its_address_space", an_entry_is_of_its_address_space},
 	{"the_old_page_keeps_the_dirty_bit", the_old_page_keeps_the_dirty_bit},
 	{"a_copy_costs_as_little_as_may_be", a_copy_costs_as_little_as_may_be},
 	{"a_copy_is_complete_when_it_is_mapped", a_copy_is_complete_when_it_is_mapped},
