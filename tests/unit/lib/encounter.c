@@ -36,7 +36,6 @@
 /* What switch_stacks() leaves on the stack, in words: six registers, and where it returns to. */
 #define SWITCH_FRAME_IP 6
 #define OPCODE_IRETQ 0xcf48
-#define OPCODES_STI_HLT 0xf4fb
 #define PASSES_TO_FILL 2
 #define TRIES 20     /* of a pass whose steps an interrupt has ended */
 #define MISSES_MAX 4 /* passes in a row that end ahead of their boundary */
@@ -160,15 +159,6 @@ static bool is_iret(unsigned long ip)
 	return pass.e->stepped_ends && *(const u16 *)ip == OPCODE_IRETQ;
 }
 
-/*
- * In the shadow of an sti, ahead of its hlt: no interrupt can come, so it is no boundary. QEMU 7.2
- * does not stop there, QEMU 10.0 does; and who is stopped there comes back without the shadow.
- */
-static bool is_in_shadow(unsigned long ip)
-{
-	return *(const u16 *)(ip - 1) == OPCODES_STI_HLT;
-}
-
 /* Of whoever runs on the stepped side's CPU meanwhile. */
 static void pass_by(struct pt_regs *regs)
 {
@@ -191,7 +181,7 @@ static void at_boundary(struct pt_regs *regs)
 		resume_steps(regs);
 	if (is_iret(regs->ip))
 		regs->flags &= ~FLAGS_TF;
-	if (is_in_shadow(regs->ip) || (pass.e->sample && way_repeats(regs->ip)))
+	if (pass.e->sample && way_repeats(regs->ip))
 		return;
 	if (pass.noting)
 		way_note(regs->ip);
