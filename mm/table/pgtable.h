@@ -385,6 +385,7 @@ static inline u64 pte_line_sum(const pte_t *e)
 {
 	if (!pte_line_used(e))
 		return 0;
+	barrier(); /* read them anew: kept in registers, they would make empty lines twice as dear */
 	return (e[0].v & USED_BITS) + (e[1].v & USED_BITS) + (e[2].v & USED_BITS) +
 	       (e[3].v & USED_BITS) + (e[4].v & USED_BITS) + (e[5].v & USED_BITS) +
 	       (e[6].v & USED_BITS) + (e[7].v & USED_BITS);
