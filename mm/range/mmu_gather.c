@@ -66,6 +66,8 @@ void tlb_flush_mmu(struct mmu_gather *tlb)
 
 void tlb_harvest(struct mmu_gather *tlb, const pte_t *table)
 {
+	if (!pv_queues_updates)
+		return; /* what each clear has returned is final */
 	for (unsigned i = 0; i < tlb->nr; i++)
 		tlb->page[i].dirty |= pte_dirty(ptep_harvest(table + tlb->page[i].index));
 }
