@@ -90,6 +90,7 @@ static bool fork_fits(void)
 	       (s64)max_pfn / FORK_RESERVE_PART + FORK_RESERVE_EACH * (s64)user_task_count();
 }
 
+/* Its limits are its maker's to set. */
 static struct process *process_alloc(void)
 {
 	struct process *p = kmem_cache_zalloc(&process_cache);
@@ -101,7 +102,6 @@ static struct process *process_alloc(void)
 	list_init(&p->threads);
 	wait_queue_init(&p->child_event);
 	p->exit_signal = SIGCHLD;
-	rlimits_init(p->limits);
 	return p;
 }
 
@@ -332,6 +332,7 @@ struct task *user_process_create(const char *name, void (*entry)(void *), void *
 	if (p && mm && t && claim_task()) {
 		t->mm = mm;
 		t->fpu = fpu_initial;
+		rlimits_init(p->limits);
 		attach(t, p, parent ? parent : &kernel_process);
 		return t;
 	}
