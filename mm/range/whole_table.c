@@ -93,6 +93,7 @@ bool plain_table_link(struct mm *mm, unsigned long addr, struct page *table)
 void plain_table_drop(struct page *table)
 {
 	pte_t *e = page_to_virt(table);
+	struct page *page;
 
 	ASSERT(table->pg_flags & PG_PLAIN_TABLE);
 	for (unsigned i = 0; i < PTRS_PER_TABLE; i++) {
@@ -101,8 +102,9 @@ void plain_table_drop(struct page *table)
 		e[i].v = 0;
 		if (pte_none(pte) || pte_special(pte))
 			continue;
+		page = pte_page(pte);
 		if (pte_dirty(pte))
-			page_set_dirty(pte_page(pte));
-		put_page(pte_page(pte));
+			page_set_dirty(page);
+		put_page(page);
 	}
 }
