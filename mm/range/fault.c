@@ -215,9 +215,11 @@ static enum fault_result widen(const struct fault *f, pte_t rights)
 
 	if (!ptep)
 		return FAULT_OK;
-	if (f->flags & FAULT_WRITE)
-		rights = pte_mkdirty(rights);
-	ptep_modify_prot_commit(f->vma->mm, f->addr, ptep, pte_mkyoung(rights));
+	rights = pte_mkyoung(rights);
+	if (f->flags & FAULT_WRITE) /* A and D are set then: the CPU adds nothing to be kept */
+		install_pte(f->vma->mm, f->addr, ptep, pte_mkdirty(rights));
+	else
+		ptep_modify_prot_commit(f->vma->mm, f->addr, ptep, rights);
 	if (unlikely(pte_narrows(f->orig, rights)))
 		flush_tlb_page(f->vma->mm, f->addr);
 	pte_unmap_unlock(ptep, ptl);
