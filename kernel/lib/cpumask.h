@@ -58,14 +58,25 @@ static inline unsigned cpumask_weight(const cpumask_t *m)
 	return n;
 }
 
+/* True if @m has a member that @known has not. */
+static inline bool cpumask_has_more(const cpumask_t *m, const cpumask_t *known)
+{
+	static_assert(ARRAY_SIZE(m->bits) == 4, "all words, without a loop");
+	return (READ_ONCE(m->bits[0]) & ~known->bits[0]) |
+	       (READ_ONCE(m->bits[1]) & ~known->bits[1]) |
+	       (READ_ONCE(m->bits[2]) & ~known->bits[2]) |
+	       (READ_ONCE(m->bits[3]) & ~known->bits[3]);
+}
+
 /* True if there is another member than @cpu, be it one or not. */
 static inline bool cpumask_has_others(const cpumask_t *m, unsigned cpu)
 {
-	u64 others = 0;
+	u64 others[] = {READ_ONCE(m->bits[0]), READ_ONCE(m->bits[1]), READ_ONCE(m->bits[2]),
+			READ_ONCE(m->bits[3])};
 
-	for (unsigned i = 0; i < ARRAY_SIZE(m->bits); i++)
-		others |= READ_ONCE(m->bits[i]) & ~(i == cpu / 64 ? BIT(cpu % 64) : 0);
-	return others;
+	static_assert(ARRAY_SIZE(others) == ARRAY_SIZE(m->bits), "all words, without a loop");
+	others[cpu / 64] &= ~BIT(cpu % 64);
+	return others[0] | others[1] | others[2] | others[3];
 }
 
 #define for_each_cpu_in(cpu, mask)                                                                 \

@@ -225,20 +225,34 @@ u64 tlb_new_generation(struct mm *mm)
 	return __atomic_add_fetch(&mm->tlb.generation.v, 1, __ATOMIC_SEQ_CST);
 }
 
+/* Of the CPUs @cpus, from @first on, those that do not use what they have loaded. */
+static u64 lazy_ones(u64 cpus, unsigned first)
+{
+	u64 lazy = 0;
+
+	for (; cpus; cpus &= cpus - 1)
+		if (READ_ONCE(per_cpu(cpu_tlb, first + __builtin_ctzll(cpus)).lazy))
+			lazy |= cpus & -cpus;
+	return lazy;
+}
+
 /*
  * Those that have the mm loaded and in use; and where tables are about to be freed, those that only
  * have it loaded too, because they may still walk it speculatively.
  */
 bool tlb_cpus_concerned(const struct tlb_flush *f, cpumask_t *cpus)
 {
-	bool any = false;
+	u64 any = 0;
 
-	*cpus = (cpumask_t){0};
-	for_each_cpu_in(cpu, &f->mm->tlb.cpus) {
-		if (READ_ONCE(per_cpu(cpu_tlb, cpu).lazy) && !f->freed_tables)
-			continue;
-		cpus->bits[cpu / 64] |= BIT(cpu % 64);
-		any = true;
+	/* Most of the words are empty. */
+#pragma GCC unroll 4
+	for (unsigned i = 0; i < ARRAY_SIZE(cpus->bits); i++) {
+		u64 word = READ_ONCE(f->mm->tlb.cpus.bits[i]);
+
+		if (unlikely(word) && !f->freed_tables)
+			word &= ~lazy_ones(word, i * 64);
+		cpus->bits[i] = word;
+		any |= word;
 	}
 	return any;
 }

@@ -52,20 +52,21 @@ static bool is_update_va_mapping(const struct batch *b, const struct xen_flush *
 
 static void update_va_mapping(struct batch *b, struct xen_flush *flush)
 {
-	struct multicall_entry call = xen_call_update_va_mapping(b->flush.start, b->update[0].val,
-								 UVMF_INVLPG | UVMF_LOCAL);
+	long err =
+		xen_update_va_mapping(b->flush.start, b->update[0].val, UVMF_INVLPG | UVMF_LOCAL);
 
-	xen_multicall(&call, 1);
-	batch_check_applied(b->update, 1, call.result, !call.result, b->caller);
+	batch_check_applied(b->update, 1, err, !err, b->caller);
 	xen_flush_complete(flush, 0);
 }
 
-/* @done is storage of this call alone: Xen counts on it across continuations. */
-static void xen_issue(struct batch *b)
+/*
+ * The updates, and @flush, NULL where none is owed. @done is storage of this call alone: Xen counts
+ * on it across continuations.
+ */
+static void issue_multicall(struct batch *b, struct xen_flush *flush)
 {
 	const struct mmu_update *u = (const struct mmu_update *)b->update;
 	struct multicall_entry calls[2];
-	struct xen_flush flush;
 	unsigned done = 0, n = 0;
 
 	static_assert(sizeof(struct pt_update) == sizeof(struct mmu_update), "one format");
@@ -73,23 +74,30 @@ static void xen_issue(struct batch *b)
 
 	if (b->n)
 		calls[n++] = xen_call_mmu_update(u, b->n, &done);
-	if (b->flush.mm) {
-		count(CNT_TLB_FLUSHES);
-		if (xen_flush_prepare(&flush, &b->flush)) {
-			if (is_update_va_mapping(b, &flush)) {
-				update_va_mapping(b, &flush);
-				return;
-			}
-			calls[n++] = xen_call_mmuext_op(&flush.op, 1);
-		}
-	}
+	if (flush && flush->any)
+		calls[n++] = xen_call_mmuext_op(&flush->op, 1);
 	/* A vCPU that reloads its TLB after the flush finds the new entries. */
 	ASSERT(!b->n || calls[0].op == __HYPERVISOR_mmu_update);
 	xen_multicall(calls, n);
 	if (b->n)
 		batch_check_applied(b->update, b->n, calls[0].result, done, b->caller);
-	if (b->flush.mm)
-		xen_flush_complete(&flush, n ? calls[n - 1].result : 0);
+	if (flush)
+		xen_flush_complete(flush, n ? calls[n - 1].result : 0);
+}
+
+static void xen_issue(struct batch *b)
+{
+	struct xen_flush flush;
+
+	if (!b->flush.mm) {
+		issue_multicall(b, NULL);
+		return;
+	}
+	count(CNT_TLB_FLUSHES);
+	if (xen_flush_prepare(&flush, &b->flush) && is_update_va_mapping(b, &flush))
+		update_va_mapping(b, &flush);
+	else
+		issue_multicall(b, &flush);
 }
 
 /* Apart from xen_update(), whose other way must be short and needs no stack. */

@@ -24,25 +24,22 @@ static void assert_covers(const struct mmuext_op *op, const struct tlb_flush *f)
 		       !f->freed_tables);
 }
 
-/* Invalidate @f on @cpus. A range costs a flush of everything: Xen knows single pages only. */
-static struct mmuext_op flush_op(const struct tlb_flush *f, const cpumask_t *cpus)
+/* In @op: invalidate @f on @cpus. A range costs a flush of everything: Xen knows single pages only. */
+static void make_flush_op(struct mmuext_op *op, const struct tlb_flush *f, const cpumask_t *cpus)
 {
-	bool here = cpumask_test(cpus, smp_processor_id());
-	bool others = cpumask_weight(cpus) > here;
-	struct mmuext_op op = {0};
+	bool others = cpumask_has_others(cpus, smp_processor_id());
 
 	if (is_one_page(f)) {
-		op.cmd = others ? MMUEXT_INVLPG_MULTI : MMUEXT_INVLPG_LOCAL;
-		op.arg1.linear_addr = f->start;
+		op->cmd = others ? MMUEXT_INVLPG_MULTI : MMUEXT_INVLPG_LOCAL;
+		op->arg1.linear_addr = f->start;
 	} else {
-		op.cmd = others ? MMUEXT_TLB_FLUSH_MULTI : MMUEXT_TLB_FLUSH_LOCAL;
+		op->cmd = others ? MMUEXT_TLB_FLUSH_MULTI : MMUEXT_TLB_FLUSH_LOCAL;
 	}
 	if (others) {
 		count(CNT_SHOOTDOWNS);
-		set_xen_guest_handle(op.arg2.vcpumask, cpus->bits);
+		set_xen_guest_handle(op->arg2.vcpumask, cpus->bits);
 	}
-	assert_covers(&op, f);
-	return op;
+	assert_covers(op, f);
 }
 
 bool xen_flush_prepare(struct xen_flush *x, struct tlb_flush *f)
@@ -51,7 +48,7 @@ bool xen_flush_prepare(struct xen_flush *x, struct tlb_flush *f)
 	x->generation = READ_ONCE(f->mm->tlb.generation.v);
 	x->any = tlb_cpus_concerned(f, &x->cpus);
 	if (x->any)
-		x->op = flush_op(f, &x->cpus);
+		make_flush_op(&x->op, f, &x->cpus);
 	return x->any;
 }
 
@@ -72,7 +69,13 @@ static void xen_follow(const struct xen_flush *x, u64 mine)
 	tlb_follow_here(mm, mine == followed + 1 ? mine : followed);
 }
 
-static void flush_latecomers(const struct xen_flush *x)
+/* The mm is loaded on a vCPU that was not concerned: it has come, or does not use the mm. */
+static bool may_have_come(const struct xen_flush *x)
+{
+	return cpumask_has_more(&x->f->mm->tlb.cpus, &x->cpus);
+}
+
+static __noinline void flush_latecomers(const struct xen_flush *x)
 {
 	struct mmuext_op op;
 	cpumask_t cpus;
@@ -83,7 +86,7 @@ static void flush_latecomers(const struct xen_flush *x)
 	if (!cpumask_weight(&cpus))
 		return;
 	count(CNT_LATE_FLUSHES);
-	op = flush_op(x->f, &cpus);
+	make_flush_op(&op, x->f, &cpus);
 	xen_check("a TLB flush", xen_mmuext_op(&op, 1));
 }
 
@@ -91,11 +94,13 @@ void xen_flush_complete(struct xen_flush *x, long err)
 {
 	u64 generation;
 
-	xen_check("a TLB flush", x->any ? err : 0);
+	if (unlikely(x->any && err))
+		xen_check("a TLB flush", err);
 	generation = tlb_new_generation(x->f->mm);
 	if (cpumask_test(&x->cpus, smp_processor_id()))
 		xen_follow(x, generation);
-	flush_latecomers(x);
+	if (unlikely(may_have_come(x)))
+		flush_latecomers(x);
 	owed_settle(x->f);
 }
 
