@@ -435,13 +435,15 @@ static inline void set_pte_at(struct mm *mm, unsigned long addr, pte_t *ptep, pt
 }
 
 /*
- * The same outside of a section, of an entry that was none: effective on return, and, where a
- * hypervisor has a call for one entry of the address space that is loaded, shorter.
+ * The same outside of a section: effective on return, and, where a hypervisor has a call for one
+ * entry of the address space that is loaded, shorter. The entry was none; or @pte has A and D, so
+ * that nothing is lost of what the CPU may set meanwhile.
  */
 static inline void install_pte(struct mm *mm, unsigned long addr, pte_t *ptep, pte_t pte)
 	__must_hold(ptl_role) __excludes(lazy_mmu_role)
 {
 	ptep_assert_locked(ptep);
+	ASSERT(pte_none(ptep_get(ptep)) || (pte.v & _PAGE_AD) == _PAGE_AD);
 	preempt_point();
 	count(CNT_PTE_UPDATES);
 	trace(TRACE_SET, mm_context(mm), addr, pte.v);
