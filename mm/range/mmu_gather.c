@@ -54,9 +54,20 @@ void tlb_remove_table(struct mmu_gather *tlb, unsigned long addr, struct page *t
 	tlb->tables = table;
 }
 
+/* It has no users: tlb_evict_mm() has been called, and no CPU will load it. */
+static bool is_evicted(const struct mm *mm)
+{
+	if (likely(atomic_read(&mm->users)))
+		return false;
+	ASSERT(!cpumask_weight(&mm->tlb.cpus));
+	return true;
+}
+
 void tlb_flush_mmu(struct mmu_gather *tlb)
 {
-	if (tlb->start < tlb->end && tlb->tables)
+	if (is_evicted(tlb->mm))
+		owed_forget(tlb->mm);
+	else if (tlb->start < tlb->end && tlb->tables)
 		flush_tlb_tables(tlb->mm, tlb->start, tlb->end);
 	else if (tlb->start < tlb->end)
 		flush_tlb_range(tlb->mm, tlb->start, tlb->end);

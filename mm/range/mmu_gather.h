@@ -34,7 +34,7 @@ void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm);
 void tlb_remove_ptes(struct mmu_gather *tlb, unsigned long addr, const pte_t *pte, unsigned n);
 /* A table that covered @addr is unlinked. */
 void tlb_remove_table(struct mmu_gather *tlb, unsigned long addr, struct page *table);
-/* Invalidate what was unhooked; in a section, by its leave. */
+/* Invalidate what was unhooked; in a section, by its leave. An mm without users needs nothing. */
 void tlb_flush_mmu(struct mmu_gather *tlb);
 /* Collect the D bits that entries of @table gathered until their clear took effect. */
 void tlb_harvest(struct mmu_gather *tlb, const pte_t *table) __must_hold(ptl_role);
