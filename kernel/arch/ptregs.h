@@ -13,6 +13,12 @@ struct pt_regs {
 	unsigned long ip, cs, flags, sp, ss;
 };
 
+/* Bits 63 to 48 repeat bit 47; no other address can be jumped to (AMD APM vol. 2, 5.3.1). */
+static inline bool is_canonical(unsigned long addr)
+{
+	return (unsigned long)((long)(addr << 16) >> 16) == addr;
+}
+
 static inline bool user_mode(const struct pt_regs *regs)
 {
 	return regs->cs & 3;

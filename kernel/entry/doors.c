@@ -36,7 +36,7 @@ void assert_leaving(const struct pt_regs *regs)
 	ASSERT(regs == task_user_regs(current));
 	ASSERT((regs->cs & 3) == 3 && (regs->ss & 3) == 3);
 	ASSERT((regs->flags & FLAGS_IF) && !(regs->flags & (FLAGS_IOPL | FLAGS_VM)));
-	ASSERT(regs->ip <= USER_END);
+	ASSERT(is_canonical(regs->ip)); /* to the kernel's half it may jump, and faults there */
 }
 
 #endif

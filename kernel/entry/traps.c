@@ -148,15 +148,23 @@ static void debug_in_kernel(struct pt_regs *regs)
 		step_hook(regs);
 }
 
+static const char *trap_name(unsigned vector)
+{
+	return trap_names[vector] ? trap_names[vector] : "reserved exception";
+}
+
+static void kill_by(struct pt_regs *regs, unsigned vector)
+{
+	kill_current_process(regs, trap_signal(vector), trap_name(vector), regs->ip);
+}
+
 static void do_exception(struct pt_regs *regs, unsigned vector)
 {
-	const char *name = trap_names[vector] ? trap_names[vector] : "reserved exception";
-
 	if (user_mode(regs)) {
 		local_irq_enable();
 		if (vector == TRAP_DB && fault_step_ended(regs))
 			return;
-		kill_current_process(regs, trap_signal(vector), name, regs->ip);
+		kill_by(regs, vector);
 		return;
 	}
 	if (vector == TRAP_GP && fixup_exception(regs))
@@ -167,7 +175,7 @@ static void do_exception(struct pt_regs *regs, unsigned vector)
 	}
 	if (vector == TRAP_DF && kstack_is_guard(pv_read_cr2()))
 		panic_regs(regs, pv_read_cr2(), "kernel stack overflow");
-	panic_regs(regs, 0, "%s in the kernel, error code %#lx", name, regs->orig_ax);
+	panic_regs(regs, 0, "%s in the kernel, error code %#lx", trap_name(vector), regs->orig_ax);
 }
 
 static void do_nmi(struct pt_regs *regs)
@@ -230,18 +238,39 @@ void handle_vector(const struct pt_regs *regs, unsigned vector)
 	irq_exit();
 }
 
+/*
+ * A CPU may jump first, and raise the exception when it fetches from there (QEMU's TCG does); an
+ * interrupt comes between the two. No iretq goes back to such an address, so it ends as the
+ * exception would have.
+ */
+static void end_if_astray(struct pt_regs *regs)
+{
+	if (likely(is_canonical(regs->ip)))
+		return;
+	local_irq_enable();
+	kill_by(regs, TRAP_GP);
+}
+
 void interrupt_return(const struct pt_regs *regs)
 {
 	if (!user_mode(regs) && (regs->flags & FLAGS_IF) && this_cpu_read(preempt_word) == 0)
 		preempt_schedule_irq();
 }
 
-static void do_interrupt(const struct pt_regs *regs, unsigned vector)
+void interrupt_end(struct pt_regs *regs)
+{
+	if (user_mode(regs))
+		end_if_astray(regs);
+	else
+		interrupt_return(regs);
+}
+
+static void do_interrupt(struct pt_regs *regs, unsigned vector)
 {
 	if (vector == VECTOR_SPURIOUS)
 		return; /* not acknowledged: Intel SDM vol. 3, 11.9 */
 	handle_vector(regs, vector);
-	interrupt_return(regs);
+	interrupt_end(regs);
 }
 
 void trap_dispatch(struct pt_regs *regs, unsigned vector)

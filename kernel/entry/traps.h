@@ -85,6 +85,11 @@ void handle_vector(const struct pt_regs *regs, unsigned vector);
  */
 void interrupt_return(const struct pt_regs *regs);
 /*
+ * The same of an interrupt that may have come in user mode, too: a program that can go on nowhere
+ * is ended, and interrupts are on then.
+ */
+void interrupt_end(struct pt_regs *regs);
+/*
  * A page fault at @addr, with its error code in regs->orig_ax; interrupts are off, and may be on
  * when it returns. Resolves it, lets a copy from or to user memory fail, ends the process, or
  * panics.

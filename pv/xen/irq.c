@@ -255,7 +255,7 @@ void xen_upcall(struct pt_regs *regs)
 			handle_ports(regs, (u64 *)&xen_shared_info->evtchn_pending[w], w * 64);
 		}
 	}
-	interrupt_return(regs);
+	interrupt_end(regs);
 }
 
 static u32 bind(unsigned cpu, unsigned i)

@@ -1,0 +1,88 @@
+/*
+ * Suite `astray`: an interrupt finds user mode at an address to which nothing can go back.
+ *
+ * A CPU that jumps first, and raises the exception when it fetches, may be interrupted between the
+ * two. A program that spins stands for it: the interrupt's hook puts its instruction pointer there.
+ * Oracle: the program ends by the signal of the exception, or goes on and meets it by itself; the
+ * kernel goes on.
+ */
+#include "kernel/arch/ptregs.h"
+#include "kernel/entry/traps.h"
+#include "kernel/lib/layout.h"
+#include "kernel/process/process.h"
+#include "kernel/process/signal.h"
+#include "kernel/sched/task.h"
+#include "pv/pv_ops.h"
+#include "tests/ktest.h"
+#include "tests/unit/lib/met.h"
+
+#define CODE 0x40000000UL
+#define MARK 0x5a5a5aUL
+
+/* mov $MARK, %eax; jmp . */
+static const u8 spinning[] = {0xb8, 0x5a, 0x5a, 0x5a, 0x00, 0xeb, 0xfe};
+
+static struct {
+	int pid;
+	unsigned long ip; /* where the program goes; 0: it has gone */
+} astray;
+
+static void spin_in_user_mode(void *unused __unused)
+{
+	met_map_code(CODE, CODE, spinning, sizeof(spinning));
+	*task_user_regs(current) =
+		(struct pt_regs){.ip = CODE, .cs = USER_CS, .ss = USER_DS, .flags = FLAGS_IF};
+	pv_enter_user(task_user_regs(current));
+}
+
+/* With the mark, the registers are those that this interrupt has saved. */
+static void lead_astray(void)
+{
+	struct pt_regs *regs = task_user_regs(current);
+
+	if (current->tid == astray.pid && astray.ip && regs->ax == MARK) {
+		regs->ip = astray.ip;
+		astray.ip = 0;
+	}
+}
+
+static void expect_end(struct ktest *t, unsigned long ip)
+{
+	struct task *task;
+
+	task = met_new(spin_in_user_mode);
+	astray.pid = met.pid;
+	astray.ip = ip;
+	set_timer_hook(lead_astray);
+	wake_up_new_task(task);
+	KEXPECT_EQ(t, process_wait(astray.pid), SIGSEGV);
+	set_timer_hook(NULL);
+	KEXPECT_EQ(t, astray.ip, 0);
+}
+
+static void no_address_at_all(struct ktest *t)
+{
+	expect_end(t, 0x8000000000000000UL);
+	expect_end(t, 0x0000800000000000UL);
+	expect_end(t, 0xffff7fffffffffffUL);
+}
+
+static void the_kernels_half(struct ktest *t)
+{
+	expect_end(t, KERNEL_BASE);
+	expect_end(t, 0xffff800000000000UL);
+	expect_end(t, ~0UL);
+}
+
+static void the_last_of_its_own(struct ktest *t)
+{
+	expect_end(t, USER_END);
+	expect_end(t, 0x00007fffffffffffUL);
+}
+
+static const struct ktest_case cases[] = {
+	{"no_address_at_all", no_address_at_all},
+	{"the_kernels_half", the_kernels_half},
+	{"the_last_of_its_own", the_last_of_its_own},
+};
+KTEST_SUITE(astray_suite, "astray", "interrupts of user mode that cannot go on", true, cases);
