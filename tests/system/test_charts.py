@@ -23,6 +23,11 @@ def texts(path) -> list[str]:
     return [("".join(e.itertext())).strip() for e in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text")]
 
 
+def words(path) -> list[str]:
+    """The same, whatever pieces the digits of a number are drawn in."""
+    return ["".join(text.split()) for text in texts(path)]
+
+
 def drawn(values, folder) -> dict[str, list[str]]:
     return {path.name: texts(path) for path in charts.draw(values, folder, ABOUT)}
 
@@ -82,6 +87,6 @@ def test_those_of_the_documents_are_of_their_figures(tmp_path, place):
     [anew] = [path for path in charts.of_documents(tmp_path) if path.name == f"operations-{place}.svg"]
     kept = charts.DOCUMENTS / anew.name
     version = [re.search(r"Matplotlib v[0-9.]+", path.read_text(encoding="utf-8"))[0] for path in (kept, anew)]
-    assert texts(kept) == texts(anew)
+    assert words(kept) == words(anew)
     if version[0] == version[1]:
         assert kept.read_bytes() == anew.read_bytes(), "make docs draws them"

@@ -101,25 +101,27 @@ def add_new(command: Command) -> None:
                    help="the room of tests/rooms.txt that it tests, such as mm/range")
 
 
-def _cannot_remove(_, path: str, failure) -> None:
+def _cannot_remove(path: str, error: Exception) -> Exception:
     """With its whole path, and whose it is: that user can."""
-    error = failure[1]
     if not isinstance(error, PermissionError):
-        raise error
+        return error
     folder = Path(path).parent
     try:
         owner = folder.owner()
     except KeyError:
         owner = f"user {folder.stat().st_uid}"
-    raise PermissionError(error.errno, f"{error.strerror}; its folder belongs to {owner}, who can ./pteron clean",
-                          os.path.relpath(path, catalogue.ROOT))
+    return PermissionError(error.errno, f"{error.strerror}; its folder belongs to {owner}, who can ./pteron clean",
+                           os.path.relpath(path, catalogue.ROOT))
 
 
 def command_clean(_: argparse.Namespace) -> int:
     """Remove everything that was built."""
     build = catalogue.ROOT / "build"
+    failures: list[tuple[str, Exception]] = []  # the first comes of what lies deepest; Python 3.13 goes on after each
     if build.exists():
-        shutil.rmtree(build, onerror=_cannot_remove)
+        shutil.rmtree(build, onerror=lambda _, path, failure: failures.append((path, failure[1])))
+    if failures:
+        raise _cannot_remove(*failures[0])
     return 0
 
 
