@@ -68,6 +68,7 @@ LINES = {
     "(XEN) mm.c:1234:d0v1 Bad L1 flags 400000": "failed", "(XEN) mm.c:1:d0v0 Attempt to create linear p.t. with write perms": "failed",
     # harmless
     "Spectre V2 : WARNING: Unprivileged eBPF is enabled with eIBRS on": "passed", "RETBleed: Vulnerable": "passed",
+    "(XEN) Failed to convert E820 RAM f52f0-f5477 to RESERVED": "passed",
     "(XEN) Dom0 has maximum 2 VCPUs": "passed", "cpu 0 spinlock event irq 25": "passed",
     "debug: this line says BUG in its middle": "passed", "Linux version 7.0.4 (bug-free)": "passed",
 }
