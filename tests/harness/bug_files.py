@@ -4,6 +4,7 @@
     suites = "zap,mix"                          # one run of them must notice it
     provenance = "whose mistake it was, in a line"
     link = "https://..."                        # to the public report or commit, where there is one
+    below_qemu = "10.0"                         # where only an older QEMU does what shows it
     [[edit]]
     file = "mm/range/zap.c"
     old = '''text that occurs once in the file'''
@@ -21,7 +22,7 @@ from typing import NamedTuple
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _LINK = re.compile(r"https://[a-z0-9-]+(\.[a-z0-9-]+)+/\S+")
 _PUBLIC = re.compile(r"CVE-\d{4}-\d{4,}")
-_REQUIRED, _OPTIONAL = ("backends", "suites", "provenance", "edit"), ("link",)
+_REQUIRED, _OPTIONAL = ("backends", "suites", "provenance", "edit"), ("link", "below_qemu")
 
 
 class BugFileError(Exception):
@@ -42,6 +43,7 @@ class BugFile(NamedTuple):
     provenance: str
     link: str
     edits: tuple[Edit, ...]
+    below_qemu: str = ""
 
 
 def _need(condition: object, path: Path, text: str) -> None:
@@ -82,13 +84,14 @@ def read(path: Path) -> BugFile:
         raise BugFileError(f"{path.parent.name}/{path.name}: {error}") from error
     _need(_NAME.fullmatch(path.stem), path, "a bug's name is small letters, digits and single dashes")
     _check_keys(path, table, _REQUIRED, _OPTIONAL, "the file")
-    texts = [table[key] for key in ("backends", "suites", "provenance")] + [table.get("link", "")]
+    texts = [table[key] for key in ("backends", "suites", "provenance")] + [table.get(key, "") for key in _OPTIONAL]
     _need(all(isinstance(text, str) and "\n" not in text for text in texts), path,
-          "backends, suites, provenance and link are strings of one line")
+          "backends, suites, provenance, link and below_qemu are strings of one line")
+    _need(re.fullmatch(r"(\d+\.\d+)?", texts[4]), path, f"below_qemu is no version such as 10.0: {texts[4]!r}")
     _check_provenance(path, table["provenance"], table.get("link"))
     _need(isinstance(table["edit"], list), path, "edit is not a list: write [[edit]]")
     edits = tuple(_edit(path, number, edit) for number, edit in enumerate(table["edit"], 1))
-    return BugFile(path.stem, tuple(texts[0].split()), texts[1], texts[2], texts[3], edits)
+    return BugFile(path.stem, tuple(texts[0].split()), texts[1], texts[2], texts[3], edits, texts[4])
 
 
 def read_all(directory: Path) -> list[BugFile]:

@@ -12,6 +12,7 @@ from itertools import zip_longest
 
 from . import catalogue
 from .build import Build, BuildError
+from .judge import qemus, versions
 from .judge.engine import Job, Place, run_jobs
 from .judge.survey import identity_of_tree
 from .machine import Config
@@ -128,11 +129,20 @@ def first_difference(one: list[str], other: list[str]) -> str:
     return ""
 
 
+def unseen(bug: catalogue.Bug) -> str:
+    """Why this machine's QEMU cannot show @bug; empty if it can."""
+    if not bug.below_qemu:
+        return ""
+    found = re.search(r"version (\d+\.\d+)", qemus.here())
+    newer = found and versions.compare(found[1], bug.below_qemu) >= 0
+    return f"{bug.name}: QEMU {found[1]} does not do what shows it, one below {bug.below_qemu} does" if newer else ""
+
+
 def _wanted(only: list[str]) -> Iterator[tuple[catalogue.Bug | None, str, str]]:
     """The rows: each bug of @only (all, if empty) on its backends, then the controls."""
     controls: dict[str, set[str]] = {backend: set() for backend in SETTINGS}
     for bug in catalogue.bugs():
-        if only and bug.name not in only:
+        if (only and bug.name not in only) or unseen(bug):
             continue
         for backend in bug.backends:
             controls[backend].update(bug.suites.split(","))
@@ -143,7 +153,10 @@ def _wanted(only: list[str]) -> Iterator[tuple[catalogue.Bug | None, str, str]]:
 
 
 def table(seeds: list[int], only: list[str], replays: int, place: Place, say: Callable[[str], None]) -> list[Row]:
-    """Every bug of @only (all, if empty), then the controls; a line each, in this order, as soon as those before it are there."""
+    """Every bug of @only (all, if empty), then the controls; a line each, in this order, as soon as those before it are there.
+    Those that this machine cannot show are named first."""
+    for why in filter(None, map(unseen, catalogue.bugs())):
+        say(why)
     build_of(None).make()  # where that fails, no worker needs to try
     jobs = [Job(str(number), (bug.name if bug else "", backend, suites, seeds, replays), "mutant")
             for number, (bug, backend, suites) in enumerate(_wanted(only))]

@@ -86,7 +86,8 @@ def get(name: str, say: Callable[[str], None] = lambda _: None) -> Qemu:
     raise QemuError(f"--qemu {name}: there is no such program; there are VERSION (./pteron list qemus) and FILE")
 
 
-def _here() -> str:
+def here() -> str:
+    """What the QEMU in PATH says that it is."""
     try:
         return subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=False).stdout.partition("\n")[0]
     except OSError:
@@ -95,4 +96,4 @@ def _here() -> str:
 
 def table() -> Iterator[str]:
     """What ./pteron list qemus prints."""
-    return SHELF.table("--qemu", _here)
+    return SHELF.table("--qemu", here)
