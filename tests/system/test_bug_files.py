@@ -22,9 +22,9 @@ def read(tmp_path: Path, text: str, name: str = "some-bug") -> bug_files.BugFile
 
 
 def test_a_file_is_read(tmp_path):
-    bug = read(tmp_path, HEAD + 'link = "https://example.org/1"\n' + EDIT + EDIT.replace("one", "three"))
+    bug = read(tmp_path, HEAD + 'link = "https://example.org/1"\nbelow_qemu = "10.0"\n' + EDIT + EDIT.replace("one", "three"))
     assert bug == ("some-bug", ("native", "xen"), "zap,mix", "nobody's", "https://example.org/1",
-                   (Edit("mm/a.c", "one", "two"), Edit("mm/a.c", "three", "two")))
+                   (Edit("mm/a.c", "one", "two"), Edit("mm/a.c", "three", "two")), "10.0")
 
 
 @pytest.mark.parametrize("text, said", [
@@ -34,7 +34,8 @@ def test_a_file_is_read(tmp_path):
     (HEAD + EDIT.replace("new", "now"), "edit 1 has"), (HEAD + EDIT.replace('"one"', "1"), "each value is a string"),
     (HEAD + EDIT.replace("[[edit]]", "[edit]"), "not a list"),
     (HEAD + 'link = "http://example.org/1"\n' + EDIT, "link is no https"), (HEAD + 'link = "https://example.org"\n' + EDIT, "link is no https"),
-    (HEAD + 'link = ""\n' + EDIT, "link is no https"), (HEAD.replace("nobody's", "nobody's.") + EDIT, "full stop"),
+    (HEAD + 'link = ""\n' + EDIT, "link is no https"), (HEAD + 'below_qemu = "10"\n' + EDIT, "below_qemu is no version"),
+    (HEAD + 'below_qemu = 10.0\n' + EDIT, "are strings"), (HEAD.replace("nobody's", "nobody's.") + EDIT, "full stop"),
     (HEAD.replace("nobody's", "CVE-2008-1367") + EDIT, "there is no link")])
 def test_what_is_wrong_is_named(tmp_path, text, said):
     with pytest.raises(BugFileError, match="some-bug.toml: ") as error:
