@@ -34,11 +34,21 @@ static void look_at(struct task *t, void *arg)
 	s->found |= t->tid == s->tid;
 }
 
+/* Or a task is yet to give back what it had; this one, perhaps. */
 static bool task_exists(int tid)
 {
 	struct task_search s = {.tid = tid};
 
 	return for_each_task(look_at, &s) || s.found;
+}
+
+/* Its memory is its own. */
+static bool task_is_listed(int tid)
+{
+	struct task_search s = {.tid = tid};
+
+	for_each_task(look_at, &s);
+	return s.found;
 }
 
 bool stepped_has_ended(void)
@@ -48,6 +58,12 @@ bool stepped_has_ended(void)
 		smp_store_release(&pass.stepped_ended, true);
 	}
 	return smp_load_acquire(&pass.stepped_ended);
+}
+
+/* A task that leaves the list is freed: what was read of it counts only if it is there after that. */
+static bool stepped_is_asleep(void)
+{
+	return is_at_rest(pass.stepped) && task_is_listed(pass.stepped_tid);
 }
 
 /* --- progress --- */
@@ -98,7 +114,7 @@ void check_progress(struct quiet *q)
 	bool ended = stepped_has_ended();
 
 	if (!ended && answered) {
-		bool asleep = is_at_rest(pass.stepped) && !stepped_has_ended();
+		bool asleep = stepped_is_asleep();
 
 		if (!came && (asleep || quiet))
 			let_other_come();
