@@ -65,17 +65,23 @@ check-words:
 	$(Q)! grep -nE '(pr_info|printk)\("(# ?)?%[-.*0-9]*[sc]' $(filter-out tests/%,$(SRC))
 	@echo "words: clean"
 
+# Each version of the two tools wants something else; the tree is as this one has it.
+LLVM_TOOLS := 14
+# To be put before a command: with another version of tool $(1) the command is left out, and it is said.
+by_version = if ! $(1) --version | grep -q ' version $(LLVM_TOOLS)\.'; then \
+	echo "$@: skipped; the tree is as version $(LLVM_TOOLS) of $(1) has it, and here is another"; exit $(2); fi;
+
 check-format:
-	$(Q)$(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
-	@echo "format: $(words $(FORMATTED)) files"
+	$(Q)$(call by_version,$(CLANG_FORMAT),0) $(CLANG_FORMAT) --dry-run -Werror $(FORMATTED) && \
+		echo "format: $(words $(FORMATTED)) files"
 
 check-shell:
 	$(Q)shellcheck pteron .ci/run tests/*.sh
 	@echo "shell: clean"
 
 tidy: ## what clang-tidy finds (.clang-tidy says what it looks for)
-	$(Q)printf '%s\n' $(SRC) | xargs -P "$$(nproc)" -n 8 sh -c '$(CLANG_TIDY) --config-file=.clang-tidy --quiet "$$@" -- $(filter-out -fsyntax-only -Werror,$(TSA_FLAGS)) 2> /dev/null' sh
-	@echo "tidy: $(words $(SRC)) files"
+	$(Q)$(call by_version,$(CLANG_TIDY),0) printf '%s\n' $(SRC) | xargs -P "$$(nproc)" -n 8 sh -c '$(CLANG_TIDY) --config-file=.clang-tidy --quiet "$$@" -- $(filter-out -fsyntax-only -Werror,$(TSA_FLAGS)) 2> /dev/null' sh && \
+		echo "tidy: $(words $(SRC)) files"
 
 docs: ## write what the documents have of code and figures
 	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m harness.syscalls
@@ -83,7 +89,7 @@ docs: ## write what the documents have of code and figures
 	$(Q)PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m harness.charts
 
 format: ## format all C files
-	$(Q)$(CLANG_FORMAT) -i $(FORMATTED)
+	$(Q)$(call by_version,$(CLANG_FORMAT),1) $(CLANG_FORMAT) -i $(FORMATTED)
 
 # The pure parts, on the host, under sanitizers. Built like any program, with the C library.
 HOST_CFLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-builtin \

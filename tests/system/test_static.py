@@ -61,7 +61,10 @@ def test_check():
 
 
 def test_tidy():
-    assert re.fullmatch(r"tidy: \d+ files\n", make("tidy"))
+    out = make("tidy")
+    if "skipped" in out:
+        pytest.skip(out.strip())
+    assert re.fullmatch(r"tidy: \d+ files\n", out)
 
 
 def test_host_units():
