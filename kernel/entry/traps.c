@@ -31,7 +31,7 @@ struct idt_gate {
 
 extern u8 trap_stubs[256][16], step_stub[]; /* entry.asm */
 static struct idt_gate idt[256] __aligned(16);
-static void (*timer_hook)(void);
+static timer_hook_fn timer_hook;
 static void (*step_hook)(struct pt_regs *regs);
 
 static const char *const trap_names[NR_TRAPS] = {
@@ -187,7 +187,7 @@ static void do_nmi(struct pt_regs *regs)
 
 static void nothing(void *unused __unused) {}
 
-void set_timer_hook(void (*hook)(void))
+void set_timer_hook(timer_hook_fn hook)
 {
 	WRITE_ONCE(timer_hook, hook);
 	/* A CPU that answers has left the interrupt in which it may have seen the former hook. */
@@ -205,12 +205,12 @@ void set_step_hook(void (*hook)(struct pt_regs *regs))
 		set_gate(TRAP_DB, IST_DB, GATE_INTERRUPT);
 }
 
-static void call_timer_hook(void)
+static void call_timer_hook(const struct pt_regs *regs)
 {
-	void (*hook)(void) = READ_ONCE(timer_hook);
+	timer_hook_fn hook = READ_ONCE(timer_hook);
 
 	if (unlikely(hook != NULL))
-		hook();
+		hook(regs);
 }
 
 void handle_vector(const struct pt_regs *regs, unsigned vector)
@@ -219,7 +219,7 @@ void handle_vector(const struct pt_regs *regs, unsigned vector)
 	trace(TRACE_INTERRUPT, 0, regs->ip, vector);
 	switch (vector) {
 	case VECTOR_TIMER:
-		call_timer_hook();
+		call_timer_hook(regs);
 		sched_tick(user_mode(regs));
 		break;
 	case VECTOR_RESCHED:

@@ -31,7 +31,7 @@ static struct {
 } auditor;
 static DEFINE_PER_CPU(u64, faults_at_audit);
 
-static void wake_auditor_if_due(void)
+static void wake_auditor_if_due(const struct pt_regs *regs __unused)
 {
 	u64 faults = this_cpu_read(cpu_counters[CNT_PAGE_FAULTS]);
 

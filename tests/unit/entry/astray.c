@@ -17,10 +17,9 @@
 #include "tests/unit/lib/met.h"
 
 #define CODE 0x40000000UL
-#define MARK 0x5a5a5aUL
 
-/* mov $MARK, %eax; jmp . */
-static const u8 spinning[] = {0xb8, 0x5a, 0x5a, 0x5a, 0x00, 0xeb, 0xfe};
+/* jmp . */
+static const u8 spinning[] = {0xeb, 0xfe};
 
 static struct {
 	int pid;
@@ -35,21 +34,28 @@ static void spin_in_user_mode(void *unused __unused)
 	pv_enter_user(task_user_regs(current));
 }
 
-/* With the mark, the registers are those that this interrupt has saved. */
-static void lead_astray(void)
+static void lead_astray(const struct pt_regs *regs)
 {
-	struct pt_regs *regs = task_user_regs(current);
-
-	if (current->tid == astray.pid && astray.ip && regs->ax == MARK) {
-		regs->ip = astray.ip;
+	if (user_mode(regs) && current->tid == astray.pid && astray.ip) {
+		task_user_regs(current)->ip = astray.ip;
 		astray.ip = 0;
 	}
+}
+
+static void nothing(struct task *t __unused, void *arg __unused) {}
+
+/* A process has ended before its last task has given everything back. */
+static void await_what_is_left(void)
+{
+	while (user_task_count() != met.users || for_each_task(nothing, NULL))
+		sched_yield();
 }
 
 static void expect_end(struct ktest *t, unsigned long ip)
 {
 	struct task *task;
 
+	met_prepare();
 	task = met_new(spin_in_user_mode);
 	astray.pid = met.pid;
 	astray.ip = ip;
@@ -58,6 +64,7 @@ static void expect_end(struct ktest *t, unsigned long ip)
 	KEXPECT_EQ(t, process_wait(astray.pid), SIGSEGV);
 	set_timer_hook(NULL);
 	KEXPECT_EQ(t, astray.ip, 0);
+	await_what_is_left();
 }
 
 static void no_address_at_all(struct ktest *t)

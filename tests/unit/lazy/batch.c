@@ -455,7 +455,7 @@ static struct {
 	bool wrong;
 } seen;
 
-static void in_interrupt_hook(void)
+static void in_interrupt_hook(const struct pt_regs *regs __unused)
 {
 	bool first = entry(0)->v == pages.expected[0].v;
 	bool last = entry(BATCH_CAPACITY - 1)->v == pages.expected[BATCH_CAPACITY - 1].v;

@@ -202,7 +202,7 @@ static u64 interrupts[MAX_PARTNERS];
 static bool interrupt_wrong;
 
 /* Map a page, use it, unmap it: what a kernel may do in an interrupt, section or not. */
-static void map_in_interrupt(void)
+static void map_in_interrupt(const struct pt_regs *regs __unused)
 {
 	unsigned cpu = smp_processor_id();
 	unsigned long va = INTERRUPT_AREA + cpu * PAGE_SIZE;

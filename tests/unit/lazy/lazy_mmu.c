@@ -273,7 +273,7 @@ static struct {
 } seen;
 
 /* In a timer interrupt on top of the section: every call, none of which may do anything. */
-static void in_interrupt_hook(void) __no_thread_safety
+static void in_interrupt_hook(const struct pt_regs *regs __unused) __no_thread_safety
 {
 	lazy_mmu_state_t s;
 

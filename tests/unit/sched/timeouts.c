@@ -408,7 +408,7 @@ static unsigned count_left(void)
 }
 
 /* At the start of each timer interrupt: how many did the one before wake? */
-static void count_interrupt(void)
+static void count_interrupt(const struct pt_regs *regs __unused)
 {
 	unsigned left;
 

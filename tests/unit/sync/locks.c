@@ -80,7 +80,7 @@ static void preemptible_lock_excludes(struct ktest *t)
 	KEXPECT(t, !spin_is_locked(&ptl));
 }
 
-static void lock_in_interrupt(void)
+static void lock_in_interrupt(const struct pt_regs *regs __unused)
 {
 	spin_lock(&irq_lock);
 	other_counter++;
