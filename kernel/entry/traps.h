@@ -111,9 +111,9 @@ bool fixup_exception(struct pt_regs *regs);
  */
 void set_step_hook(void (*hook)(struct pt_regs *regs));
 
-/*
- * In tests: @hook is called in every timer interrupt, with interrupts off; NULL for none. On return
- * no CPU is in the former hook any more. Interrupts on.
- */
 typedef void (*timer_hook_fn)(const struct pt_regs *regs);
+/*
+ * In tests: @hook is called in every timer interrupt, with interrupts off, and told where that came;
+ * NULL for none. On return no CPU is in the former hook any more. Interrupts on.
+ */
 void set_timer_hook(timer_hook_fn hook);
