@@ -42,20 +42,26 @@ static void lead_astray(const struct pt_regs *regs)
 	}
 }
 
-static void nothing(struct task *t __unused, void *arg __unused) {}
-
-/* A process has ended before its last task has given everything back. */
-static void await_what_is_left(void)
+static void look_for_it(struct task *t, void *found)
 {
-	while (user_task_count() != met.users || for_each_task(nothing, NULL))
+	*(bool *)found |= t->tid == astray.pid;
+}
+
+/* A process has ended before its last task has given everything back, and has gone. */
+static void await_its_task(void)
+{
+	bool found;
+
+	do {
+		found = false;
 		sched_yield();
+	} while (for_each_task(look_for_it, &found) || found);
 }
 
 static void expect_end(struct ktest *t, unsigned long ip)
 {
 	struct task *task;
 
-	met_prepare();
 	task = met_new(spin_in_user_mode);
 	astray.pid = met.pid;
 	astray.ip = ip;
@@ -64,7 +70,7 @@ static void expect_end(struct ktest *t, unsigned long ip)
 	KEXPECT_EQ(t, process_wait(astray.pid), SIGSEGV);
 	set_timer_hook(NULL);
 	KEXPECT_EQ(t, astray.ip, 0);
-	await_what_is_left();
+	await_its_task();
 }
 
 static void no_address_at_all(struct ktest *t)
