@@ -11,7 +11,7 @@
 #define DEBUG_EXIT_PORT 0xf4
 #define DEBUG_EXIT_BASE 0x10 /* far from the values by which QEMU itself may end */
 #define NOTHING_THERE 0xffffffffu
-#define LOOKS 1000000 /* seconds */
+#define LOOKS 1000000 /* some seconds, where QEMU does not end after all */
 
 void debug_exit(enum shutdown_reason why)
 {

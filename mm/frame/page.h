@@ -33,9 +33,12 @@ enum page_kind {
 #define PG_DROP_WHOLE BIT(3)
 /* PTE pages, in mremap: it will be taken out, and its entries move plainly. mm/range/shift.h */
 #define PG_SHIFT_WHOLE BIT(4)
-/* PTE pages: since the last fork a write met a page that somebody shared; under the page's lock. */
+/*
+ * PTE pages: since the last fork a write met a page that somebody shared. Under the page's lock; or
+ * by fork, which has marked all VMAs.
+ */
 #define PG_COPIED_FROM BIT(5)
-/* PTE pages: fork has made a copy of all it holds; under the page's lock, and fork keeps it. */
+/* PTE pages: fork has made a copy of all it holds. By fork; a copy that is swung in takes it over. */
 #define PG_FORKED BIT(6)
 
 struct page {
