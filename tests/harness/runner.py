@@ -18,7 +18,7 @@ from .catalogue import ROOT
 from .judge.verdicts import Judged
 from .ktap import Output, decode
 from .machine import Config, drop_scratch, make_scratch, qemu_command
-from .why import why
+from .why import report, why
 
 # config.patience: seconds without a line of output after which a run counts as hung. The stress programs
 # say how far they are after each twentieth of their work, and unit suites take a second or two. The time in
@@ -78,6 +78,11 @@ class Result:
     @property
     def exit_code(self) -> int:
         return EXIT_CODE.get(self.verdict, 3)
+
+    def told(self) -> str:
+        """The verdict and all that explains it, for the message of a test: one that fails once may not fail again."""
+        return "\n".join([f"{self.verdict}: {self.where}" if self.where else self.verdict, *why(self.verdict, self.output),
+                          *([] if self.verdict == "failed" else report(self.output)), "replay: " + self.config.replay()])
 
     def as_json(self) -> dict:
         """The object that --json writes."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from .ktap import PROGRESS, Output
 
 KINDS_SHOWN, HISTORY_SHOWN = 6, 12
+LAST_LINES = 15  # of a run that ended without a report
 _CASE = re.compile(r"^    (not )?ok \d+ (\S+)")
 _HISTORY = re.compile(r"^\s*# history of ")
 _EVENT = re.compile(r"^\s*#   \d+ before: ")
@@ -108,8 +109,8 @@ def why(verdict: str, output: Output) -> list[str]:
         return own
     if verdict == "crashed":
         return _of_a_crash(output)
-    if verdict == "hung" and output.blocked:
-        return [f"why: {output.blocked}"]
+    if verdict == "hung":
+        return [f"why: {output.blocked or 'nothing more was said'}, {output.at()}"]
     if verdict == "timeout":
         return [f"why: out of time {output.at()}"]
     failures = _failures(output)
@@ -122,3 +123,14 @@ def why(verdict: str, output: Output) -> list[str]:
     if failures[1:]:
         lines.append("also failed: " + "; ".join(dict.fromkeys(name for name, _ in failures[1:])))
     return lines
+
+
+_REPORTS = ("# hang: ", "# panic: ")  # a report begins so, and goes on to the last line but the counters
+_NO_REPORT = ("# batch ", "# counter ", "# progress ")
+
+
+def report(output: Output) -> list[str]:
+    """What the kernel said of its CPUs and tasks at the end of a run that hung or crashed; its last lines, if it did not."""
+    lines = [line for line in output.kernel_lines if not line.startswith(_NO_REPORT)]
+    begin = next((i for i, line in enumerate(lines) if line.startswith(_REPORTS)), max(len(lines) - LAST_LINES, 0))
+    return lines[begin:]

@@ -23,7 +23,7 @@ DOORS = UNIT + ",copy,cpu,doors,fault,fork,fuzz-syscalls,mix,rights,stare"  # wh
 
 
 def passes(result, cpus=None):
-    assert result.verdict == "passed", result.verdict
+    assert result.verdict == "passed", result.told()
     if cpus:
         assert f"# smp: {cpus} CPUs" in result.output.lines
 

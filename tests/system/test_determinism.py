@@ -27,7 +27,7 @@ def pteron(*args: str) -> subprocess.CompletedProcess[str]:
 def test_same_seed_same_bytes(boot, on, backend):
     def once() -> list[str]:
         result = boot(on=on, backend=backend, cpus=4, suite="zap,mix", rounds=5, seed=7, icount=ICOUNT)
-        assert result.verdict == "passed"
+        assert result.verdict == "passed", result.told()
         assert result.output.counters["sections_preempted"] > 0
         return result.output.lines
 

@@ -82,7 +82,7 @@ def test_runs_on_linux(musl, argv):
 @pytest.mark.parametrize("argv", RUNS, ids=lambda argv: argv[0])
 def test_runs_on_pteron(boot, musl, argv, on, backend, cpus):
     result = on_pteron(boot, musl, with_cpus(argv, cpus), on=on, backend=backend, cpus=cpus)
-    assert result.verdict == "passed"
+    assert result.verdict == "passed", result.told()
     assert result.output.program_end == "exited with status 0"
     if argv[0] != "calls":  # whose argument differs
         assert not lost_lines(on_linux(musl, argv), result)
@@ -102,7 +102,7 @@ def test_ends(boot, musl, how, status):
 
 def test_as_domu(boot, musl):
     result = on_pteron(boot, musl, RUNS[0], on="xl", backend="xen")
-    assert result.verdict == "passed"
+    assert result.verdict == "passed", result.told()
     assert "argument 1: [two words]" in result.output.lines
 
 
@@ -119,7 +119,7 @@ def test_path_with_a_comma_on_xen(boot, musl, tmp_path):
     archive = tmp_path / "a, b"
     archive.write_bytes(musl.with_name("musl.cpio").read_bytes())
     result = boot(on="xen", backend="xen", initrd=archive, program=("/bin/hello",))
-    assert result.verdict == "passed"
+    assert result.verdict == "passed", result.told()
 
 
 def cli(*args, **options):

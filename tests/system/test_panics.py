@@ -124,6 +124,10 @@ def test_hang_is_a_clear_failure(boot):
     text = "\n".join(result.output.lines)
     assert "# hang: NMI" in text and "# verdict hung" in text and re.search(r"\] hang\+0x|hang\+0x", text)
     assert "RIP=" in result.state and re.search(r"CPU \d in hang\+0x", result.where)
+    told = result.told().splitlines()
+    assert told[:2] == [f"hung: {result.where}", "why: nothing more was said, before the first suite"]
+    assert told[2].startswith("# hang: NMI") and "# backtrace:" in told and not any("counter" in line for line in told)
+    assert told[-1] == f"replay: {result.config.replay()}"
 
 
 def test_reset_is_no_verdict(boot):

@@ -13,7 +13,7 @@ PLACES = [*QEMU, ("xen", "xen")]
 
 def passes(boot, **options):
     result = boot(icount=TURNS, **options)
-    assert result.verdict == "passed"
+    assert result.verdict == "passed", result.told()
     assert not [line for line in result.output.lines if "# SKIP" in line]
 
 

@@ -226,7 +226,7 @@ def test_first_steps():
 def test_chosen_cases(boot):
     """Only they run, of the suites that have any; and they do what they do among all."""
     result = boot(cpus=1, mem=128, suite="vma,pgtable,clock_rate", case="merging,dates")
-    assert result.verdict == "passed"
+    assert result.verdict == "passed", result.told()
     assert [(s.name, s.planned, [c.name for c in s.cases]) for s in result.output.suites] == [
         ("clock_rate", 1, ["dates"]), ("vma", 1, ["merging"])]
 

@@ -14,6 +14,6 @@ SOME = 150
     ("qemu", "native", "off", SOME), ("xen", "xen", "off", SOME // 3)])
 def test_sequences(boot, on, backend, tables, rounds):
     result = boot(on=on, backend=backend, tables=tables, cpus=2, suite="sequences", rounds=rounds, icount=4)
-    assert result.verdict == "passed"
+    assert result.verdict == "passed", result.told()
     count = next(int(m[1]) for line in result.output.lines if (m := re.search(r"# sequences: (\d+) of them", line)))
     assert (count > 25_000) == (rounds == ALL)

@@ -12,7 +12,7 @@ MUCH = "dirty,fault,fork,mix,mprotect,mremap,remap,spurious,stare,switch,tables,
 def test_default_work(boot):
     """What `./pteron run --cpus 4` does, and that it is as much as it says."""
     result = boot(backend="native", cpus=4)
-    assert result.verdict == "passed"
+    assert result.verdict == "passed", result.told()
     assert result.output.counters["page_faults"] >= 1_000_000
     assert result.output.counters["spurious_faults"] > 0
     assert result.output.counters["sections_preempted"] > 0
@@ -23,7 +23,7 @@ def test_default_work(boot):
 def test_much_work(boot, backend):
     """Less of it where a hypervisor is played too."""
     result = boot(backend=backend, cpus=4, suite=MUCH, rounds=15)
-    assert result.verdict == "passed"
+    assert result.verdict == "passed", result.told()
     assert result.output.counters["page_faults"] >= 50_000
     assert result.output.counters["sections_migrated"] > 0
 
@@ -32,7 +32,7 @@ def test_much_work(boot, backend):
 def test_seeds_of_mix(boot, seed):
     result = boot(backend=BACKENDS[seed % 3], cpus=4, suite="mix", rounds=25,
                   seed=seed)
-    assert result.verdict == "passed"
+    assert result.verdict == "passed", result.told()
 
 
 def test_16_cpus(boot):

@@ -34,7 +34,7 @@ def whole(request, debug):
     on, backend = request.param
     result = run(Config(build=debug, on=on, backend=backend, cpus=4, suite="zap", rounds=5, icount=4,
                         append=f"trace=on ring={RING}"), patience=180)
-    assert result.verdict == "passed"
+    assert result.verdict == "passed", result.told()
     recorded, records = _records_of(result)
     assert not any(recorded.lost.values()) and len(recorded.events) == recorded.announced > 0
     return result, records

@@ -45,7 +45,7 @@ def test_counters_agree(boot, xen, backend, cpus):
     result = boot(on="xen", backend=backend, cpus=cpus, suite=all_but_refused(), rounds=6,
                   append="witness=on", xen=xen)
     lines = result.output.lines
-    assert result.verdict == "passed"
+    assert result.verdict == "passed", result.told()
     assert not complaints(lines)
     own = kernels(lines)
     assert own["mmu_updates"] > 100
@@ -60,6 +60,6 @@ def test_counters_agree(boot, xen, backend, cpus):
 def test_refusals_are_complained_of(boot, xen):
     """The check for complaints can fail; calls are counted all the same."""
     result = boot(on="xen", backend="xen", cpus=2, suite=REFUSED, append="witness=on", xen=xen)
-    assert result.verdict == "passed"
+    assert result.verdict == "passed", result.told()
     assert any("Bad type" in line for line in complaints(result.output.lines))
     assert total(result.output.lines, "calls to mmu_update") == kernels(result.output.lines)["mmu_updates"]
