@@ -126,6 +126,15 @@ def test_the_kernels_own_report():
     assert output.raw[-1] == BUG[-2]  # and nothing that depends on the host
 
 
+@pytest.mark.parametrize("flags, spoilt", [("0510802a", True), ("00010246", False), ("00000286", False), ("003f7fd7", False), ("00000a08", True),
+                                           ("00000000", False), ("0000000000400202", True)])
+def test_flags_that_no_processor_has(flags, spoilt):
+    """QEMU 7.2's cmpxchg16b leaves such: the reader shall not look for the fault in the kernel."""
+    report = [line.replace("RIP: ", "EFLAGS: " + flags + " RIP: ") for line in BUG]
+    why = fed(GOOD[:6] + report).own_why()
+    assert any("no processor sets" in line and f"flags {flags} " in line for line in why) == spoilt
+
+
 def test_a_report_with_places_in_the_source(tmp_path):
     """Where the kernel was built with debug information; else it stays as it is."""
     source = tmp_path / "kernel.c"

@@ -23,6 +23,8 @@ _REPORT_ENDS = re.compile(r"---\[ end (trace|Kernel panic)|^Rebooting in|^\(XEN\
 _LAST_WORDS = re.compile(r"^Rebooting in |^\(XEN\) .*Dom(ain 0|0) crashed|^\(XEN\) Reboot in|^---\[ end Kernel panic")
 _WHERE = re.compile(r"RIP: [0-9a-f]{4}:([A-Za-z_][\w.]*)\+")
 _NUMBERS = re.compile(r"\b(?:0x)?[0-9a-f]{8,}\b|(?<=pid )\d+|(?<=CPU[#: ])\d+")
+_FLAGS = re.compile(r"\bE?FLAGS: ([0-9a-f]{8,16})\b")
+_NO_FLAGS = 0xffffffffffc08028  # bits that read 0 on every processor: Intel SDM vol. 1, 3.4.3
 _BEFORE = 3  # lines between a report's beginning and the line that fits a pattern
 
 
@@ -56,6 +58,14 @@ def match(text: str) -> Pattern | None:
     """The first pattern that the kernel's or Xen's line @text fits."""
     of = "xen" if text.startswith("(XEN)") else "linux"
     return next((p for p in patterns() if p.of == of and p.regex.search(text)), None)
+
+
+def _hint(report: list[str]) -> list[str]:
+    """A line, where the flags in the kernel's @report are none that a processor has."""
+    spoilt = next((m[1] for line in report if (m := _FLAGS.search(line)) and int(m[1], 16) & _NO_FLAGS), None)
+    if not spoilt:
+        return []
+    return [f"  flags {spoilt} have bits that no processor sets: it is the emulator's fault (docs/findings); try --qemu 10.0"]
 
 
 class Judged(Output):
@@ -129,9 +139,12 @@ class Judged(Output):
             return []
         where = f"suite {c.suite}, " if c.suite else ""
         more = len(self.complaints) - 1
-        report = annotate(self.report(c), self.image) if self.image else self.report(c)
+        report = self.report(c)
+        hint = _hint(report)
+        if self.image:
+            report = annotate(report, self.image)
         return [f"why: {where}after {c.clock:.3f} virtual seconds: {c.text}", f"  {c.pattern.name}: {c.pattern.why}",
-                *([f"  {more} more lines complain"] if more else []), *(f"    {line}" for line in report)]
+                *hint, *([f"  {more} more lines complain"] if more else []), *(f"    {line}" for line in report)]
 
     def course(self) -> str:
         return f"{self.clock:.1f} virtual seconds, {self.suite_clock():.1f} of them of the suites"
