@@ -1,6 +1,8 @@
 """Another emulator than this machine's: what --qemu names, how a fetched one is started, and Pteron in it."""
 
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +26,7 @@ def cache(tmp_path, monkeypatch):
     ("10.0", "1:10.0.13+ds-0+deb13u1"), ("10", "1:10.0.13+ds-0+deb13u1"), ("10.0.2", "1:10.0.2+ds-2+deb13u1"), ("7.2", "1:7.2+dfsg-7+deb12u18+b3"),
     ("10.0.2+ds-2+deb13u1", "1:10.0.2+ds-2+deb13u1"), ("1:11.1.3+ds-1", "1:11.1.3+ds-1"), ("11.2", None), ("1", None)])
 def test_what_a_version_means(cache, wanted, version):
+    assert qemus.SHELF.is_version(wanted) == ("." in wanted)
     if version:
         assert qemus.SHELF.find(wanted).package.version == version
     else:
@@ -64,6 +67,13 @@ def test_it_is_started_by_its_own_loader(boot, unpacked):
     assert result.as_json()["qemu"].startswith("QEMU emulator version")
 
 
+def test_its_stopped_clock_is_its_own(unpacked):
+    """Only where one is asked for."""
+    told = [subprocess.run(["sh", "-c", Path(unpacked.program).read_text().replace("exec ", "echo $LD_PRELOAD; exit # ")], env=env,
+                           capture_output=True, text=True, check=True).stdout.strip() for env in ({}, {"LD_PRELOAD": "libc.so.6"})]
+    assert told[0] == "" and told[1].endswith("/a root/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+
+
 def test_its_complaints_are_its_own(boot, unpacked):
     assert boot(cpus=1, cpu="Nothing", suite="vma", qemu=unpacked).verdict == "unstarted"
 
@@ -82,7 +92,7 @@ def test_a_platform_is_named_by_it():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("series", ["10.0", "11.1"])
+@pytest.mark.parametrize("series", ["5.2", "10.0", "11.1"])
 @pytest.mark.parametrize("on", ["qemu", "xen"])
 def test_debians_other_qemus(boot, on, series):
     try:

@@ -213,10 +213,12 @@ def download(wanted: list[Package], target: Path) -> list[Path]:
     return debs
 
 
-def needed(package: Package) -> list[Package]:
-    """@package and all that it depends on, as apt would install them where nothing is."""
+def needed(package: Package, *beside: str) -> list[Package]:
+    """@package, those of its suite named @beside, and all that they depend on, as apt would install them where nothing is."""
     suite = package.suite.removesuffix("-security")
-    done = _apt("apt-get", "install", "-s", "-y", "-q", "--no-install-recommends", "-t", suite, f"{package.name}={package.version}")
+    either = f"/^{suite}(-security)?$/"  # whichever is newer, as on a machine of that suite
+    done = _apt("apt-get", "install", "-s", "-y", "-q", "--no-install-recommends", "-t", either,
+                f"{package.name}={package.version}", *beside)
     found = re.findall(r"^Inst (\S+) \((\S+) ", done.stdout, re.M)
     if not found:
         raise ArchiveError(f"what {package.name} {package.version} depends on is not to be had; apt says: {_complaint(done)}")

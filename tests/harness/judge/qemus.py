@@ -23,6 +23,7 @@ from .shelf import Shelf
 QEMU = "qemu-system-x86_64"
 FOLDERS = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")  # of libraries; Debian's suites have them in one of these, or both
 DATA = ("usr/share/qemu", "usr/share/seabios")
+CLOCK = "faketime/libfaketimeMT.so.1"  # which machine.py preloads
 _NEEDED = re.compile(r"lib|zlib|seabios$|qemu-system-(x86|data|common)$")  # of what the package depends on
 
 
@@ -41,11 +42,14 @@ SHELF = Shelf("QEMU", "qemus", "qemu-system-x86", QemuError)
 
 
 def _starter(root: Path) -> str:
-    """A program that starts the QEMU in @root, under its own name: by that it complains."""
+    """A program that starts the QEMU in @root, under its own name: by that it complains. The stopped clock that
+    machine.py preloads is this machine's, and may need a newer C library than that QEMU has: so it takes the one of its suite."""
     loader = next(path for folder in FOLDERS if (path := root / folder / "ld-linux-x86-64.so.2").exists())
     words = [str(loader), "--library-path", ":".join(str(root / folder) for folder in FOLDERS), str(root / "usr/bin" / QEMU),
              *(word for folder in DATA for word in ("-L", str(root / folder)))]
-    return f'#!/bin/sh\nQEMU_MODULE_DIR={shlex.quote(str(root / FOLDERS[0] / "qemu"))} exec {shlex.join(words)} "$@"\n'
+    clock = next((f'[ -z "$LD_PRELOAD" ] || LD_PRELOAD={shlex.quote(str(path))}\n' for folder in FOLDERS
+                  if (path := root / folder / CLOCK).exists()), "")
+    return f'#!/bin/sh\n{clock}QEMU_MODULE_DIR={shlex.quote(str(root / FOLDERS[0] / "qemu"))} exec {shlex.join(words)} "$@"\n'
 
 
 def _fetch(package: archive.Package, target: Path) -> None:
@@ -54,7 +58,7 @@ def _fetch(package: archive.Package, target: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)
     (part / "debs").mkdir(parents=True)
     try:
-        for deb in archive.download([p for p in archive.needed(package) if _NEEDED.match(p.name)], part / "debs"):
+        for deb in archive.download([p for p in archive.needed(package, "libfaketime") if _NEEDED.match(p.name)], part / "debs"):
             run_checked("dpkg", "-x", str(deb), str(part / "root"))
         shutil.rmtree(part / "debs")
         (part / QEMU).write_text(_starter(part / "root").replace(str(part), str(target)), encoding="utf-8")

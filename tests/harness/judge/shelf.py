@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import JudgeError, archive, versions
 
-VERSION = r"\d+\.\d[\w.+~:-]*"  # what may be one
+VERSION = r"(?:\d+:)?\d+\.\d[\w.+~:-]*"  # what may be one; Debian's epoch comes first
 
 
 @dataclass(frozen=True)
