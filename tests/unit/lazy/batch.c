@@ -498,8 +498,8 @@ static void event_in_the_middle(struct ktest *t)
 	seen.in_the_middle = seen.interrupts = 0;
 	seen.wrong = false;
 	set_timer_hook(in_interrupt_hook);
-	for (unsigned round = 1; round < ROUNDS_MAX && seen.in_the_middle < 5 &&
-				 seen.interrupts < INTERRUPTS_MAX;
+	for (unsigned round = 1;
+	     round < ROUNDS_MAX && seen.in_the_middle < 5 && seen.interrupts < INTERRUPTS_MAX;
 	     round++)
 		interrupted_batch(t, round);
 	set_timer_hook(NULL);
