@@ -224,8 +224,10 @@ int unmap_range_locked(struct mm *mm, unsigned long start, unsigned long end, en
 	struct vma *list;
 	int err = split_to_unmap(mm, start, end, &list);
 
-	if (err)
+	if (err) {
+		merge_around(mm, start, end);
 		return err;
+	}
 	list = detach_range(mm, list, end);
 	if (list)
 		gap = free_space_around(mm, start);

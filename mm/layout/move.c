@@ -36,7 +36,7 @@ static long move_vma(struct mm *mm, struct vma *like, const struct remap *r)
 		BUG_ON(unmap_range_locked(mm, r->new, r->new + r->new_len, UNMAP_EXCLUSIVE));
 	else if (r->old_len && !(r->flags & MREMAP_DONTUNMAP))
 		BUG_ON(unmap_range_locked(mm, r->old, r->old + r->old_len, UNMAP_EXCLUSIVE));
-	if (err || (r->flags & MREMAP_DONTUNMAP)) /* else a hole is there */
+	if (r->flags & MREMAP_DONTUNMAP) /* else a hole is there */
 		merge_around(mm, r->old, r->old + r->old_len);
 	merge_around(mm, r->new, r->new + r->new_len);
 	return err ? err : (long)r->new;
@@ -45,15 +45,19 @@ static long move_vma(struct mm *mm, struct vma *like, const struct remap *r)
 long layout_move(struct mm *mm, const struct remap *r)
 {
 	struct vma *v;
-	int err = 0;
+	long ret = 0;
 
 	if (mm->vmas.count >= MAX_MAP_COUNT - 3)
 		return -ENOMEM; /* Linux's, who may need as many to undo it */
 	if (r->old_len)
-		err = split_around(mm, r->old, r->old + r->old_len, &v);
+		ret = split_around(mm, r->old, r->old + r->old_len, &v);
 	else
 		v = vma_find(&mm->vmas, r->old);
-	return err ? err : move_vma(mm, v, r);
+	if (!ret)
+		ret = move_vma(mm, v, r);
+	if (ret < 0) /* what was split is one again */
+		merge_around(mm, r->old, r->old + r->old_len);
+	return ret;
 }
 
 static bool can_grow_in_place(const struct vma *v, const struct remap *r)

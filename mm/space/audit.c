@@ -212,6 +212,9 @@ static void check_layout(struct audit *a, const struct mm *mm)
 		if (atomic_read(&v->readers) || v->mark >= mm->lock_seq)
 			audit_report(a, "the VMA at %#lx is locked, and everybody is at rest",
 				     v->start);
+		if (v->next && vma_mergeable(v, v->next))
+			audit_report(a, "the VMAs at %#lx and %#lx could be one", v->start,
+				     v->next->start);
 		pages += (v->end - v->start) >> PAGE_SHIFT;
 		end = v->end;
 	}

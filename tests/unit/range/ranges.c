@@ -246,6 +246,49 @@ static void zero_pages_become_writable(struct ktest *t)
 	populate(t, MAP_PRIVATE, advice, ARRAY_SIZE(advice), _PAGE_PRESENT | _PAGE_RW);
 }
 
+/* So many pages that fork shares them by their table, whatever that costs. */
+static unsigned long map_table(struct ktest *t)
+{
+	setup(t, MAP_PRIVATE);
+	KEXPECT_EQ(t,
+		   do_mmap(TARGET, PMD_SIZE, RW,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_POPULATE, NULL, 0),
+		   TARGET);
+	return TARGET;
+}
+
+/* Below an L2 entry that forbids writing, an entry with RW does not permit it. */
+static void populate_writes_what_fork_has_shared(struct ktest *t)
+{
+	const unsigned long start = map_table(t);
+	struct mm *child = mm_fork(mm);
+	const pmd_t *pmd = pmd_find(mm, start);
+
+	BUG_ON(!child);
+	KEXPECT_EQ(t, do_madvise(start, PMD_SIZE, MADV_POPULATE_WRITE), 0);
+	for (unsigned long addr = start; addr < start + PMD_SIZE; addr += PAGE_SIZE)
+		KEXPECT(t, pte_write(pte_narrow(ptep_get(pte_offset(*pmd, addr)), *pmd)));
+	mm_put(child);
+	teardown();
+}
+
+/* Behind another, before it, and between the two. */
+static void new_mappings_join(struct ktest *t)
+{
+	static const unsigned long starts[] = {ADDR + LEN, ADDR - 2 * LEN, ADDR - LEN};
+	static const unsigned vmas[] = {1, 2, 1};
+
+	setup(t, MAP_PRIVATE);
+	for (unsigned i = 0; i < ARRAY_SIZE(starts); i++) {
+		KEXPECT_EQ(t,
+			   do_mmap(starts[i], LEN, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+				   NULL, 0),
+			   starts[i]);
+		KEXPECT_EQ(t, mm->vmas.count, vmas[i]);
+	}
+	teardown();
+}
+
 static void a_gather_frees_what_is_left(struct ktest *t)
 {
 	static struct mmu_gather tlb; /* too large for a stack; the tests are serial */
@@ -352,6 +395,8 @@ static const struct ktest_case cases[] = {
 	{"sections_owe_their_invalidation", sections_owe_their_invalidation},
 	{"shared_memory_is_populated", shared_memory_is_populated},
 	{"zero_pages_become_writable", zero_pages_become_writable},
+	{"populate_writes_what_fork_has_shared", populate_writes_what_fork_has_shared},
+	{"new_mappings_join", new_mappings_join},
 	{"a_move_may_shrink", a_move_may_shrink},
 	{"nothing_is_populated_beyond_an_object", nothing_is_populated_beyond_an_object},
 	{"a_full_address_space_may_be_mapped_anew", a_full_address_space_may_be_mapped_anew},

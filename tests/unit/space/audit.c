@@ -327,6 +327,24 @@ static void finds_vma_out_of_order(struct ktest *t)
 	teardown(t);
 }
 
+static void finds_vmas_that_could_be_one(struct ktest *t)
+{
+	unsigned long flags;
+	struct vma *v;
+
+	setup(t);
+	KEXPECT_EQ(t,
+		   do_mmap(area - PAGE_SIZE, PAGE_SIZE, PROT_READ,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0),
+		   area - PAGE_SIZE);
+	v = vma_find(&mm->vmas, area - PAGE_SIZE);
+	flags = v->flags;
+	v->flags = v->next->flags;
+	expect_found(t, "could be one");
+	v->flags = flags;
+	teardown(t);
+}
+
 /* --- shared objects --- */
 
 static void finds_wrong_holders(struct ktest *t)
@@ -472,6 +490,7 @@ static const struct ktest_case cases[] = {
 	{"finds_locked_vma", finds_locked_vma},
 	{"finds_wrong_counts", finds_wrong_counts},
 	{"finds_vma_out_of_order", finds_vma_out_of_order},
+	{"finds_vmas_that_could_be_one", finds_vmas_that_could_be_one},
 	{"finds_wrong_holders", finds_wrong_holders},
 	{"finds_leaks", finds_leaks},
 	{"finds_user_page_without_references", finds_user_page_without_references},

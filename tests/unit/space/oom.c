@@ -139,6 +139,20 @@ static long split_many(unsigned long *base __unused)
 	return 0;
 }
 
+#define MIDDLE (BASE + PMD_SIZE + PAGE_SIZE) /* its ends are no ends of VMAs */
+
+static long unmap_middle(unsigned long *base __unused)
+{
+	return do_munmap(MIDDLE, PAGE_SIZE);
+}
+
+static long move_middle(unsigned long *base __unused)
+{
+	long ret = do_mremap(MIDDLE, PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, TARGET);
+
+	return ret < 0 ? ret : 0;
+}
+
 static void mremap_moves_all_or_nothing(struct ktest *t)
 {
 	run_until_success(t, move_away);
@@ -174,6 +188,17 @@ static void mprotect_splits(struct ktest *t)
 	run_until_success(t, split_many);
 }
 
+/* What was split before memory ran out is one again: the audit. */
+static void munmap_splits(struct ktest *t)
+{
+	run_until_success(t, unmap_middle);
+}
+
+static void mremap_splits(struct ktest *t)
+{
+	run_until_success(t, move_middle);
+}
+
 static const struct ktest_case cases[] = {
 	{"mremap_moves_all_or_nothing", mremap_moves_all_or_nothing},
 	{"fork_leaves_the_parent", fork_leaves_the_parent},
@@ -182,5 +207,7 @@ static const struct ktest_case cases[] = {
 	{"zeromap_fails_cleanly", zeromap_fails_cleanly},
 	{"shared_memory", shared_memory},
 	{"mprotect_splits", mprotect_splits},
+	{"munmap_splits", munmap_splits},
+	{"mremap_splits", mremap_splits},
 };
 KTEST_SUITE(oom_suite, "oom", "memory runs out inside every operation", true, cases);
