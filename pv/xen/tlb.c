@@ -16,12 +16,17 @@ static bool is_one_page(const struct tlb_flush *f)
 	return f->end - f->start == PAGE_SIZE && !f->freed_tables;
 }
 
-/* A single page's invalidation must be all that is owed. */
-static void assert_covers(const struct mmuext_op *op, const struct tlb_flush *f)
+/* A single page's invalidation must be all that is owed; a local one, no other vCPU's. */
+static void assert_covers(const struct mmuext_op *op, const struct tlb_flush *f,
+			  const cpumask_t *cpus)
 {
 	if (op->cmd == MMUEXT_INVLPG_LOCAL || op->cmd == MMUEXT_INVLPG_MULTI)
 		ASSERT(op->arg1.linear_addr == f->start && f->end == f->start + PAGE_SIZE &&
 		       !f->freed_tables);
+	if (op->cmd == MMUEXT_INVLPG_LOCAL || op->cmd == MMUEXT_TLB_FLUSH_LOCAL)
+		ASSERT(!cpumask_has_others(cpus, smp_processor_id()));
+	else
+		ASSERT(op->arg2.vcpumask.p == cpus->bits);
 }
 
 /* In @op: invalidate @f on @cpus. A range costs a flush of everything: Xen knows single pages only. */
@@ -39,7 +44,7 @@ static void make_flush_op(struct mmuext_op *op, const struct tlb_flush *f, const
 		count(CNT_SHOOTDOWNS);
 		set_xen_guest_handle(op->arg2.vcpumask, cpus->bits);
 	}
-	assert_covers(op, f);
+	assert_covers(op, f, cpus);
 }
 
 bool xen_flush_prepare(struct xen_flush *x, struct tlb_flush *f)
