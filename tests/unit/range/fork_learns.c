@@ -205,6 +205,56 @@ static void a_new_table_is_expected_to_be_like_others(struct ktest *t)
 	teardown(t);
 }
 
+#define OTHER (ADDR + PMD_SIZE) /* a table beside that of ADDR */
+
+static void map_other(struct ktest *t)
+{
+	KEXPECT_EQ(t, do_mmap(OTHER, PMD_SIZE, RW, ANON, NULL, 0), OTHER);
+}
+
+/* What a table has taught counts more than what others have. */
+static void each_table_is_known_by_itself(struct ktest *t)
+{
+	struct mm *child;
+
+	if (!setup_to_fork_again(t))
+		return;
+	map_other(t);
+	write_pages(t, OTHER, 1000);
+	child = mm_fork(mm); /* both are taken for tables to be written */
+	BUG_ON(!child);
+	write_pages(t, ADDR, 3000);
+	mm_put(child);
+	write_pages(t, OTHER, 3000); /* nobody shares it any more */
+	fork_and_end();
+	KEXPECT(t, pmd_write(*pmd_find(mm, ADDR)) && !pte_write(entry(ADDR)));
+	KEXPECT(t, !pmd_write(*pmd_find(mm, OTHER)) && pte_write(entry(OTHER)));
+	teardown(t);
+}
+
+/* A write below a table that fork has not shared whole tells nothing of those that it shares. */
+static void few_pages_teach_nothing(struct ktest *t)
+{
+	const unsigned long few =
+		OTHER + PTES_PER_LINE * PAGE_SIZE; /* where fork's estimate sees none */
+	struct mm *child;
+
+	if (!setup_to_fork_again(t))
+		return;
+	write_pages(t, ADDR, 3000);
+	map_other(t);
+	KEXPECT_EQ(t, put_user32(few, 1), 0);
+	child = mm_fork(mm);
+	BUG_ON(!child);
+	KEXPECT(t, !(table_of(OTHER)->pg_flags & PG_FORKED));
+	KEXPECT_EQ(t, put_user32(few, 2), 0);
+	mm_put(child);
+	map_anew(t);
+	fork_and_end();
+	KEXPECT(t, !pmd_write(*pmd_find(mm, ADDR)) && pte_write(entry(ADDR)));
+	teardown(t);
+}
+
 static struct {
 	const struct task *by;
 	bool protected, wrong;
@@ -253,6 +303,8 @@ static const struct ktest_case cases[] = {
 	{"fork_takes_the_right_in_a_copy", fork_takes_the_right_in_a_copy},
 	{"fork_does_without_the_copy", fork_does_without_the_copy},
 	{"a_new_table_is_expected_to_be_like_others", a_new_table_is_expected_to_be_like_others},
+	{"each_table_is_known_by_itself", each_table_is_known_by_itself},
+	{"few_pages_teach_nothing", few_pages_teach_nothing},
 	{"fork_opens_nothing_on_its_way", fork_opens_nothing_on_its_way},
 };
 KTEST_SUITE(fork_learns_suite, "fork_learns", "what fork expects of a table", true, cases);
