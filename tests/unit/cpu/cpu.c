@@ -257,6 +257,22 @@ static void sets_have_others(struct ktest *t)
 	}
 }
 
+/* Of two sets of one CPU each has more than the other, unless they are the same; in any words. */
+static void sets_have_more(struct ktest *t)
+{
+	for (unsigned a = 0; a < MAX_CPUS; a++) {
+		const cpumask_t one = cpumask_of(a);
+
+		for (unsigned b = 0; b < MAX_CPUS; b++) {
+			cpumask_t known = cpumask_of(b);
+
+			KEXPECT_EQ(t, cpumask_has_more(&one, &known), a != b);
+			cpumask_set(&known, a);
+			KEXPECT(t, !cpumask_has_more(&one, &known));
+		}
+	}
+}
+
 static u32 nr_called[MAX_CPUS];
 
 static void note_call(void *unused __unused)
@@ -285,5 +301,6 @@ static const struct ktest_case cases[] = {
 	{"calls_reach_the_others_once", calls_reach_the_others_once},
 	{"signals", signals},
 	{"sets_have_others", sets_have_others},
+	{"sets_have_more", sets_have_more},
 };
 KTEST_SUITE(cpu_suite, "cpu", "control registers and descriptor tables of every CPU", true, cases);
