@@ -246,28 +246,28 @@ static void zero_pages_become_writable(struct ktest *t)
 	populate(t, MAP_PRIVATE, advice, ARRAY_SIZE(advice), _PAGE_PRESENT | _PAGE_RW);
 }
 
-/* So many pages that fork shares them by their table, whatever that costs. */
-static unsigned long map_table(struct ktest *t)
+/*
+ * Below an L2 entry that forbids writing, an entry with RW does not permit it. So many pages that
+ * fork shares them by their table, whatever that costs.
+ */
+static void populate_writes_what_fork_has_shared(struct ktest *t)
 {
+	struct mm *child;
+
 	setup(t, MAP_PRIVATE);
 	KEXPECT_EQ(t,
 		   do_mmap(TARGET, PMD_SIZE, RW,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_POPULATE, NULL, 0),
 		   TARGET);
-	return TARGET;
-}
-
-/* Below an L2 entry that forbids writing, an entry with RW does not permit it. */
-static void populate_writes_what_fork_has_shared(struct ktest *t)
-{
-	const unsigned long start = map_table(t);
-	struct mm *child = mm_fork(mm);
-	const pmd_t *pmd = pmd_find(mm, start);
-
+	child = mm_fork(mm);
 	BUG_ON(!child);
-	KEXPECT_EQ(t, do_madvise(start, PMD_SIZE, MADV_POPULATE_WRITE), 0);
-	for (unsigned long addr = start; addr < start + PMD_SIZE; addr += PAGE_SIZE)
+	KEXPECT_EQ(t, pmd_write(*pmd_find(mm, TARGET)), !whole_tables_enabled);
+	KEXPECT_EQ(t, do_madvise(TARGET, PMD_SIZE, MADV_POPULATE_WRITE), 0);
+	for (unsigned long addr = TARGET; addr < TARGET + PMD_SIZE; addr += PAGE_SIZE) {
+		const pmd_t *pmd = pmd_find(mm, addr);
+
 		KEXPECT(t, pte_write(pte_narrow(ptep_get(pte_offset(*pmd, addr)), *pmd)));
+	}
 	mm_put(child);
 	teardown();
 }
