@@ -6,7 +6,7 @@ from .forecast import Forecast
 from .ktap import PROGRESS, Output, ProgramText, kernel_text
 from .runner import Result
 from .terminal import Terminal
-from .why import why
+from .why import LAST_LINES, why
 
 
 _NOT_SHOWN = ("# counter ", "# batch ", "# trace ")
@@ -163,7 +163,7 @@ def _what_next(result: Result) -> str:
     if result.verdict == "crashed":
         return f"pteron: the kernel crashed; the report above says where.\nreplay: {replay}"
     if result.verdict == "none":
-        tail = "\n".join(result.output.lines[-15:])
+        tail = "\n".join(result.output.lines[-LAST_LINES:])
         return (f"pteron: no verdict: the run ended (QEMU's status {result.status}) without saying "
                 f"that all of it was done. The last lines:\n{tail}\nreplay: {replay}")
     return f"replay: {replay}"
